@@ -1,0 +1,85 @@
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+use ts_rs::TS;
+
+use crate::view::ProfileName;
+
+/// Everything that a front end can ask of the engine.
+///
+/// Long work answers at once with a run number; its progress and result appear in the view.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(tag = "type", rename_all = "camelCase", rename_all_fields = "camelCase")]
+#[ts(export)]
+pub enum Request {
+    /// Starts the device flow; the code and link appear in [`crate::View`].
+    SignIn { server_url: String, open_browser: bool },
+    CancelSignIn,
+    /// Revokes this device's credentials, forgets the tokens, leaves the folder as it is.
+    SignOut,
+    /// Asks the server again what the account has.
+    CheckSubscription,
+    /// Makes `folder` and the account's bucket one pair. A missing folder is created.
+    SetUp {
+        #[ts(type = "string")]
+        folder: PathBuf,
+        profile: ProfileName,
+    },
+    SetProfile { pair: String, profile: ProfileName },
+    /// The toggle: `false` stops carrying changes, deletes nothing, and is remembered.
+    SetSync { on: bool },
+    /// Stops carrying changes until the time given (Unix milliseconds).
+    PauseUntil {
+        #[ts(type = "number")]
+        until_ms: i64,
+    },
+    SyncNow { pair: Option<String>, run: RunKind },
+    /// A person saw the evidence of a halt and wants the next cycle to go on.
+    ConfirmHalt { pair: String },
+    DismissConflict { id: String },
+    OpenFolder { pair: Option<String> },
+    /// Finds rclone again, and installs the app's own copy if none is fit.
+    InstallRclone,
+    /// Asks the engine's process to end.
+    Quit,
+}
+
+/// What a requested run does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "camelCase")]
+#[ts(export)]
+pub enum RunKind {
+    /// Carry what differs.
+    Sync,
+    /// Only tell what would happen; the result is the pair's `preview`.
+    DryRun,
+    /// Forget the baseline and compare again: equal files are adopted, different ones become
+    /// conflicts, nothing is overwritten.
+    Resync,
+}
+
+/// What the engine answers to a request it took.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(tag = "type", rename_all = "camelCase", rename_all_fields = "camelCase")]
+#[ts(export)]
+pub enum Reply {
+    Done,
+    /// Work was queued; it is finished when the pair's `lastRun.number` reaches this.
+    Run {
+        #[ts(type = "number")]
+        number: u64,
+    },
+}
+
+/// Why the engine did not take a request.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS, thiserror::Error)]
+#[error("{message}")]
+#[ts(export)]
+pub struct Refusal {
+    /// Stable; scripts may branch on it.
+    pub code: String,
+    pub message: String,
+    pub hint: Option<String>,
+    /// The form field at fault, where there is one.
+    pub field: Option<String>,
+}

@@ -1,0 +1,312 @@
+use serde::{Deserialize, Serialize};
+use ts_rs::TS;
+
+/// Everything that a front end can see. Flat, without secrets, lists cut with their counts.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "camelCase")]
+#[ts(export)]
+pub struct View {
+    pub version: String,
+    pub device: String,
+    pub status: Status,
+    /// The status in words without its age: "Up to date", "Syncing 3 of 40".
+    pub headline: String,
+    pub sync: SyncSwitch,
+    /// End of the last completed cycle or verify pass (Unix milliseconds).
+    #[ts(type = "number | null")]
+    pub checked_at_ms: Option<i64>,
+    pub account: AccountView,
+    pub subscription: Option<SubscriptionView>,
+    pub pairs: Vec<PairView>,
+    /// Open conflicts first; at most 100.
+    pub conflicts: Vec<ConflictView>,
+    pub open_conflict_count: u32,
+    /// At most 100.
+    pub problems: Vec<ProblemView>,
+    pub problem_count: u32,
+    /// Newest first; at most 50.
+    pub activity: Vec<ActivityView>,
+    pub rclone: RcloneView,
+    pub secret_store: SecretStoreView,
+}
+
+/// The one status that icon, menu, window, command line and log share.
+///
+/// Where several hold, the first of this order wins: signed out or expired, error, attention,
+/// paused, offline, syncing, idle.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, TS)]
+#[serde(rename_all = "camelCase")]
+#[ts(export)]
+pub enum Status {
+    SignedOut,
+    Expired,
+    Error,
+    Attention,
+    Paused,
+    Offline,
+    Syncing,
+    Starting,
+    Idle,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(tag = "type", rename_all = "camelCase", rename_all_fields = "camelCase")]
+#[ts(export)]
+pub enum SyncSwitch {
+    On,
+    Off,
+    PausedUntil {
+        #[ts(type = "number")]
+        until_ms: i64,
+    },
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(tag = "type", rename_all = "camelCase", rename_all_fields = "camelCase")]
+#[ts(export)]
+pub enum AccountView {
+    SignedOut {
+        /// Why the last sign-in attempt or session ended, in words for a person.
+        reason: Option<String>,
+    },
+    /// The code is asked for.
+    SigningIn { server_url: String },
+    /// A person has to enter the code in a browser.
+    AwaitingBrowser {
+        server_url: String,
+        user_code: String,
+        verification_url: String,
+        /// With the code already in it, where the provider offers that.
+        verification_url_complete: Option<String>,
+        #[ts(type = "number")]
+        expires_at_ms: i64,
+    },
+    SignedIn {
+        server_url: String,
+        user_id: String,
+        email: Option<String>,
+        /// False until the server has let this account in: without a subscription cloud mode
+        /// stays off.
+        cloud_mode: bool,
+    },
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "camelCase")]
+#[ts(export)]
+pub struct SubscriptionView {
+    pub current: bool,
+    pub status: String,
+    pub plan: Option<String>,
+    #[ts(type = "number | null")]
+    pub period_end_ms: Option<i64>,
+    pub subscribe_url: String,
+    pub manage_url: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "camelCase")]
+#[ts(export)]
+pub enum ProfileName {
+    Safe,
+    Balanced,
+    Fast,
+}
+
+/// A folder and its bucket, kept equal.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "camelCase")]
+#[ts(export)]
+pub struct PairView {
+    pub id: String,
+    pub folder: String,
+    pub bucket: String,
+    pub profile: ProfileName,
+    /// Notes known equal on both sides.
+    #[ts(type = "number")]
+    pub files: u64,
+    #[ts(type = "number | null")]
+    pub checked_at_ms: Option<i64>,
+    /// Changes seen here that are not in the cloud yet.
+    #[ts(type = "number")]
+    pub waiting: u64,
+    pub running: Option<ProgressView>,
+    pub last_run: Option<RunView>,
+    pub halt: Option<HaltView>,
+    pub preview: Option<PreviewView>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "camelCase")]
+#[ts(export)]
+pub struct ProgressView {
+    #[ts(type = "number")]
+    pub number: u64,
+    /// `verify`, `refresh`, `bisync`, `apply` or `publish`.
+    pub phase: String,
+    #[ts(type = "number")]
+    pub done: u64,
+    #[ts(type = "number")]
+    pub total: u64,
+}
+
+/// How the newest finished run ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "camelCase")]
+#[ts(export)]
+pub struct RunView {
+    #[ts(type = "number")]
+    pub number: u64,
+    #[ts(type = "number")]
+    pub ended_at_ms: i64,
+    #[ts(type = "number")]
+    pub duration_ms: u64,
+    pub result: RunResult,
+    #[ts(type = "number")]
+    pub uploaded: u64,
+    #[ts(type = "number")]
+    pub downloaded: u64,
+    #[ts(type = "number")]
+    pub removed_here: u64,
+    #[ts(type = "number")]
+    pub removed_in_cloud: u64,
+    #[ts(type = "number")]
+    pub conflicts: u64,
+    /// Requests sent to the bucket.
+    #[ts(type = "number")]
+    pub requests: u64,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(tag = "type", rename_all = "camelCase", rename_all_fields = "camelCase")]
+#[ts(export)]
+pub enum RunResult {
+    /// Nothing differed; rclone was not started.
+    Verified,
+    Synced,
+    Previewed,
+    /// A safety stop; see the pair's `halt`.
+    Halted { code: String },
+    /// Will be tried again by itself where `transient`.
+    Failed { code: String, message: String, hint: Option<String>, transient: bool },
+    /// Stopped by a pause or at the end of the program.
+    Stopped,
+}
+
+/// A safety stop that waits for a person.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "camelCase")]
+#[ts(export)]
+pub struct HaltView {
+    /// The halt's name, such as `TooManyDeletes`.
+    pub code: String,
+    pub message: String,
+    pub hint: String,
+    /// Whether `ConfirmHalt` is a way out.
+    pub can_confirm: bool,
+}
+
+/// What a cycle would do, or the first sync will do.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "camelCase")]
+#[ts(export)]
+pub struct PreviewView {
+    #[ts(type = "number")]
+    pub number: u64,
+    /// At most 200 lines.
+    pub changes: Vec<PreviewChange>,
+    #[ts(type = "number")]
+    pub change_count: u64,
+    #[ts(type = "number")]
+    pub identical: u64,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "camelCase")]
+#[ts(export)]
+pub struct PreviewChange {
+    pub path: String,
+    pub action: ChangeAction,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "camelCase")]
+#[ts(export)]
+pub enum ChangeAction {
+    Upload,
+    Download,
+    RemoveHere,
+    RemoveInCloud,
+    Conflict,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "camelCase")]
+#[ts(export)]
+pub struct ConflictView {
+    pub id: String,
+    pub pair: String,
+    /// The note's path in the folder.
+    pub path: String,
+    /// Where the other version is, beside it; absent once resolved into history.
+    pub copy_path: Option<String>,
+    pub device: String,
+    #[ts(type = "number")]
+    pub at_ms: i64,
+    pub state: ConflictState,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "camelCase")]
+#[ts(export)]
+pub enum ConflictState {
+    /// Both versions are visible; a person decides.
+    Open,
+    /// The newer version has the name; the older is in history.
+    Resolved,
+    Dismissed,
+}
+
+/// An obstacle on one path.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "camelCase")]
+#[ts(export)]
+pub struct ProblemView {
+    pub pair: String,
+    pub path: String,
+    pub code: String,
+    pub message: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "camelCase")]
+#[ts(export)]
+pub struct ActivityView {
+    #[ts(type = "number")]
+    pub at_ms: i64,
+    pub path: String,
+    pub action: ChangeAction,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(tag = "type", rename_all = "camelCase", rename_all_fields = "camelCase")]
+#[ts(export)]
+pub enum RcloneView {
+    /// Not looked for yet.
+    Unknown,
+    Ready { version: String, path: String },
+    Installing,
+    Missing { message: String, hint: String },
+    TooOld { version: String, path: String, message: String, hint: String },
+}
+
+/// Where tokens and keys are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "camelCase")]
+#[ts(export)]
+pub enum SecretStoreView {
+    Keyring,
+    /// The keyring did not answer in time; it is probably locked.
+    KeyringLocked,
+    EncryptedFile,
+}

@@ -1,0 +1,15 @@
+//! The JSON that client and server exchange: requests, answers, and the one error body.
+//!
+//! Types only. This crate must not know how anything is sent, stored or shown, and depends on
+//! nothing but serde. Field names are the contract; changing one breaks published clients.
+
+mod errors;
+mod signed;
+mod tenant;
+
+pub use errors::{ApiErrorBody, SUBSCRIPTION_REQUIRED};
+pub use signed::{SignedHeaders, canonical_message};
+pub use tenant::{
+    AccountOut, ActivateSubscriptionIn, Health, MountCredentials, MountInfo, SignInConfig,
+    SubscriptionOut, TenantSetup,
+};
