@@ -1,0 +1,20 @@
+//! Peers and helpers for tests: child processes that die with the test, polling with a deadline,
+//! scratch folders, a private session bus with a keyring, and the real `bm-server`.
+//!
+//! A dev-dependency only; it depends on none of our other crates and knows them by their binaries
+//! alone. Whatever goes wrong in here panics with a message that says what to do, at the line of
+//! the test that asked. Nothing listens beyond 127.0.0.1, and nothing outlives its test.
+
+mod binaries;
+mod bus;
+mod child;
+mod scratch;
+mod server;
+mod wait;
+
+pub use binaries::{bin, rclone};
+pub use bus::{Bus, Keyring, keyring, private_bus};
+pub use child::{Child, Program, program};
+pub use scratch::{free_port, scratch};
+pub use server::Server;
+pub use wait::{wait_for, wait_until};
