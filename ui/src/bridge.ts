@@ -1,0 +1,50 @@
+import { invoke } from "@tauri-apps/api/core";
+import { listen } from "@tauri-apps/api/event";
+
+import type { Refusal } from "./bindings/Refusal";
+import type { Reply } from "./bindings/Reply";
+import type { Request } from "./bindings/Request";
+import type { View } from "./bindings/View";
+
+/** All that the window can reach outside itself. A refused request rejects with a `Refusal`. */
+export interface Bridge {
+  view(): Promise<View>;
+  send(request: Request): Promise<Reply>;
+  /** Calls back with every new view until the returned function is called. */
+  onView(callback: (view: View) => void): Promise<() => void>;
+  /** Opens a web page in the person's browser. */
+  openLink(url: string): Promise<void>;
+  /** Null when the person closed the chooser. */
+  pickFolder(): Promise<string | null>;
+}
+
+export const tauriBridge: Bridge = {
+  view: () => invoke<View>("view"),
+  send: (request) => invoke<Reply>("send", { request }),
+  onView: (callback) => listen<View>("view-changed", (event) => callback(event.payload)),
+  openLink: (url) => invoke<void>("open_link", { url }),
+  pickFolder: () => invoke<string | null>("pick_folder"),
+};
+
+export function insideTauri(): boolean {
+  return "__TAURI_INTERNALS__" in globalThis;
+}
+
+/** Whatever a command rejected with, in the one form that the window shows. */
+export function refusalOf(error: unknown): Refusal {
+  if (isRefusal(error)) {
+    return error;
+  }
+  const message = error instanceof Error ? error.message : String(error);
+  return { code: "Unreachable", message, hint: null, field: null };
+}
+
+function isRefusal(value: unknown): value is Refusal {
+  return (
+    typeof value === "object" &&
+    value !== null &&
+    "code" in value &&
+    "message" in value &&
+    typeof value.message === "string"
+  );
+}

@@ -1,0 +1,518 @@
+import type { ActivityView } from "./bindings/ActivityView";
+import type { ConflictView } from "./bindings/ConflictView";
+import type { PairView } from "./bindings/PairView";
+import type { ProblemView } from "./bindings/ProblemView";
+import type { RunView } from "./bindings/RunView";
+import type { SubscriptionView } from "./bindings/SubscriptionView";
+import type { View } from "./bindings/View";
+
+const second = 1000;
+const minute = 60 * second;
+const hour = 60 * minute;
+const day = 24 * hour;
+
+export const fixtureNames = [
+  "starting",
+  "signedOut",
+  "signedOutReason",
+  "signedOutFolder",
+  "signingIn",
+  "awaitingBrowser",
+  "codeExpired",
+  "noSubscription",
+  "setUp",
+  "firstRun",
+  "idle",
+  "syncing",
+  "paused",
+  "switchedOff",
+  "offline",
+  "attention",
+  "halt",
+  "rootMissing",
+  "preview",
+  "expired",
+  "rcloneMissing",
+  "rcloneTooOld",
+  "rcloneInstalling",
+  "keyringLocked",
+  "keyringLockedLater",
+  "failedRun",
+  "manyProblems",
+  "twoFolders",
+] as const;
+
+export type FixtureName = (typeof fixtureNames)[number];
+
+export function isFixtureName(name: string): name is FixtureName {
+  return (fixtureNames as readonly string[]).includes(name);
+}
+
+/** One canned view for each state that the window can show, seen from the time given. */
+export function fixtures(now: number): Record<FixtureName, View> {
+  const server = "https://cloud.basicmemory.com";
+
+  const run: RunView = {
+    number: 128,
+    endedAtMs: now - 12 * second,
+    durationMs: 2_840,
+    result: { type: "synced" },
+    uploaded: 3,
+    downloaded: 1,
+    removedHere: 0,
+    removedInCloud: 1,
+    conflicts: 0,
+    requests: 19,
+  };
+  const verified: RunView = {
+    ...run,
+    number: 129,
+    durationMs: 412,
+    result: { type: "verified" },
+    uploaded: 0,
+    downloaded: 0,
+    removedInCloud: 0,
+    requests: 2,
+  };
+
+  const pair: PairView = {
+    id: "pair_0198a6c2",
+    folder: "/home/ana/Notes",
+    bucket: "basic-memory-9d3f",
+    profile: "balanced",
+    files: 1_204,
+    checkedAtMs: now - 12 * second,
+    waiting: 0,
+    running: null,
+    lastRun: run,
+    halt: null,
+    preview: null,
+  };
+
+  const subscription: SubscriptionView = {
+    current: true,
+    status: "active",
+    plan: "Plus",
+    periodEndMs: now + 41 * day,
+    subscribeUrl: "https://basicmemory.com/subscribe",
+    manageUrl: "https://basicmemory.com/account",
+  };
+
+  const activity: ActivityView[] = [
+    { atMs: now - 12 * second, path: "Journal/2026-03-14.md", action: "upload" },
+    { atMs: now - 14 * second, path: "Projects/Garden/Seed list.md", action: "upload" },
+    { atMs: now - 14 * second, path: "Reading/The Peregrine.md", action: "download" },
+    { atMs: now - 9 * minute, path: "Inbox/untitled 3.md", action: "removeInCloud" },
+    { atMs: now - 47 * minute, path: "Inbox/Call with Marta.md", action: "upload" },
+    { atMs: now - 3 * hour, path: "Recipes/Bread/Rye, second attempt.md", action: "conflict" },
+    { atMs: now - 26 * hour, path: "Archive/2019/Travel plans.md", action: "removeHere" },
+  ];
+
+  const idle: View = {
+    version: "0.1.0",
+    device: "ana-laptop",
+    status: "idle",
+    headline: "Up to date",
+    sync: { type: "on" },
+    checkedAtMs: now - 12 * second,
+    account: {
+      type: "signedIn",
+      serverUrl: server,
+      userId: "user_2f9c1b",
+      email: "ana@example.org",
+      cloudMode: true,
+    },
+    subscription,
+    pairs: [pair],
+    conflicts: [],
+    openConflictCount: 0,
+    problems: [],
+    problemCount: 0,
+    activity,
+    rclone: { type: "ready", version: "1.75.2", path: "/usr/bin/rclone" },
+    secretStore: "keyring",
+  };
+
+  const nothingYet = {
+    checkedAtMs: null,
+    subscription: null,
+    pairs: [],
+    activity: [],
+  } satisfies Partial<View>;
+
+  const signedOut: View = {
+    ...idle,
+    ...nothingYet,
+    status: "signedOut",
+    headline: "Signed out",
+    account: { type: "signedOut", reason: null },
+  };
+
+  const awaitingBrowser: View = {
+    ...signedOut,
+    headline: "Waiting for your browser",
+    account: {
+      type: "awaitingBrowser",
+      serverUrl: server,
+      userCode: "WDJB-MJHT",
+      verificationUrl: "https://auth.basicmemory.com/device",
+      verificationUrlComplete: "https://auth.basicmemory.com/device?user_code=WDJB-MJHT",
+      expiresAtMs: now + 4 * minute + 38 * second,
+    },
+  };
+
+  const openConflicts: ConflictView[] = [
+    {
+      id: "conflict_1",
+      pair: pair.id,
+      path: "Recipes/Bread/Rye, second attempt.md",
+      copyPath: "Recipes/Bread/Rye, second attempt (conflict ana-phone 2026-03-14 09.12.44).md",
+      device: "ana-phone",
+      atMs: now - 3 * hour,
+      state: "open",
+    },
+    {
+      id: "conflict_2",
+      pair: pair.id,
+      path: "Journal/2026-03-13.md",
+      copyPath: "Journal/2026-03-13 (conflict workstation 2026-03-13 22.40.02).md",
+      device: "workstation",
+      atMs: now - 14 * hour,
+      state: "open",
+    },
+  ];
+  const settledConflicts: ConflictView[] = [
+    {
+      id: "conflict_3",
+      pair: pair.id,
+      path: "Projects/Garden/Plan.md",
+      copyPath: null,
+      device: "workstation",
+      atMs: now - 3 * day,
+      state: "resolved",
+    },
+    {
+      id: "conflict_4",
+      pair: pair.id,
+      path: "Inbox/Ideas.md",
+      copyPath: "Inbox/Ideas (conflict ana-phone 2026-03-09 18.20.11).md",
+      device: "ana-phone",
+      atMs: now - 5 * day,
+      state: "dismissed",
+    },
+  ];
+
+  const tooManyDeletes: PairView = {
+    ...pair,
+    lastRun: { ...run, result: { type: "halted", code: "TooManyDeletes" }, uploaded: 0 },
+    halt: {
+      code: "TooManyDeletes",
+      message: "140 of 900 notes would be deleted in the cloud.",
+      hint: "If you moved or deleted them on purpose, go on. Otherwise put them back first.",
+      canConfirm: true,
+    },
+    preview: {
+      number: 130,
+      changes: [
+        { path: "Archive/2019/Travel plans.md", action: "removeInCloud" },
+        { path: "Archive/2019/Winter reading.md", action: "removeInCloud" },
+        { path: "Archive/2020/A very long name for a note that somebody really wrote down one day in spring.md", action: "removeInCloud" },
+        { path: "Journal/2026-03-14.md", action: "upload" },
+      ],
+      changeCount: 141,
+      identical: 760,
+    },
+  };
+
+  const problems: ProblemView[] = Array.from({ length: 8 }, (_, index) => ({
+    pair: pair.id,
+    path: `Meetings/${2019 + index}/Q${(index % 4) + 1}: what we decided?.md`,
+    code: "IllegalName",
+    message: "This name cannot exist on Windows. Remove the “:” and “?” to carry the note.",
+  }));
+
+  return {
+    starting: {
+      ...signedOut,
+      status: "starting",
+      headline: "Starting",
+      rclone: { type: "unknown" },
+    },
+    signedOut,
+    signedOutReason: {
+      ...signedOut,
+      account: {
+        type: "signedOut",
+        reason: "The server ended this device's session. Sign in again to go on.",
+      },
+    },
+    signedOutFolder: {
+      ...idle,
+      status: "signedOut",
+      headline: "Sign in again",
+      account: { type: "signedOut", reason: "The sign-in was revoked on another device." },
+      pairs: [{ ...pair, waiting: 4 }],
+    },
+    signingIn: {
+      ...signedOut,
+      headline: "Signing in",
+      account: { type: "signingIn", serverUrl: server },
+    },
+    awaitingBrowser,
+    codeExpired: {
+      ...awaitingBrowser,
+      account: {
+        type: "awaitingBrowser",
+        serverUrl: "http://127.0.0.1:8765",
+        userCode: "QRTK-ZBNP",
+        verificationUrl: "http://127.0.0.1:8765/idp/device",
+        verificationUrlComplete: null,
+        expiresAtMs: now - second,
+      },
+    },
+    noSubscription: {
+      ...idle,
+      ...nothingYet,
+      status: "expired",
+      headline: "Subscription required",
+      account: {
+        type: "signedIn",
+        serverUrl: server,
+        userId: "user_2f9c1b",
+        email: "ana@example.org",
+        cloudMode: false,
+      },
+      subscription: {
+        ...subscription,
+        current: false,
+        status: "none",
+        plan: null,
+        periodEndMs: null,
+        manageUrl: null,
+      },
+    },
+    setUp: { ...idle, ...nothingYet, subscription, headline: "No folder yet" },
+    firstRun: {
+      ...idle,
+      status: "syncing",
+      headline: "Syncing",
+      checkedAtMs: null,
+      pairs: [
+        {
+          ...pair,
+          files: 0,
+          checkedAtMs: null,
+          lastRun: null,
+          running: { number: 1, phase: "verify", done: 0, total: 0 },
+        },
+      ],
+      activity: [],
+    },
+    idle,
+    syncing: {
+      ...idle,
+      status: "syncing",
+      headline: "Syncing 3 of 40",
+      checkedAtMs: now - 2 * minute,
+      pairs: [
+        {
+          ...pair,
+          waiting: 37,
+          lastRun: verified,
+          running: { number: 130, phase: "bisync", done: 3, total: 40 },
+        },
+      ],
+    },
+    paused: {
+      ...idle,
+      status: "paused",
+      headline: "Paused",
+      sync: { type: "pausedUntil", untilMs: now + 26 * minute },
+      checkedAtMs: now - 4 * minute,
+      pairs: [{ ...pair, waiting: 2, lastRun: verified }],
+    },
+    switchedOff: {
+      ...idle,
+      status: "paused",
+      headline: "Sync is off",
+      sync: { type: "off" },
+      checkedAtMs: now - 31 * minute,
+      pairs: [{ ...pair, waiting: 1 }],
+    },
+    offline: {
+      ...idle,
+      status: "offline",
+      headline: "Connection lost · 4 changes waiting",
+      checkedAtMs: now - 8 * minute,
+      pairs: [{ ...pair, waiting: 4, checkedAtMs: now - 8 * minute }],
+    },
+    attention: {
+      ...idle,
+      status: "attention",
+      headline: "2 conflicts to review",
+      conflicts: [...openConflicts, ...settledConflicts],
+      openConflictCount: 2,
+      problems: problems.slice(0, 1),
+      problemCount: 1,
+    },
+    halt: {
+      ...idle,
+      status: "attention",
+      headline: "140 of 900 notes would be deleted",
+      checkedAtMs: now - 6 * minute,
+      pairs: [tooManyDeletes],
+    },
+    rootMissing: {
+      ...idle,
+      status: "attention",
+      headline: "Notes folder is missing",
+      checkedAtMs: now - 18 * minute,
+      pairs: [
+        {
+          ...pair,
+          folder: "/media/ana/stick/Notes",
+          halt: {
+            code: "RootMissing",
+            message: "The notes folder is not available.",
+            hint: "Sync waits and goes on when it returns. Nothing was deleted in the cloud.",
+            canConfirm: false,
+          },
+          lastRun: { ...verified, result: { type: "halted", code: "RootMissing" } },
+        },
+      ],
+    },
+    preview: {
+      ...idle,
+      pairs: [
+        {
+          ...pair,
+          lastRun: { ...run, result: { type: "previewed" } },
+          preview: {
+            number: 131,
+            changes: [
+              { path: "Journal/2026-03-14.md", action: "upload" },
+              { path: "Reading/The Peregrine.md", action: "download" },
+              { path: "Inbox/untitled 3.md", action: "removeInCloud" },
+              { path: "Recipes/Bread/Rye, second attempt.md", action: "conflict" },
+            ],
+            changeCount: 4,
+            identical: 1_200,
+          },
+        },
+      ],
+    },
+    expired: {
+      ...idle,
+      status: "expired",
+      headline: "Read-only: subscription ended",
+      account: {
+        type: "signedIn",
+        serverUrl: server,
+        userId: "user_2f9c1b",
+        email: "ana@example.org",
+        cloudMode: false,
+      },
+      subscription: {
+        ...subscription,
+        current: false,
+        status: "canceled",
+        periodEndMs: now - 3 * day,
+      },
+      pairs: [{ ...pair, waiting: 6 }],
+    },
+    rcloneMissing: {
+      ...idle,
+      status: "error",
+      headline: "Sync cannot run: rclone is missing",
+      checkedAtMs: null,
+      pairs: [{ ...pair, checkedAtMs: null, lastRun: null, files: 0, waiting: 12 }],
+      activity: [],
+      rclone: {
+        type: "missing",
+        message: "No rclone was found on this device.",
+        hint: "Install the app's own copy (25 MB). Nothing else on the system changes.",
+      },
+    },
+    rcloneTooOld: {
+      ...idle,
+      status: "error",
+      headline: "Sync cannot run: rclone is too old",
+      rclone: {
+        type: "tooOld",
+        version: "1.60.1",
+        path: "/usr/bin/rclone",
+        message: "/usr/bin/rclone is 1.60.1; at least 1.74.2 is needed.",
+        hint: "Install the app's own copy. The system's rclone stays as it is.",
+      },
+    },
+    rcloneInstalling: {
+      ...idle,
+      status: "error",
+      headline: "Installing rclone",
+      rclone: { type: "installing" },
+    },
+    keyringLocked: {
+      ...signedOut,
+      status: "error",
+      headline: "The keyring is locked",
+      secretStore: "keyringLocked",
+    },
+    keyringLockedLater: {
+      ...idle,
+      status: "error",
+      headline: "Sync waits: the keyring is locked",
+      checkedAtMs: now - 22 * minute,
+      secretStore: "keyringLocked",
+    },
+    failedRun: {
+      ...idle,
+      status: "error",
+      headline: "The last run failed",
+      checkedAtMs: now - 11 * minute,
+      secretStore: "encryptedFile",
+      pairs: [
+        {
+          ...pair,
+          waiting: 1,
+          lastRun: {
+            ...run,
+            uploaded: 0,
+            downloaded: 0,
+            removedInCloud: 0,
+            result: {
+              type: "failed",
+              code: "StoreUnavailable",
+              message: "The cloud answered with an error (503) three times.",
+              hint: "Nothing was changed on either side.",
+              transient: true,
+            },
+          },
+        },
+      ],
+    },
+    manyProblems: {
+      ...idle,
+      status: "attention",
+      headline: "112 problems to look at",
+      problems,
+      problemCount: 112,
+      conflicts: openConflicts.slice(0, 1),
+      openConflictCount: 104,
+    },
+    twoFolders: {
+      ...idle,
+      pairs: [
+        pair,
+        {
+          ...pair,
+          id: "pair_0198a6c3",
+          folder: "C:\\Users\\Ana\\Documents\\Work notes",
+          profile: "safe",
+          files: 1,
+          waiting: 0,
+          lastRun: verified,
+        },
+      ],
+    },
+  };
+}

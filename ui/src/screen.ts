@@ -1,0 +1,42 @@
+import type { AccountView } from "./bindings/AccountView";
+import type { View } from "./bindings/View";
+import { never } from "./never";
+
+export type SignedIn = Extract<AccountView, { type: "signedIn" }>;
+export type SignedOut = Extract<AccountView, { type: "signedOut" }>;
+export type AwaitingBrowser = Extract<AccountView, { type: "awaitingBrowser" }>;
+
+/** The window shows exactly one of these; which one is decided by the view alone. */
+export type Screen =
+  | { name: "starting" }
+  | { name: "keyringLocked" }
+  | { name: "signIn"; account: SignedOut }
+  | { name: "signingIn"; serverUrl: string }
+  | { name: "awaitingBrowser"; account: AwaitingBrowser }
+  | { name: "subscriptionRequired"; account: SignedIn }
+  | { name: "setUp"; account: SignedIn }
+  | { name: "overview"; account: SignedIn };
+
+export function screenOf(view: View): Screen {
+  const { account } = view;
+  switch (account.type) {
+    case "signedOut":
+      if (view.secretStore === "keyringLocked") {
+        return { name: "keyringLocked" };
+      }
+      return view.status === "starting" ? { name: "starting" } : { name: "signIn", account };
+    case "signingIn":
+      return { name: "signingIn", serverUrl: account.serverUrl };
+    case "awaitingBrowser":
+      return { name: "awaitingBrowser", account };
+    case "signedIn":
+      if (view.pairs.length > 0) {
+        return { name: "overview", account };
+      }
+      return account.cloudMode
+        ? { name: "setUp", account }
+        : { name: "subscriptionRequired", account };
+    default:
+      return never(account);
+  }
+}

@@ -1,0 +1,285 @@
+import type { ChangeAction } from "./bindings/ChangeAction";
+import type { ConflictState } from "./bindings/ConflictState";
+import type { ProfileName } from "./bindings/ProfileName";
+import type { SecretStoreView } from "./bindings/SecretStoreView";
+import type { Status } from "./bindings/Status";
+import { type Age, count } from "./format";
+
+function some(amount: number, one: string, many: string): string {
+  return `${count(amount)} ${amount === 1 ? one : many}`;
+}
+
+function ago(age: Age): string {
+  switch (age.unit) {
+    case "now":
+      return "just now";
+    case "seconds":
+      return `${age.count} s ago`;
+    case "minutes":
+      return `${age.count} min ago`;
+    case "hours":
+      return `${age.count} h ago`;
+    case "days":
+      return `${age.count} days ago`;
+  }
+}
+
+const status: Record<Status, string> = {
+  starting: "Starting",
+  idle: "Up to date",
+  syncing: "Syncing",
+  offline: "Offline",
+  paused: "Paused",
+  attention: "Needs your attention",
+  error: "Error",
+  signedOut: "Signed out",
+  expired: "Read-only",
+};
+
+const profileName: Record<ProfileName, string> = {
+  safe: "Safe",
+  balanced: "Balanced",
+  fast: "Fast",
+};
+
+const profileSentence: Record<ProfileName, string> = {
+  safe: "When a note changed on both sides, both versions stay beside each other for you to decide.",
+  balanced: "The newer version keeps the name, the older one stays in the history. Right for most people.",
+  fast: "Like Balanced with fewer checks before each run, for very large folders.",
+};
+
+const done: Record<ChangeAction, string> = {
+  upload: "Uploaded",
+  download: "Downloaded",
+  removeHere: "Removed here",
+  removeInCloud: "Removed in cloud",
+  conflict: "Changed on both sides",
+};
+
+const planned: Record<ChangeAction, string> = {
+  upload: "Upload",
+  download: "Download",
+  removeHere: "Remove here",
+  removeInCloud: "Remove in cloud",
+  conflict: "Conflict",
+};
+
+const conflictState: Record<ConflictState, string> = {
+  open: "To review",
+  resolved: "Resolved, the other version is in the history",
+  dismissed: "Dismissed",
+};
+
+const secretStore: Record<SecretStoreView, string> = {
+  keyring: "System keyring",
+  keyringLocked: "System keyring, locked",
+  encryptedFile: "Encrypted file",
+};
+
+const phases: Record<string, string> = {
+  verify: "Comparing both sides",
+  refresh: "Reading the folder",
+  bisync: "Carrying changes",
+  apply: "Writing notes here",
+  publish: "Finishing",
+};
+
+/** Every word of the window that the engine does not say itself. */
+export const texts = {
+  app: "Basic Memory",
+  status,
+  ago,
+  profileName,
+  profileSentence,
+  done,
+  planned,
+  conflictState,
+  secretStore,
+  phase: (phase: string) => phases[phase] ?? "Working",
+
+  notes: (amount: number) => some(amount, "note", "notes"),
+  dismiss: "Dismiss",
+  cancel: "Cancel",
+  copy: "Copy",
+  copied: "Copied",
+  open: "Open",
+  tryAgain: "Try again",
+  hide: "Hide",
+  more: (amount: number) => `and ${count(amount)} more`,
+
+  starting: {
+    title: "Starting",
+    text: "Looking at your notes folder and at the cloud.",
+    failed: "The window cannot reach sync",
+  },
+  broken: {
+    title: "This window had a problem",
+    text: "Sync itself goes on. Your notes are not affected.",
+    again: "Show it again",
+  },
+  alone: "This page is the window of the Basic Memory app and works only there.",
+
+  steps: {
+    label: "Steps",
+    signIn: "Sign in",
+    subscription: "Subscription",
+    folder: "Folder",
+  },
+
+  signIn: {
+    title: "Sign in to your notes",
+    text: "A page opens in your browser. Nothing on this device changes until you choose a folder.",
+    server: "Server address",
+    serverHint: "Change this only if you use a server of your own.",
+    button: "Sign in",
+    asking: (server: string) => `Asking ${server} for a code`,
+    kept: (waiting: number) =>
+      waiting === 0
+        ? "Your notes stay where they are."
+        : `Your notes stay where they are. ${some(waiting, "change waits", "changes wait")} to be uploaded.`,
+  },
+  browser: {
+    title: "Enter this code in your browser",
+    waiting: (server: string) => `Waiting for ${server}`,
+    code: "Code",
+    copyCode: "Copy code",
+    copyLink: "Copy link",
+    openPage: "Open the page",
+    expiresIn: (left: string) => `The code is good for ${left}`,
+    expired: "The code is no longer good. Cancel and sign in again.",
+    cancel: "Cancel sign-in",
+  },
+  keyring: {
+    title: "Your keyring is locked",
+    text: "You are not signed out: the keys are in the system keyring. Unlock it, and sync goes on by itself.",
+    note: "The system keyring is locked. Sync waits until you unlock it; you stay signed in.",
+    instead: "Sign in again instead",
+  },
+  subscribe: {
+    title: "Subscription required",
+    text: (who: string) =>
+      `${who} is signed in but has no active subscription. Nothing has been set up on this device.`,
+    thisAccount: "This account",
+    link: "Subscribe here",
+    open: "Open subscription page",
+    again: "Check again",
+  },
+  setUp: {
+    title: "Choose your notes folder",
+    text: "This folder and your cloud become the same. Notes found on only one side are added to the other; nothing is deleted.",
+    folder: "Notes folder",
+    folderHint: "A folder that does not exist yet is created.",
+    choose: "Choose…",
+    profile: "When a note changes on both sides",
+    button: "Start syncing",
+    folderNeeded: "Choose the folder that holds your notes.",
+  },
+
+  headline: {
+    checked: (age: Age) => `checked ${ago(age)}`,
+    neverChecked: "not checked yet",
+    sync: "Sync",
+    on: "On",
+    off: "Off",
+    pausedUntil: (time: string) => `Paused until ${time}`,
+  },
+  actions: {
+    label: "Actions",
+    syncNow: "Sync now",
+    openFolder: "Open notes folder",
+    pause: "Pause",
+    pauseFor: ["30 minutes", "1 hour", "Until tomorrow"] as const,
+    goOn: "Go on",
+    showList: "Show what would change",
+    compareAgain: "Compare again",
+    install: "Install rclone",
+    findAgain: "Look again",
+  },
+  folder: {
+    label: (name: string) => `Folder ${name}`,
+    profile: "Profile",
+    notes: "Notes in sync",
+    waiting: "Waiting to upload",
+    lastRun: "Last run",
+    took: (time: string) => `took ${time}`,
+    requests: (amount: number) => some(amount, "request", "requests"),
+    noRun: "No run yet",
+    run: (number: number) => `Run ${count(number)}`,
+    progress: (doneCount: number, total: number) => `${count(doneCount)} of ${count(total)}`,
+    preview: "Preview changes",
+  },
+  run: {
+    verified: "Nothing had changed",
+    previewed: "Preview only, nothing was changed",
+    stopped: "Stopped before its end, goes on with the next run",
+    halted: "Halted for your safety",
+    transient: "Will be tried again by itself.",
+    nothingMoved: "Both sides compared, nothing to carry",
+    uploaded: (n: number) => `${count(n)} uploaded`,
+    downloaded: (n: number) => `${count(n)} downloaded`,
+    removedHere: (n: number) => `${count(n)} removed here`,
+    removedInCloud: (n: number) => `${count(n)} removed in cloud`,
+    conflicts: (n: number) => some(n, "conflict", "conflicts"),
+  },
+  halt: { title: (name: string) => `${name} is halted` },
+  preview: {
+    title: "What the next run would do",
+    nothing: "Nothing: both sides are the same.",
+    identical: (n: number) => `${some(n, "note is", "notes are")} the same on both sides.`,
+    cut: (shown: number, all: number) => `The first ${count(shown)} of ${count(all)} changes.`,
+  },
+  conflicts: {
+    title: "Conflicts",
+    toReview: (n: number) => `${count(n)} to review`,
+    text: "Both versions are in your folder. Keep what you want in the note, then delete the copy.",
+    copy: "Other version",
+    from: (device: string, when: string) => `from ${device}, ${when}`,
+    settled: (n: number) => some(n, "settled conflict", "settled conflicts"),
+    dismiss: (path: string) => `Dismiss the conflict on ${path}`,
+  },
+  problems: { title: "Problems" },
+  activity: {
+    title: "Recent activity",
+    none: "Nothing yet. Changed notes appear here.",
+  },
+  account: {
+    title: "Account",
+    server: (name: string) => `on ${name}`,
+    signOut: "Sign out",
+    signOutSure: "Sign out of this device? The folder stays as it is.",
+    stay: "Stay",
+  },
+  subscription: {
+    title: "Subscription",
+    renews: (plan: string, date: string) => `${plan}, renews ${date}`,
+    until: (plan: string, date: string) => `${plan}, until ${date}`,
+    active: (plan: string) => plan,
+    plan: "Active",
+    ended: (date: string) => `Ended ${date}`,
+    none: "Not active",
+    manage: "Manage",
+    lapsedTitle: "Your subscription has ended",
+    lapsed: (date: string | null) =>
+      `Read-only${date === null ? "" : ` since ${date}`}. Changes from the cloud still arrive; yours wait here and go up when you renew.`,
+    renew: "Renew",
+    unknown: "Not checked yet",
+  },
+  device: {
+    title: "This device",
+    name: "Name",
+    rclone: "rclone",
+    secrets: "Keys kept in",
+    version: "Version",
+    installing: "Installing…",
+    missing: "Missing",
+    tooOld: (version: string) => `${version}, too old`,
+    unknown: "Not looked for yet",
+  },
+  rclone: {
+    missing: "rclone is missing",
+    tooOld: (version: string) => `rclone ${version} is too old`,
+    installing: "Installing rclone. Sync starts when it is ready.",
+  },
+};
+
+export type Texts = typeof texts;
