@@ -1,0 +1,82 @@
+use s3s::access::{S3Access, S3AccessContext};
+use s3s::auth::{S3Auth, SecretKey};
+use s3s::{S3Request, S3Result, s3_error};
+use secrecy::ExposeSecret;
+
+use crate::keys::Scope;
+use crate::store::Store;
+
+/// Every operation the store answers; all others are refused before their input is read.
+const OPERATIONS: [&str; 20] = [
+    "AbortMultipartUpload",
+    "CompleteMultipartUpload",
+    "CopyObject",
+    "CreateBucket",
+    "CreateMultipartUpload",
+    "DeleteObject",
+    "DeleteObjects",
+    "GetBucketLocation",
+    "GetBucketVersioning",
+    "GetObject",
+    "HeadBucket",
+    "HeadObject",
+    "ListBuckets",
+    "ListMultipartUploads",
+    "ListObjectVersions",
+    "ListObjects",
+    "ListObjectsV2",
+    "ListParts",
+    "PutObject",
+    "UploadPart",
+];
+
+/// Lets a request through only with a live key, and only to that key's bucket.
+#[derive(Debug, Clone)]
+pub(crate) struct Gate {
+    store: Store,
+}
+
+impl Gate {
+    pub(crate) fn new(store: Store) -> Self {
+        Self { store }
+    }
+}
+
+#[async_trait::async_trait]
+impl S3Auth for Gate {
+    async fn get_secret_key(&self, access_key: &str) -> S3Result<SecretKey> {
+        let key =
+            self.store.keys().find(access_key).ok_or_else(|| s3_error!(InvalidAccessKeyId))?;
+        Ok(SecretKey::from(key.secret.expose_secret()))
+    }
+}
+
+#[async_trait::async_trait]
+impl S3Access for Gate {
+    async fn check(&self, context: &mut S3AccessContext<'_>) -> S3Result<()> {
+        let Some(credentials) = context.credentials() else {
+            return Err(s3_error!(AccessDenied, "Signature is required"));
+        };
+        let key = self
+            .store
+            .keys()
+            .find(&credentials.access_key)
+            .ok_or_else(|| s3_error!(InvalidAccessKeyId))?;
+        match context.s3_path().get_bucket_name() {
+            Some(bucket) if bucket != key.scope.bucket => return Err(s3_error!(AccessDenied)),
+            Some(_) => {}
+            None if context.s3_op().name() == "ListBuckets" => {}
+            None => return Err(s3_error!(AccessDenied)),
+        }
+        if !OPERATIONS.contains(&context.s3_op().name()) {
+            return Err(s3_error!(NotImplemented));
+        }
+        context.extensions_mut().insert(key.scope);
+        Ok(())
+    }
+}
+
+/// The scope that the gate granted to a request.
+pub(crate) fn scope<T>(request: &mut S3Request<T>) -> S3Result<Scope> {
+    request.extensions.remove::<Scope>().ok_or_else(|| s3_error!(AccessDenied))
+}

@@ -1,0 +1,33 @@
+//! The embedded S3 store: the S3 API over plain files and one `SQLite` database.
+//!
+//! Object bytes are files in `blobs/`, named by random ids; what they mean (keys, versions, uploads, access keys) is rows in
+//! `store.db`. Bytes are durable before the row that names them, so a crash at any moment leaves the previous version.
+//! Every bucket is versioned. Conditional writes are decided and applied in one transaction of the only writer.
+//! An access key works on exactly one bucket; unknown, deleted and foreign keys are refused with 403.
+//!
+//! ```text
+//! hyper ─▶ s3s (SigV4, XML) ─▶ gate (one key, one bucket) ─▶ api ─▶ store (transactions) ─▶ store.db, blobs/
+//! ```
+//!
+//! This crate must not know tenants, users, subscriptions or sync: buckets, keys and changes are its whole world.
+//! Not implemented and refused with 501: ACLs, tagging, lifecycle, encryption keys, form uploads, `UploadPartCopy`.
+
+mod api;
+mod attributes;
+mod blobs;
+mod change;
+mod condition;
+mod database;
+mod error;
+mod gate;
+mod keys;
+mod listing;
+mod objects;
+mod receive;
+mod serve;
+mod store;
+mod uploads;
+
+pub use change::{Change, ChangeKind};
+pub use error::StoreError;
+pub use store::{Clock, Store};

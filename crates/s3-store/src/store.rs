@@ -1,0 +1,370 @@
+use std::collections::HashSet;
+use std::fmt;
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rusqlite::{Connection, OptionalExtension, Transaction, params};
+use secrecy::{ExposeSecret, SecretString};
+use tokio::sync::broadcast;
+
+use crate::blobs::BlobDir;
+use crate::change::Change;
+use crate::database::Database;
+use crate::error::{Refusal, StoreError};
+use crate::keys::{AccessKey, KeyRing, Scope, mint};
+
+/// Tells the time in unix milliseconds.
+pub type Clock = Arc<dyn Fn() -> i64 + Send + Sync>;
+
+const CHANGES_KEPT: usize = 4096;
+const COMPLETED_UPLOAD_MS: i64 = 24 * 60 * 60 * 1000;
+
+/// An S3 store in one folder; a handle, cheap to clone.
+///
+/// One process at a time: the folder stays locked while any clone lives. All methods but [`serve`](Self::serve)
+/// use the disk and block briefly.
+#[derive(Clone)]
+pub struct Store {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    database: Database,
+    blobs: Arc<BlobDir>,
+    keys: KeyRing,
+    changes: broadcast::Sender<Change>,
+    clock: Clock,
+    root: PathBuf,
+    _lock: File,
+}
+
+impl fmt::Debug for Store {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Store").field("root", &self.inner.root).finish_non_exhaustive()
+    }
+}
+
+impl Store {
+    /// Opens the store in `root`, making it if needed, and removes what an unclean stop left behind.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::InUse`] when another process has it open; otherwise the disk or the database is at fault.
+    pub fn open(root: &Path, clock: Clock) -> Result<Self, StoreError> {
+        let blob_path = root.join("blobs");
+        make_private_folder(root)?;
+        make_private_folder(&blob_path)?;
+        let lock_path = root.join("lock");
+        let lock = make_private_file(&lock_path)?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(fs::TryLockError::WouldBlock) => {
+                return Err(StoreError::InUse { path: root.to_owned() });
+            }
+            Err(fs::TryLockError::Error(error)) => {
+                return Err(StoreError::files(&lock_path)(error));
+            }
+        }
+        let database_path = root.join("store.db");
+        drop(make_private_file(&database_path)?);
+        let database = Database::open(&database_path)?;
+        let (referenced, keys) = database.write(
+            |transaction| {
+                forget_completed_uploads(transaction, clock() - COMPLETED_UPLOAD_MS)?;
+                Ok::<_, StoreError>((referenced_blobs(transaction)?, load_keys(transaction)?))
+            },
+            |_| {},
+        )?;
+        let blobs = BlobDir::new(&blob_path);
+        let swept = blobs.sweep(&referenced).map_err(StoreError::files(&blob_path))?;
+        if swept > 0 {
+            tracing::info!(files = swept, "removed unfinished writes of an earlier run");
+        }
+        let inner = Inner {
+            database,
+            blobs,
+            keys,
+            changes: broadcast::Sender::new(CHANGES_KEPT),
+            clock,
+            root: root.to_owned(),
+            _lock: lock,
+        };
+        Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// Makes a bucket, versioned from birth; nothing happens when it exists.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::InvalidBucketName`], or the database is at fault.
+    pub fn create_bucket(&self, bucket: &str) -> Result<(), StoreError> {
+        if !s3s::path::check_bucket_name(bucket) {
+            return Err(StoreError::InvalidBucketName { name: bucket.to_owned() });
+        }
+        let now = self.now_ms();
+        self.inner.database.write(
+            |transaction| {
+                transaction.execute(
+                    "INSERT INTO buckets (name, created_ms) VALUES (?1, ?2) ON CONFLICT (name) DO NOTHING",
+                    params![bucket, now],
+                )?;
+                Ok(())
+            },
+            |()| {},
+        )
+    }
+
+    /// Removes a bucket with every version, upload and access key in it, for good. Tells whether it existed.
+    ///
+    /// # Errors
+    ///
+    /// The database is at fault.
+    pub fn delete_bucket(&self, bucket: &str) -> Result<bool, StoreError> {
+        let found = self.inner.database.write(
+            |transaction| {
+                let Some((id, _)) = find_bucket(transaction, bucket)? else {
+                    return Ok(None);
+                };
+                let mut query = transaction.prepare(
+                    "SELECT blob FROM versions WHERE bucket_id = ?1 AND blob IS NOT NULL
+                     UNION SELECT parts.blob FROM parts JOIN uploads USING (upload_id) WHERE bucket_id = ?1",
+                )?;
+                let blobs: Vec<String> =
+                    query.query_map([id], |row| row.get(0))?.collect::<Result<_, _>>()?;
+                transaction.execute("DELETE FROM buckets WHERE id = ?1", [id])?;
+                Ok::<_, StoreError>(Some(blobs))
+            },
+            |_| self.inner.keys.remove_bucket(bucket),
+        )?;
+        let existed = found.is_some();
+        for blob in found.into_iter().flatten() {
+            self.inner.blobs.discard(&blob);
+        }
+        Ok(existed)
+    }
+
+    /// Lists the names of all buckets, in order.
+    ///
+    /// # Errors
+    ///
+    /// The database is at fault.
+    pub fn buckets(&self) -> Result<Vec<String>, StoreError> {
+        self.inner.database.read(|connection| {
+            let mut query = connection.prepare("SELECT name FROM buckets ORDER BY name")?;
+            let names = query.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
+            Ok(names)
+        })
+    }
+
+    /// Makes an access key (`tid_…`) and its secret (`tsec_…`) that work on `bucket` alone, until deleted.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::NoSuchBucket`], or the database is at fault.
+    pub fn create_key(&self, bucket: &str) -> Result<(String, SecretString), StoreError> {
+        let (access_key, secret) = mint();
+        let now = self.now_ms();
+        self.inner.database.write(
+            |transaction| {
+                let (bucket_id, _) = find_bucket(transaction, bucket)?
+                    .ok_or_else(|| StoreError::NoSuchBucket { name: bucket.to_owned() })?;
+                transaction.execute(
+                    "INSERT INTO access_keys (access_key, secret, bucket_id, created_ms)
+                     VALUES (?1, ?2, ?3, ?4)",
+                    params![access_key, secret.expose_secret(), bucket_id, now],
+                )?;
+                let bucket = bucket.to_owned();
+                let scope = Scope { access_key: access_key.clone(), bucket, bucket_id };
+                Ok::<_, StoreError>(AccessKey { secret: secret.clone(), scope })
+            },
+            |key| self.inner.keys.add(key.clone()),
+        )?;
+        Ok((access_key, secret))
+    }
+
+    /// Deletes an access key; requests with it are refused from now on, uploads still running included.
+    /// Tells whether it existed.
+    ///
+    /// # Errors
+    ///
+    /// The database is at fault.
+    pub fn delete_key(&self, access_key: &str) -> Result<bool, StoreError> {
+        let removed = self.inner.database.write(
+            |transaction| {
+                transaction
+                    .execute("DELETE FROM access_keys WHERE access_key = ?1", [access_key])
+                    .map_err(StoreError::Database)
+            },
+            |_| self.inner.keys.remove(access_key),
+        )?;
+        Ok(removed > 0)
+    }
+
+    /// Starts receiving every change committed from now on.
+    #[must_use]
+    pub fn subscribe(&self) -> broadcast::Receiver<Change> {
+        self.inner.changes.subscribe()
+    }
+
+    pub(crate) fn keys(&self) -> &KeyRing {
+        &self.inner.keys
+    }
+
+    pub(crate) fn blobs(&self) -> &Arc<BlobDir> {
+        &self.inner.blobs
+    }
+
+    pub(crate) fn now_ms(&self) -> i64 {
+        (self.inner.clock)()
+    }
+
+    pub(crate) fn read<T>(
+        &self,
+        query: impl FnOnce(&Connection) -> Result<T, Refusal>,
+    ) -> Result<T, Refusal> {
+        self.inner.database.read(query)
+    }
+
+    pub(crate) fn bucket_created_ms(&self, bucket: &str) -> Result<Option<i64>, Refusal> {
+        self.read(|connection| Ok(find_bucket(connection, bucket)?.map(|(_, created)| created)))
+    }
+
+    /// Runs one request's changes in one transaction: all or nothing, and nothing if its key is gone.
+    pub(crate) fn commit<T>(
+        &self,
+        scope: &Scope,
+        change: impl FnOnce(&mut Batch<'_>) -> Result<T, Refusal>,
+    ) -> Result<T, Refusal> {
+        let now_ms = self.now_ms();
+        let (value, _, unused) = self.inner.database.write(
+            |transaction| {
+                if !key_exists(transaction, &scope.access_key)? {
+                    return Err(Refusal::KeyRevoked);
+                }
+                let mut batch =
+                    Batch { transaction, scope, now_ms, changes: Vec::new(), released: Vec::new() };
+                let value = change(&mut batch)?;
+                let Batch { changes, released, .. } = batch;
+                let mut unused = Vec::new();
+                for blob in released {
+                    if !blob_referenced(transaction, &blob)? {
+                        unused.push(blob);
+                    }
+                }
+                Ok((value, changes, unused))
+            },
+            |(_, changes, _)| {
+                for change in changes {
+                    // Nobody listening is fine.
+                    drop(self.inner.changes.send(change.clone()));
+                }
+            },
+        )?;
+        for blob in unused {
+            self.inner.blobs.discard(&blob);
+        }
+        Ok(value)
+    }
+}
+
+/// One open write transaction on behalf of one access key.
+pub(crate) struct Batch<'t> {
+    pub(crate) transaction: &'t Transaction<'t>,
+    pub(crate) scope: &'t Scope,
+    pub(crate) now_ms: i64,
+    /// Told to subscribers once committed.
+    pub(crate) changes: Vec<Change>,
+    /// Blobs that lost a row; files without any row go after the commit.
+    pub(crate) released: Vec<String>,
+}
+
+fn find_bucket(
+    connection: &Connection,
+    bucket: &str,
+) -> Result<Option<(i64, i64)>, rusqlite::Error> {
+    connection
+        .prepare_cached("SELECT id, created_ms FROM buckets WHERE name = ?1")?
+        .query_row([bucket], |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()
+}
+
+fn key_exists(connection: &Connection, access_key: &str) -> Result<bool, rusqlite::Error> {
+    connection
+        .prepare_cached("SELECT 1 FROM access_keys WHERE access_key = ?1")?
+        .exists([access_key])
+}
+
+fn blob_referenced(connection: &Connection, blob: &str) -> Result<bool, rusqlite::Error> {
+    connection
+        .prepare_cached(
+            "SELECT 1 FROM versions WHERE blob = ?1 UNION ALL SELECT 1 FROM parts WHERE blob = ?1",
+        )?
+        .exists([blob])
+}
+
+fn referenced_blobs(connection: &Connection) -> Result<HashSet<String>, rusqlite::Error> {
+    connection
+        .prepare("SELECT blob FROM versions WHERE blob IS NOT NULL UNION SELECT blob FROM parts")?
+        .query_map([], |row| row.get(0))?
+        .collect()
+}
+
+/// Completed uploads are remembered for a while so that a repeated completion gets the same answer.
+fn forget_completed_uploads(
+    connection: &Connection,
+    before_ms: i64,
+) -> Result<(), rusqlite::Error> {
+    connection.execute(
+        "DELETE FROM uploads WHERE completed_seq IS NOT NULL AND started_ms < ?1",
+        [before_ms],
+    )?;
+    Ok(())
+}
+
+fn load_keys(connection: &Connection) -> Result<KeyRing, rusqlite::Error> {
+    let ring = KeyRing::default();
+    let mut query = connection.prepare(
+        "SELECT access_key, secret, bucket_id, name
+         FROM access_keys JOIN buckets ON buckets.id = bucket_id",
+    )?;
+    let mut rows = query.query([])?;
+    while let Some(row) = rows.next()? {
+        let secret = SecretString::from(row.get::<_, String>(1)?);
+        let scope =
+            Scope { access_key: row.get(0)?, bucket_id: row.get(2)?, bucket: row.get(3)? };
+        ring.add(AccessKey { secret, scope });
+    }
+    Ok(ring)
+}
+
+fn make_private_folder(path: &Path) -> Result<(), StoreError> {
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(path).map_err(StoreError::files(path))?;
+    restrict(path, 0o700)
+}
+
+fn make_private_file(path: &Path) -> Result<File, StoreError> {
+    let mut options = fs::OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(false);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let file = options.open(path).map_err(StoreError::files(path))?;
+    restrict(path, 0o600)?;
+    Ok(file)
+}
+
+#[cfg(unix)]
+fn restrict(path: &Path, mode: u32) -> Result<(), StoreError> {
+    use std::os::unix::fs::PermissionsExt;
+    fs::set_permissions(path, fs::Permissions::from_mode(mode)).map_err(StoreError::files(path))
+}
+
+#[cfg(not(unix))]
+#[expect(clippy::unnecessary_wraps, reason = "the folder is inside the user's profile already")]
+fn restrict(_path: &Path, _mode: u32) -> Result<(), StoreError> {
+    Ok(())
+}
