@@ -1,0 +1,143 @@
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use crate::supervisor::{Environment, Exit, Recipe, capture};
+use crate::version::{FLOOR, Version};
+
+const PATIENCE: Duration = Duration::from_secs(15);
+pub(crate) const FILE_NAME: &str = if cfg!(windows) {
+    "rclone.exe"
+} else {
+    "rclone"
+};
+
+/// An rclone that is fit for use.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Binary {
+    pub path: PathBuf,
+    pub version: Version,
+}
+
+/// Why none of the candidates is fit; the variant that helps most wins.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum FindError {
+    #[error("rclone {found} at {} is too old, {floor} is needed", .path.display())]
+    TooOld {
+        path: PathBuf,
+        found: Version,
+        floor: Version,
+    },
+    #[error("{} is no working rclone: {reason}", .path.display())]
+    Broken { path: PathBuf, reason: String },
+    #[error("rclone was not found")]
+    Missing { looked: Vec<PathBuf> },
+}
+
+/// Where to look, in order: `explicit` alone if there is one, else the app's own folder, then the
+/// folders of the search path.
+#[must_use]
+pub fn candidates(
+    explicit: Option<&Path>,
+    own: &Path,
+    path_variable: Option<&OsStr>,
+) -> Vec<PathBuf> {
+    if let Some(explicit) = explicit {
+        return vec![explicit.to_owned()];
+    }
+    let mut found = vec![own.join(FILE_NAME)];
+    for folder in path_variable.iter().flat_map(std::env::split_paths) {
+        let candidate = folder.join(FILE_NAME);
+        if folder.is_absolute() && !found.contains(&candidate) {
+            found.push(candidate);
+        }
+    }
+    found
+}
+
+/// Gives the first candidate that runs and is new enough.
+///
+/// # Errors
+/// [`FindError::TooOld`] if any is too old, else [`FindError::Broken`] if any exists.
+pub async fn find(candidates: &[PathBuf]) -> Result<Binary, FindError> {
+    let mut failure = None;
+    for path in candidates.iter().filter(|path| path.is_file()) {
+        let refusal = match ask(path).await {
+            Ok(version) if version >= FLOOR => {
+                return Ok(Binary {
+                    path: path.clone(),
+                    version,
+                });
+            }
+            Ok(found) => FindError::TooOld {
+                path: path.clone(),
+                found,
+                floor: FLOOR,
+            },
+            Err(reason) => FindError::Broken {
+                path: path.clone(),
+                reason,
+            },
+        };
+        match (&failure, &refusal) {
+            (None, _) | (Some(FindError::Broken { .. }), FindError::TooOld { .. }) => {
+                failure = Some(refusal);
+            }
+            (Some(_), _) => {}
+        }
+    }
+    Err(failure.unwrap_or_else(|| FindError::Missing {
+        looked: candidates.to_vec(),
+    }))
+}
+
+#[derive(Deserialize)]
+struct VersionOut {
+    decomposed: (u32, u32, u32),
+}
+
+async fn ask(path: &Path) -> Result<Version, String> {
+    let args = ["rc", "--loopback", "core/version", "--config", ""];
+    let recipe = Recipe {
+        program: path,
+        args: args.map(Into::into).to_vec(),
+        environment: Environment::Bare {
+            home: PathBuf::from("/"),
+        },
+        config: None,
+    };
+    let (exit, stdout, stderr) = capture(recipe, PATIENCE)
+        .await
+        .map_err(|error| error.to_string())?;
+    if exit != Exit::Code(0) {
+        let last = stderr.lines().last().unwrap_or("no output");
+        return Err(format!("it ended with {exit:?}: {last}"));
+    }
+    let VersionOut {
+        decomposed: (major, minor, patch),
+    } = serde_json::from_str(&stdout).map_err(|_| "it did not tell its version".to_owned())?;
+    Ok(Version(major, minor, patch))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn looks_at_its_own_copy_first_and_at_nothing_but_an_explicit_one() {
+        let own = Path::new("/own");
+        let path = OsStr::new("/a:relative:/b:/a");
+        let paths = |list: &[&str]| list.iter().map(PathBuf::from).collect::<Vec<_>>();
+        assert_eq!(
+            candidates(None, own, Some(path)),
+            paths(&["/own/rclone", "/a/rclone", "/b/rclone"])
+        );
+        assert_eq!(candidates(None, own, None), paths(&["/own/rclone"]));
+        assert_eq!(
+            candidates(Some(Path::new("/x/rc")), own, Some(path)),
+            paths(&["/x/rc"])
+        );
+    }
+}

@@ -1,0 +1,150 @@
+use std::path::PathBuf;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::Request;
+use hyper_util::rt::TokioIo;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use tokio::net::UnixStream;
+use tokio::time::timeout;
+
+use crate::log::Progress;
+use crate::version::Version;
+
+const PATIENCE: Duration = Duration::from_secs(2);
+const LARGEST_ANSWER: usize = 1 << 20;
+
+/// Why a call to rclone's remote control gave nothing.
+#[derive(Debug, thiserror::Error)]
+pub enum RcError {
+    /// Not listening yet, or not any more.
+    #[error("rclone's remote control cannot be reached")]
+    Unreachable(#[source] std::io::Error),
+    #[error("the connection to rclone's remote control broke")]
+    Broken(#[source] hyper::Error),
+    #[error("rclone's remote control did not answer in time")]
+    TimedOut,
+    #[error("rclone refused {call}: {message}")]
+    Refused {
+        call: &'static str,
+        status: u16,
+        message: String,
+    },
+    #[error("rclone's answer to {call} cannot be read")]
+    Unreadable { call: &'static str },
+}
+
+/// rclone's remote control on a Unix socket; each call is a connection of its own.
+#[derive(Clone, Debug)]
+pub struct RcClient {
+    socket: PathBuf,
+}
+
+#[derive(Deserialize)]
+struct PidOut {
+    pid: u32,
+}
+
+#[derive(Deserialize)]
+struct VersionOut {
+    decomposed: (u32, u32, u32),
+}
+
+#[derive(Deserialize)]
+struct RefusalOut {
+    error: String,
+}
+
+#[derive(Deserialize)]
+struct Nothing {}
+
+impl RcClient {
+    #[must_use]
+    pub fn new(socket: PathBuf) -> Self {
+        Self { socket }
+    }
+
+    /// `core/stats`
+    ///
+    /// # Errors
+    /// See [`RcError`]; so for all calls.
+    pub async fn stats(&self) -> Result<Progress, RcError> {
+        self.call("core/stats").await
+    }
+
+    /// `core/pid`
+    ///
+    /// # Errors
+    /// See [`RcError`].
+    pub async fn pid(&self) -> Result<u32, RcError> {
+        Ok(self.call::<PidOut>("core/pid").await?.pid)
+    }
+
+    /// `core/version`
+    ///
+    /// # Errors
+    /// See [`RcError`].
+    pub async fn version(&self) -> Result<Version, RcError> {
+        let (major, minor, patch) = self.call::<VersionOut>("core/version").await?.decomposed;
+        Ok(Version(major, minor, patch))
+    }
+
+    /// `core/quit`: the process exits with 0 a moment later, whatever it had finished.
+    ///
+    /// # Errors
+    /// See [`RcError`].
+    pub async fn quit(&self) -> Result<(), RcError> {
+        self.call::<Nothing>("core/quit").await.map(|Nothing {}| ())
+    }
+
+    async fn call<T: DeserializeOwned>(&self, call: &'static str) -> Result<T, RcError> {
+        timeout(PATIENCE, self.exchange(call))
+            .await
+            .map_err(|_| RcError::TimedOut)?
+    }
+
+    async fn exchange<T: DeserializeOwned>(&self, call: &'static str) -> Result<T, RcError> {
+        let stream = UnixStream::connect(&self.socket)
+            .await
+            .map_err(RcError::Unreachable)?;
+        let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
+            .await
+            .map_err(RcError::Broken)?;
+        let request = Request::post(format!("/{call}"))
+            .header("host", "rclone")
+            .header("content-type", "application/json")
+            .body(Full::new(Bytes::from_static(b"{}")))
+            .map_err(|_| RcError::Unreadable { call })?;
+        let ask = async {
+            let answer = sender
+                .send_request(request)
+                .await
+                .map_err(RcError::Broken)?;
+            let status = answer.status();
+            let body = Limited::new(answer.into_body(), LARGEST_ANSWER)
+                .collect()
+                .await;
+            let body = body.map_err(|_| RcError::Unreadable { call })?.to_bytes();
+            if status.is_success() {
+                return serde_json::from_slice(&body).map_err(|_| RcError::Unreadable { call });
+            }
+            let message = serde_json::from_slice::<RefusalOut>(&body)
+                .map_or_else(|_| status.to_string(), |refusal| refusal.error);
+            Err(RcError::Refused {
+                call,
+                status: status.as_u16(),
+                message,
+            })
+        };
+        tokio::pin!(ask);
+        tokio::select! {
+            answer = &mut ask => answer,
+            ended = connection => match ended {
+                Ok(()) => ask.await,
+                Err(error) => Err(RcError::Broken(error)),
+            },
+        }
+    }
+}
