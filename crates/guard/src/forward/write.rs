@@ -1,0 +1,259 @@
+use http::{HeaderMap, Method, header};
+
+use super::{ClientRequest, descriptive};
+use crate::bucket::RequestKind;
+use crate::bucket::operations::{add_condition, add_source, insert, tag_of};
+use crate::bucket::transport::{Outgoing, fault, header_text, text_of};
+use crate::decide::Target;
+use crate::encoding::{self, quoted};
+use crate::error::BucketError;
+use crate::listing;
+use crate::metered::{Metered, Passed};
+use crate::object::Precondition;
+use crate::reply::{self, Reply};
+use crate::session::{GuardEvent, SessionState, Stored};
+use crate::snapshot::Entry;
+
+const LARGEST_RESULT: usize = 1024 * 1024;
+
+/// What a write stores, as far as it is known before it is stored.
+pub(super) struct Content {
+    pub(super) size: u64,
+    /// The entity tag this content gets, if that can be told.
+    pub(super) etag: Option<String>,
+    /// Whether the bucket may have taken it although it did not say so.
+    pub(super) sent: Sent,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Sent {
+    Never,
+    Perhaps,
+}
+
+pub(super) async fn put(
+    session: &SessionState,
+    target: &Target,
+    request: ClientRequest,
+) -> Result<Reply, BucketError> {
+    let size = announced(&request)?;
+    let kept = descriptive(&request.headers);
+    let stored = target.stored();
+    let mut outgoing = Outgoing::new(RequestKind::Put, Method::PUT, Some(stored));
+    outgoing.headers = kept.clone();
+    add_condition(&mut outgoing.headers, &target.when)?;
+    let promised = request.headers.get("content-md5");
+    if let Some(md5) = promised {
+        outgoing.headers.insert("content-md5", md5.clone());
+    }
+    let promised = promised.and_then(|md5| base64_to_hex(md5.to_str().ok()?));
+    let (body, progress) = Metered::new(request.body, size, request.payload);
+    outgoing.body = Some((reqwest::Body::wrap(body), size));
+    let key = target.key.clone();
+    session.tell(GuardEvent::Uploading { key, size });
+
+    let answer = match session.bucket.exchange(outgoing).await {
+        Ok(response) if response.status().is_success() => tag_of(response.headers()),
+        Ok(response) => Err(fault(response, stored, session.bucket.name()).await),
+        Err(error) => Err(error),
+    };
+    let passed = progress.get();
+    let content = Content {
+        size,
+        etag: promised.or(match passed {
+            Passed::All(md5) => Some(hex::encode(md5)),
+            Passed::Nothing | Passed::Some => None,
+        }),
+        sent: match passed {
+            Passed::Nothing => Sent::Never,
+            Passed::Some | Passed::All(_) => Sent::Perhaps,
+        },
+    };
+    let etag = settle(session, target, &content, answer).await?;
+    remember(session, target, (&etag, size), Some(kept));
+    Ok(reply::tagged(&etag))
+}
+
+pub(super) struct CopySource {
+    pub(super) key: String,
+    pub(super) etag: String,
+    pub(super) size: u64,
+}
+
+pub(super) async fn copy(
+    session: &SessionState,
+    target: &Target,
+    source: &CopySource,
+    headers: &HeaderMap,
+) -> Result<Reply, BucketError> {
+    const DIRECTIVE: &str = "x-amz-metadata-directive";
+    let stored = target.stored();
+    let mut outgoing = Outgoing::new(RequestKind::Copy, Method::PUT, Some(stored));
+    let replaces = header_text(headers, DIRECTIVE).is_some_and(|text| text == "REPLACE");
+    let mut kept = None;
+    if replaces {
+        let described = descriptive(headers);
+        outgoing.headers = described.clone();
+        insert(
+            &mut outgoing.headers,
+            header::HeaderName::from_static(DIRECTIVE),
+            "REPLACE",
+        )?;
+        kept = Some(described);
+    }
+    add_condition(&mut outgoing.headers, &target.when)?;
+    let bucket = session.bucket.name();
+    add_source(&mut outgoing.headers, bucket, &source.key, &source.etag)?;
+
+    let answer = match session.bucket.exchange(outgoing).await {
+        Ok(response) if response.status().is_success() => text_of(response, LARGEST_RESULT)
+            .await
+            .and_then(|text| listing::parse_written(&text, stored)),
+        Ok(response) => Err(fault(response, stored, bucket).await),
+        Err(error) => Err(error),
+    };
+    let content = Content {
+        size: source.size,
+        etag: (!source.etag.contains('-')).then(|| source.etag.clone()),
+        sent: Sent::Never,
+    };
+    let etag = settle(session, target, &content, answer).await?;
+    remember(session, target, (&etag, source.size), kept);
+    let now = encoding::unix_ms(session.bucket.now());
+    Ok(reply::xml(listing::copy_result(&etag, now)))
+}
+
+/// Deletes one version. Gone already is done; a later version stays.
+pub(super) async fn delete(
+    session: &SessionState,
+    key: &str,
+    (stored, etag): (&str, &str),
+) -> Result<(), BucketError> {
+    let mut outgoing = Outgoing::new(RequestKind::Delete, Method::DELETE, Some(stored));
+    insert(&mut outgoing.headers, header::IF_MATCH, &quoted(etag))?;
+    let response = session.bucket.exchange(outgoing).await?;
+    if !response.status().is_success() {
+        match fault(response, stored, session.bucket.name()).await {
+            BucketError::NotFound { .. } => {}
+            error @ (BucketError::PreconditionFailed { .. } | BucketError::Conflict { .. }) => {
+                if session.bucket.head(stored).await?.is_some() {
+                    return Err(error);
+                }
+            }
+            error => return Err(error),
+        }
+    }
+    {
+        let mut inner = session.inner();
+        inner.snapshot.entries.remove(key);
+        inner.outcome.uploaded.remove(key);
+        inner.outcome.deleted.insert(stored.to_owned());
+    }
+    session.tell(GuardEvent::Deleted { key: key.into() });
+    Ok(())
+}
+
+/// Settles a write whose answer is not a plain success by looking at what is there: our own content means that an
+/// earlier answer got lost, and the write is done.
+pub(super) async fn settle(
+    session: &SessionState,
+    target: &Target,
+    content: &Content,
+    answer: Result<String, BucketError>,
+) -> Result<String, BucketError> {
+    let error = match answer {
+        Ok(etag) => return Ok(etag),
+        Err(error) => error,
+    };
+    let lost_race = || BucketError::PreconditionFailed {
+        key: target.key.clone(),
+    };
+    let is_refused = match &error {
+        BucketError::PreconditionFailed { .. }
+        | BucketError::Conflict { .. }
+        | BucketError::NotFound { .. } => true,
+        BucketError::Unreachable { .. } if content.sent == Sent::Perhaps => false,
+        BucketError::Endpoint { .. }
+        | BucketError::Unreachable { .. }
+        | BucketError::Refused { .. }
+        | BucketError::ClockSkew { .. }
+        | BucketError::BucketMissing { .. }
+        | BucketError::UnsendableKey { .. }
+        | BucketError::Malformed { .. }
+        | BucketError::Server { .. }
+        | BucketError::LocalBody { .. } => return Err(error),
+    };
+    let found = match session.bucket.head(target.stored()).await {
+        Ok(found) => found,
+        Err(_) if is_refused => return Err(lost_race()),
+        Err(_) => return Err(error),
+    };
+    if let Some(object) = &found
+        && object.size == content.size
+        && content.etag.as_ref() == Some(&object.etag)
+    {
+        return Ok(object.etag.clone());
+    }
+    let is_unchanged = match (&target.when, &found) {
+        (Precondition::Absent, found) => found.is_none(),
+        (Precondition::Match(etag), Some(object)) => object.etag == *etag,
+        (Precondition::Match(_), None) => false,
+    };
+    if is_refused || !is_unchanged {
+        return Err(lost_race());
+    }
+    Err(error)
+}
+
+/// Takes a successful write into the session's view.
+pub(super) fn remember(
+    session: &SessionState,
+    target: &Target,
+    (etag, size): (&str, u64),
+    described: Option<HeaderMap>,
+) {
+    let last_modified_ms = encoding::unix_ms(session.bucket.now());
+    {
+        let mut inner = session.inner();
+        let stored = target.stored().to_owned();
+        inner.outcome.deleted.remove(&stored);
+        inner.outcome.uploaded.insert(
+            target.key.clone(),
+            Stored {
+                key: stored,
+                etag: etag.to_owned(),
+                size,
+            },
+        );
+        inner.snapshot.entries.insert(
+            target.key.clone(),
+            Entry {
+                stored_as: target.stored_as.clone(),
+                etag: etag.to_owned(),
+                size,
+                last_modified_ms,
+                described,
+            },
+        );
+    }
+    session.tell(GuardEvent::Uploaded {
+        key: target.key.clone(),
+        size,
+        etag: etag.to_owned(),
+    });
+}
+
+pub(super) fn announced(request: &ClientRequest) -> Result<u64, BucketError> {
+    request.length.ok_or_else(|| BucketError::Server {
+        status: 411,
+        code: "MissingContentLength".to_owned(),
+    })
+}
+
+fn base64_to_hex(text: &str) -> Option<String> {
+    use base64::Engine;
+    let bytes = base64::engine::general_purpose::STANDARD
+        .decode(text)
+        .ok()?;
+    Some(hex::encode(bytes))
+}
