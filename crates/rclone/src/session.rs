@@ -4,14 +4,11 @@ use std::path::Path;
 const LONGEST_SUFFIX: usize = 18;
 const LONGEST_FILE_NAME: usize = 255;
 
-/// Why two paths have no usable listing files.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum SessionNameError {
-    /// rclone would fail with a misleading message about a lock file.
-    #[error("the folder's path makes a file name of {bytes} bytes, and 255 is the limit")]
-    TooLong { bytes: usize },
-    #[error("the folder's path is not valid Unicode")]
-    NotUnicode,
+/// A path has no usable listing files: rclone would fail with a misleading message about a lock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the folder's path makes a file name of {bytes} bytes, and 255 is the limit")]
+pub struct NameTooLong {
+    pub bytes: usize,
 }
 
 /// The stem of bisync's listing files for the options that [`crate::bisync`] passes:
@@ -21,17 +18,13 @@ pub enum SessionNameError {
 /// `cmd/bisync/bilib`; a local path is written `local_…` because of our `--local-*` option.
 ///
 /// # Errors
-/// If the longest of the files would exceed 255 bytes, or `mirror` is not Unicode.
-pub fn session_name(mirror: &Path, remote: &str) -> Result<String, SessionNameError> {
-    let mirror = mirror.to_str().ok_or(SessionNameError::NotUnicode)?;
-    let stem = format!(
-        "{}..{}",
-        flatten(&format!("local:{mirror}")),
-        flatten(remote)
-    );
+/// If the longest of the files would exceed 255 bytes.
+pub fn session_name(mirror: &Path, remote: &str) -> Result<String, NameTooLong> {
+    let mirror = flatten(&format!("local:{}", mirror.display()));
+    let stem = format!("{mirror}..{}", flatten(remote));
     let bytes = stem.len() + LONGEST_SUFFIX;
     if bytes > LONGEST_FILE_NAME {
-        return Err(SessionNameError::TooLong { bytes });
+        return Err(NameTooLong { bytes });
     }
     Ok(stem)
 }
@@ -76,7 +69,7 @@ mod tests {
         let refused = session_name(Path::new(&long), "guard:b");
         assert_eq!(
             refused,
-            Err(SessionNameError::TooLong {
+            Err(NameTooLong {
                 bytes: 7 + 230 + 2 + 7 + 18
             })
         );

@@ -16,7 +16,7 @@ pub(crate) struct Transcript {
     pub(crate) stats: Progress,
     pub(crate) failures: Vec<(Cause, Option<String>)>,
     pub(crate) last_error: Option<String>,
-    last_lines: VecDeque<String>,
+    pub(crate) last_lines: VecDeque<String>,
     both_changed: Option<String>,
     gone: BTreeSet<(Side, String)>,
 }
@@ -36,10 +36,6 @@ impl Transcript {
             .clone()
             .or_else(last)
             .unwrap_or_else(|| "no output".to_owned())
-    }
-
-    pub(crate) fn tail(&self) -> impl Iterator<Item = &str> {
-        self.last_lines.iter().map(String::as_str)
     }
 
     pub(crate) fn event(&mut self, event: LogEvent) {
