@@ -1,0 +1,55 @@
+//! What every handler can reach.
+
+use std::sync::Arc;
+
+use uuid::Uuid;
+
+use crate::buckets::Buckets;
+use crate::clock::Clock;
+use crate::idp::IdentityProvider;
+use crate::store::{Origin, Store};
+use crate::token::Verifier;
+
+/// The parts a request is answered with. A clone is another handle to the same parts.
+#[derive(Clone)]
+pub(crate) struct App {
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) buckets: Arc<dyn Buckets>,
+    pub(crate) verifier: Arc<Verifier>,
+    pub(crate) clock: Clock,
+    pub(crate) links: Arc<Links>,
+    pub(crate) sign_in: Arc<wire::SignInConfig>,
+    /// Present in a development deployment only.
+    pub(crate) development: Option<Arc<IdentityProvider>>,
+}
+
+/// Pages that people are sent to.
+#[derive(Clone, Debug)]
+pub(crate) struct Links {
+    pub(crate) subscribe_url: String,
+    pub(crate) manage_url: Option<String>,
+}
+
+/// The id under which a request appears in logs and audit events.
+#[derive(Clone, Debug)]
+pub(crate) struct RequestId(pub(crate) String);
+
+impl RequestId {
+    pub(crate) fn new() -> Self {
+        Self(Uuid::now_v7().to_string())
+    }
+}
+
+impl App {
+    pub(crate) fn now(&self) -> i64 {
+        (self.clock)()
+    }
+
+    pub(crate) fn origin(&self, actor: &str, request_id: &RequestId) -> Origin {
+        Origin {
+            actor: actor.to_owned(),
+            request_id: request_id.0.clone(),
+            at: self.now(),
+        }
+    }
+}

@@ -1,0 +1,175 @@
+//! The refusals of the API, their status and stable code, and the one body they share.
+
+use axum::Json;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use wire::ApiErrorBody;
+
+use crate::buckets::BucketError;
+use crate::store::StoreError;
+
+const UNAUTHENTICATED: &str = "Invalid JWT token. Authentication required.";
+
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ApiError {
+    #[error("{UNAUTHENTICATED}")]
+    TokenMissing,
+    #[error("{UNAUTHENTICATED}")]
+    TokenRejected,
+    #[error("User profile not found")]
+    ProfileMissing,
+    #[error("Active subscription required for CLI access")]
+    SubscriptionRequired { subscribe_url: String },
+    #[error("No cloud storage is set up for this account yet. Run setup first.")]
+    NoTenant,
+    #[error("{0}")]
+    InvalidRequest(String),
+    #[error("There is nothing here.")]
+    NotFound,
+    #[error("This address does not take that method.")]
+    MethodNotAllowed,
+    #[error("The request is larger than this address takes.")]
+    TooLarge,
+    #[error("The request took too long to arrive.")]
+    TooSlow,
+    #[error("Too many attempts. Try again in {retry_after_s} seconds.")]
+    RateLimited { retry_after_s: u64 },
+    #[error("The storage key could not be changed. Try again.")]
+    CredentialFailed(#[source] BucketError),
+    #[error("Something went wrong on the server. Try again.")]
+    Storage(#[from] BucketError),
+    #[error("Something went wrong on the server. Try again.")]
+    Store(#[from] StoreError),
+}
+
+impl ApiError {
+    pub(crate) fn status(&self) -> StatusCode {
+        match self {
+            Self::TokenMissing | Self::TokenRejected | Self::ProfileMissing => {
+                StatusCode::UNAUTHORIZED
+            }
+            Self::SubscriptionRequired { .. } | Self::NoTenant => StatusCode::FORBIDDEN,
+            Self::InvalidRequest(_) => StatusCode::BAD_REQUEST,
+            Self::NotFound => StatusCode::NOT_FOUND,
+            Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+            Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::TooSlow => StatusCode::REQUEST_TIMEOUT,
+            Self::RateLimited { .. } => StatusCode::TOO_MANY_REQUESTS,
+            Self::CredentialFailed(_) | Self::Storage(_) | Self::Store(_) => {
+                StatusCode::INTERNAL_SERVER_ERROR
+            }
+        }
+    }
+
+    /// The code that clients match on; it never changes.
+    pub(crate) fn code(&self) -> &'static str {
+        match self {
+            Self::TokenMissing | Self::TokenRejected | Self::ProfileMissing => "unauthenticated",
+            Self::SubscriptionRequired { .. } => wire::SUBSCRIPTION_REQUIRED,
+            Self::NoTenant => "no_tenant",
+            Self::InvalidRequest(_) | Self::TooSlow => "invalid_request",
+            Self::NotFound => "not_found",
+            Self::MethodNotAllowed => "method_not_allowed",
+            Self::TooLarge => "too_large",
+            Self::RateLimited { .. } => "rate_limited",
+            Self::CredentialFailed(_) => "credential_failed",
+            Self::Storage(_) | Self::Store(_) => "internal",
+        }
+    }
+
+    pub(crate) fn body(&self) -> ApiErrorBody {
+        let error = self.code().to_owned();
+        let message = self.to_string();
+        match self {
+            Self::SubscriptionRequired { subscribe_url } => ApiErrorBody {
+                error,
+                message,
+                detail: None,
+                subscribe_url: Some(subscribe_url.clone()),
+            },
+            Self::TokenMissing
+            | Self::TokenRejected
+            | Self::ProfileMissing
+            | Self::NoTenant
+            | Self::InvalidRequest(_)
+            | Self::NotFound
+            | Self::MethodNotAllowed
+            | Self::TooLarge
+            | Self::TooSlow
+            | Self::RateLimited { .. }
+            | Self::CredentialFailed(_)
+            | Self::Storage(_)
+            | Self::Store(_) => ApiErrorBody {
+                error,
+                detail: Some(message.clone()),
+                message,
+                subscribe_url: None,
+            },
+        }
+    }
+
+    fn log(&self) {
+        match self {
+            Self::CredentialFailed(error) | Self::Storage(error) => {
+                tracing::error!(error = %chain(error), "the object store failed");
+            }
+            Self::Store(error) => tracing::error!(error = %chain(error), "the database failed"),
+            Self::TokenMissing
+            | Self::TokenRejected
+            | Self::ProfileMissing
+            | Self::SubscriptionRequired { .. }
+            | Self::NoTenant
+            | Self::InvalidRequest(_)
+            | Self::NotFound
+            | Self::MethodNotAllowed
+            | Self::TooLarge
+            | Self::TooSlow
+            | Self::RateLimited { .. } => {}
+        }
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        self.log();
+        let mut response = (self.status(), Json(self.body())).into_response();
+        let headers = response.headers_mut();
+        match &self {
+            Self::TokenMissing => {
+                headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+            }
+            Self::TokenRejected | Self::ProfileMissing => {
+                headers.insert(
+                    header::WWW_AUTHENTICATE,
+                    HeaderValue::from_static("Bearer error=\"invalid_token\""),
+                );
+            }
+            Self::RateLimited { retry_after_s } => {
+                headers.insert(header::RETRY_AFTER, HeaderValue::from(*retry_after_s));
+            }
+            Self::SubscriptionRequired { .. }
+            | Self::NoTenant
+            | Self::InvalidRequest(_)
+            | Self::NotFound
+            | Self::MethodNotAllowed
+            | Self::TooLarge
+            | Self::TooSlow
+            | Self::CredentialFailed(_)
+            | Self::Storage(_)
+            | Self::Store(_) => {}
+        }
+        response
+    }
+}
+
+/// An error with the causes behind it, on one line.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
+}

@@ -1,0 +1,35 @@
+//! The companion server: tenants, bucket-scoped credentials, subscription checks.
+//!
+//! This crate is the embedded deployment as a library: one process on loopback that serves the
+//! API, a development identity provider and an S3 store, with all state under one folder.
+//! Handlers name their caller in their signature, decisions are functions over data, and what
+//! the server remembers is behind one trait of domain verbs.
+//!
+//! It must not know the client engine or rclone, must keep no secret of a storage key, and reads
+//! neither environment nor command line; that is for `main`.
+
+mod accept;
+mod api;
+mod app;
+mod buckets;
+mod clock;
+mod error;
+mod extract;
+mod idp;
+mod ports;
+mod principal;
+mod provisioning;
+mod request;
+mod routes;
+mod server;
+mod state_folder;
+mod store;
+mod token;
+
+pub use api::route_table;
+pub use clock::{Clock, system_clock};
+pub use ports::PortError;
+pub use principal::Policy;
+pub use routes::Route;
+pub use server::{Announcement, DevConfig, DevServer, PortChoice, ServerError};
+pub use state_folder::FolderError;

@@ -1,0 +1,276 @@
+//! Who a request acts as. A handler's first argument is its policy.
+//!
+//! The order of refusals is fixed: token, subscription, profile, tenant. The tenant comes from
+//! the token's subject and from nothing else.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, header};
+
+use crate::app::{App, RequestId};
+use crate::error::ApiError;
+use crate::idp::IdentityProvider;
+use crate::store::{Origin, Profile, Standing, Subscription, Tenant};
+use crate::token::Claims;
+
+/// What a route asks of its caller.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Policy {
+    /// Anybody.
+    Public,
+    /// Anybody, in a development deployment; elsewhere the route is not there.
+    Development,
+    /// A valid token.
+    Member,
+    /// A valid token and a subscription that is current at this moment.
+    ActiveMember,
+}
+
+/// A first argument of a handler, which decides who gets past it.
+pub(crate) trait Principal {
+    const POLICY: Policy;
+}
+
+/// Lets anybody in.
+pub(crate) struct Public;
+
+/// Lets anybody in while this is a development deployment.
+pub(crate) struct Development {
+    pub(crate) provider: Arc<IdentityProvider>,
+    pub(crate) request_id: RequestId,
+}
+
+/// Somebody with a valid token and a profile.
+pub(crate) struct Member {
+    pub(crate) subscription: Option<Subscription>,
+    pub(crate) subject: String,
+    pub(crate) email: Option<String>,
+}
+
+/// Somebody with a valid token, a subscription that is current now, and a profile.
+pub(crate) struct ActiveMember {
+    pub(crate) profile: Profile,
+    subject: String,
+    tenant: Option<Tenant>,
+    request_id: RequestId,
+}
+
+/// The caller's own tenant with its bucket. Only a principal yields one.
+#[derive(Clone, Debug)]
+pub(crate) struct TenantScope {
+    id: String,
+    bucket: String,
+}
+
+impl TenantScope {
+    pub(crate) fn id(&self) -> &str {
+        &self.id
+    }
+
+    pub(crate) fn bucket(&self) -> &str {
+        &self.bucket
+    }
+}
+
+impl ActiveMember {
+    /// Gives the caller's tenant, or `NoTenant` if there is none with a usable bucket.
+    pub(crate) fn tenant(&self) -> Result<TenantScope, ApiError> {
+        let tenant = self.tenant.as_ref().ok_or(ApiError::NoTenant)?;
+        let bucket = tenant.bucket_name.clone().ok_or(ApiError::NoTenant)?;
+        Ok(TenantScope {
+            id: tenant.id.clone(),
+            bucket,
+        })
+    }
+
+    /// Names this caller and request for audit events.
+    pub(crate) fn origin(&self, app: &App) -> Origin {
+        app.origin(&self.subject, &self.request_id)
+    }
+}
+
+impl Principal for Public {
+    const POLICY: Policy = Policy::Public;
+}
+
+impl Principal for Development {
+    const POLICY: Policy = Policy::Development;
+}
+
+impl Principal for Member {
+    const POLICY: Policy = Policy::Member;
+}
+
+impl Principal for ActiveMember {
+    const POLICY: Policy = Policy::ActiveMember;
+}
+
+impl FromRequestParts<App> for Public {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(_: &mut Parts, _: &App) -> Result<Self, Infallible> {
+        Ok(Self)
+    }
+}
+
+impl FromRequestParts<App> for Development {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
+        let provider = app.development.clone().ok_or(ApiError::NotFound)?;
+        Ok(Self {
+            provider,
+            request_id: request_id(parts),
+        })
+    }
+}
+
+impl FromRequestParts<App> for Member {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
+        let claims = authenticate(&parts.headers, app)?;
+        let standing = app.store.standing(&claims.sub).await?;
+        let profile = standing.profile.ok_or(ApiError::ProfileMissing)?;
+        let email = claims.email.or(profile.email);
+        Ok(Self {
+            subscription: standing.subscription,
+            subject: claims.sub,
+            email,
+        })
+    }
+}
+
+impl FromRequestParts<App> for ActiveMember {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
+        let claims = authenticate(&parts.headers, app)?;
+        let standing = app.store.standing(&claims.sub).await?;
+        admit(claims.sub, standing, request_id(parts), app)
+    }
+}
+
+fn request_id(parts: &Parts) -> RequestId {
+    parts
+        .extensions
+        .get()
+        .cloned()
+        .unwrap_or_else(RequestId::new)
+}
+
+fn admit(
+    subject: String,
+    standing: Standing,
+    request_id: RequestId,
+    app: &App,
+) -> Result<ActiveMember, ApiError> {
+    if !is_current(standing.subscription.as_ref(), app.now()) {
+        let (status, ends) = match &standing.subscription {
+            Some(found) => (found.status.as_str(), found.current_period_end),
+            None => ("none", None),
+        };
+        tracing::info!(
+            subscription.status = status,
+            subscription.ends = ends,
+            "access denied"
+        );
+        return Err(ApiError::SubscriptionRequired {
+            subscribe_url: app.links.subscribe_url.clone(),
+        });
+    }
+    let profile = standing.profile.ok_or(ApiError::ProfileMissing)?;
+    Ok(ActiveMember {
+        profile,
+        subject,
+        tenant: standing.tenant,
+        request_id,
+    })
+}
+
+/// Whether the subscription opens anything at `now`: active, and inside its period.
+pub(crate) fn is_current(subscription: Option<&Subscription>, now: i64) -> bool {
+    subscription.is_some_and(|found| {
+        found.status == "active" && found.current_period_end.is_some_and(|end| end >= now)
+    })
+}
+
+fn authenticate(headers: &HeaderMap, app: &App) -> Result<Claims, ApiError> {
+    let token = bearer(headers)?;
+    app.verifier
+        .verify(token, app.now() / 1000)
+        .map_err(|refusal| {
+            tracing::debug!(reason = %refusal, "a token was refused");
+            ApiError::TokenRejected
+        })
+}
+
+/// Takes the token out of exactly one `Authorization: Bearer` header (RFC 6750).
+fn bearer(headers: &HeaderMap) -> Result<&str, ApiError> {
+    let mut values = headers.get_all(header::AUTHORIZATION).iter();
+    let value = values.next().ok_or(ApiError::TokenMissing)?;
+    if values.next().is_some() {
+        return Err(ApiError::TokenRejected);
+    }
+    let (scheme, token) = value
+        .to_str()
+        .ok()
+        .and_then(|text| text.split_once(' '))
+        .ok_or(ApiError::TokenRejected)?;
+    if !scheme.eq_ignore_ascii_case("bearer") {
+        return Err(ApiError::TokenRejected);
+    }
+    Ok(token)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn subscription(status: &str, end: Option<i64>) -> Subscription {
+        Subscription {
+            status: status.to_owned(),
+            plan: None,
+            current_period_end: end,
+        }
+    }
+
+    #[test]
+    fn only_an_active_subscription_inside_its_period_is_current() {
+        let now = 1_000;
+        for (case, expected) in [
+            (None, false),
+            (Some(subscription("active", Some(now + 1))), true),
+            (Some(subscription("active", Some(now))), true),
+            (Some(subscription("active", Some(now - 1))), false),
+            (Some(subscription("active", None)), false),
+            (Some(subscription("trialing", Some(now + 1))), false),
+            (Some(subscription("canceled", Some(now + 1))), false),
+            (Some(subscription("ACTIVE", Some(now + 1))), false),
+        ] {
+            assert_eq!(is_current(case.as_ref(), now), expected, "{case:?}");
+        }
+    }
+
+    #[test]
+    fn takes_one_bearer_header_and_no_other_scheme() {
+        let with = |values: &[&str]| {
+            let mut headers = HeaderMap::new();
+            for value in values {
+                headers.append(header::AUTHORIZATION, value.parse().unwrap());
+            }
+            bearer(&headers)
+                .map(str::to_owned)
+                .map_err(|error| error.code())
+        };
+        assert_eq!(with(&["Bearer a.b.c"]), Ok("a.b.c".to_owned()));
+        assert_eq!(with(&["bEARER a.b.c"]), Ok("a.b.c".to_owned()));
+        assert_eq!(with(&[]), Err("unauthenticated"));
+        assert_eq!(with(&["Basic a.b.c"]), Err("unauthenticated"));
+        assert_eq!(with(&["Bearer"]), Err("unauthenticated"));
+        assert_eq!(with(&["Bearer a", "Bearer b"]), Err("unauthenticated"));
+    }
+}

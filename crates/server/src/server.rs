@@ -1,0 +1,166 @@
+//! The embedded deployment: all parts, put together and run until told to stop.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::Serialize;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use crate::accept;
+use crate::api;
+use crate::app::{App, Links};
+use crate::buckets::EmbeddedBuckets;
+use crate::clock::Clock;
+use crate::idp::{IdentityProvider, Setup};
+use crate::ports::{self, PortError};
+use crate::state_folder::{FolderError, StateFolder};
+use crate::store::{SqliteStore, StoreError};
+use crate::token::Verifier;
+
+/// How a port is chosen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PortChoice {
+    /// This one.
+    Fixed(u16),
+    /// The one of the last start, or `at_first` if this is the first.
+    Remembered { at_first: u16 },
+    /// The one of the last start, or any free one.
+    Any,
+}
+
+/// What a development server is started with.
+#[derive(Clone)]
+pub struct DevConfig {
+    /// Holds everything the server keeps; made if it is not there.
+    pub state: PathBuf,
+    pub port: PortChoice,
+    pub s3_port: PortChoice,
+    pub access_token_life: Duration,
+    /// Where people without a subscription are sent.
+    pub subscribe_url: String,
+    pub manage_url: Option<String>,
+    pub clock: Clock,
+}
+
+/// Where a server is reached.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Announcement {
+    pub url: String,
+    pub s3_endpoint: String,
+    pub issuer: String,
+    pub pid: u32,
+}
+
+/// Why a server could not start, or stopped.
+#[derive(Debug, thiserror::Error)]
+pub enum ServerError {
+    #[error(transparent)]
+    StateFolder(#[from] FolderError),
+    #[error(transparent)]
+    Port(#[from] PortError),
+    #[error("the database could not be opened")]
+    Database(#[source] Box<dyn std::error::Error + Send + Sync>),
+    #[error("the bucket store could not be opened")]
+    Buckets(#[source] s3_store::StoreError),
+    #[error("the bucket store stopped")]
+    BucketsStopped(#[source] std::io::Error),
+}
+
+impl ServerError {
+    fn database(error: StoreError) -> Self {
+        Self::Database(Box::new(error))
+    }
+}
+
+/// A development server that listens, and answers once it runs.
+#[must_use]
+pub struct DevServer {
+    announcement: Announcement,
+    router: axum::Router,
+    store: Arc<SqliteStore>,
+    provider: Arc<IdentityProvider>,
+    buckets: s3_store::Store,
+    api: TcpListener,
+    s3: TcpListener,
+    _folder: StateFolder,
+}
+
+impl DevServer {
+    /// Takes the state folder and the ports, and opens everything in the folder.
+    pub async fn open(config: DevConfig) -> Result<Self, ServerError> {
+        let folder = StateFolder::open(&config.state)?;
+        let listeners = ports::bind(&folder.ports_file(), config.port, config.s3_port).await?;
+        let url = format!("http://127.0.0.1:{}", listeners.api_port);
+        let s3_endpoint = format!("http://127.0.0.1:{}", listeners.s3_port);
+
+        let buckets = s3_store::Store::open(&folder.buckets(), Arc::clone(&config.clock))
+            .map_err(ServerError::Buckets)?;
+        let store = Arc::new(
+            SqliteStore::open(&folder.database()?)
+                .await
+                .map_err(ServerError::database)?,
+        );
+        let setup = Setup {
+            base_url: url.clone(),
+            key: folder.signing_key()?,
+            secret: folder.identity_secret()?,
+            access_token_life_s: i64::try_from(config.access_token_life.as_secs())
+                .unwrap_or(i64::MAX),
+            clock: Arc::clone(&config.clock),
+        };
+        let identity_database = folder.identity_database()?;
+        let provider = IdentityProvider::open(&identity_database, setup)
+            .await
+            .map_err(ServerError::database)?;
+        let provider = Arc::new(provider);
+
+        let app = App {
+            store: store.clone(),
+            buckets: Arc::new(EmbeddedBuckets::new(buckets.clone(), s3_endpoint.clone())),
+            verifier: Arc::new(Verifier::new(vec![provider.issuer()])),
+            clock: config.clock,
+            links: Arc::new(Links {
+                subscribe_url: config.subscribe_url,
+                manage_url: config.manage_url,
+            }),
+            sign_in: Arc::new(IdentityProvider::sign_in_config(&url)),
+            development: Some(Arc::clone(&provider)),
+        };
+        Ok(Self {
+            announcement: Announcement {
+                issuer: IdentityProvider::issuer_url(&url),
+                url,
+                s3_endpoint,
+                pid: std::process::id(),
+            },
+            router: api::router(app),
+            store,
+            provider,
+            buckets,
+            api: listeners.api,
+            s3: listeners.s3,
+            _folder: folder,
+        })
+    }
+
+    pub fn announcement(&self) -> &Announcement {
+        &self.announcement
+    }
+
+    /// Answers until `cancel`, then lets requests in flight end and closes the state.
+    pub async fn run(self, cancel: CancellationToken) -> Result<(), ServerError> {
+        let both = cancel.child_token();
+        let s3_cancel = both.clone();
+        let s3 = async {
+            let ended = self.buckets.serve(self.s3, s3_cancel).await;
+            both.cancel();
+            ended.map_err(ServerError::BucketsStopped)
+        };
+        let ((), ended) = tokio::join!(accept::serve(self.api, self.router, both.clone()), s3);
+        self.store.close().await;
+        self.provider.close().await;
+        ended
+    }
+}
