@@ -1,6 +1,88 @@
-use crate::repo::Repo;
-use anyhow::Result;
+mod contest;
+mod proxy;
+mod table;
+
 use std::process::ExitCode;
-pub(crate) fn run(_: &Repo, _: &[&str]) -> Result<ExitCode> {
+
+use anyhow::{Context, Result, bail};
+use serde::Serialize;
+
+use crate::demo::server::Server;
+use crate::peers::{self, remove_folder};
+use crate::repo::Repo;
+use crate::run::{self, Show};
+use crate::stages;
+
+use self::contest::{Contestant, Row};
+
+const SIZES: &[usize] = &[1_000, 10_000];
+
+#[derive(Serialize)]
+struct Report<'a> {
+    cores: usize,
+    rclone: &'a str,
+    rows: &'a [Row],
+}
+
+/// Measures our passes next to plain `rclone bisync`, in one run against one server.
+pub(crate) fn run(repo: &Repo, flags: &[&str]) -> Result<ExitCode> {
+    let sizes = match flags {
+        [] => SIZES.to_vec(),
+        ["--files", list] => list
+            .split(',')
+            .map(|number| {
+                number
+                    .parse()
+                    .with_context(|| format!("`{number}` is no number"))
+            })
+            .collect::<Result<Vec<usize>>>()?,
+        [other, ..] => bail!("bench does not know `{other}`"),
+    };
+    peers::install_all(repo)?;
+    stages::build_ui(repo)?;
+    let words = [
+        "cargo",
+        "build",
+        "--release",
+        "--package",
+        "cli",
+        "--package",
+        "server",
+    ];
+    run::require(&mut run::command(repo.root(), words), Show::Live)?;
+    let repo = repo.with_release_binaries();
+
+    let base = repo.made("bench");
+    remove_folder(&base)?;
+    std::fs::create_dir_all(&base)?;
+    let server = Server::start(&repo, &base.join("server"), &base.join("bm-server.log"))?;
+    let mut rows = Vec::new();
+    for size in sizes {
+        for contestant in [
+            Contestant::PlainDefault,
+            Contestant::PlainTuned,
+            Contestant::Ours,
+        ] {
+            println!("{size} files, {} …", contestant.name());
+            rows.extend(contest::measure(&repo, &server, &base, contestant, size)?);
+        }
+    }
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let version = run::require(
+        &mut run::command(repo.root(), [repo.rclone().as_os_str(), "version".as_ref()]),
+        Show::OnFailure,
+    )?;
+    let version = version.lines().next().unwrap_or_default();
+    let report = serde_json::to_string_pretty(&Report {
+        cores,
+        rclone: version,
+        rows: &rows,
+    })?;
+    std::fs::write(base.join("report.json"), report)?;
+    println!(
+        "\n{} on {cores} cores; release build\n\n{}",
+        version,
+        table::markdown(&rows)
+    );
     Ok(ExitCode::SUCCESS)
 }

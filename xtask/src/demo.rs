@@ -1,12 +1,12 @@
 mod bus;
 mod desktop;
-mod device;
+pub(crate) mod device;
 mod menu;
-mod notes;
+pub(crate) mod notes;
 mod pictures;
 mod report;
 mod script;
-mod server;
+pub(crate) mod server;
 
 use std::process::ExitCode;
 
@@ -57,7 +57,7 @@ pub(crate) fn run(repo: &Repo, options: &Options) -> Result<ExitCode> {
     report.close()?;
     match played {
         Ok(stage) => {
-            stage.stay_open(options.screen)?;
+            stage.stay_open(options.screen);
             Ok(ExitCode::SUCCESS)
         }
         // The report has already said which step failed and why.

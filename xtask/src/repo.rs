@@ -6,7 +6,8 @@ use anyhow::{Context, Result};
 #[derive(Clone, Debug)]
 pub(crate) struct Repo {
     root: PathBuf,
-    build: PathBuf,
+    /// Where cargo puts the programs that are shown or measured.
+    programs: PathBuf,
 }
 
 impl Repo {
@@ -20,7 +21,10 @@ impl Repo {
             .to_path_buf();
         let build =
             std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
-        Ok(Self { root, build })
+        Ok(Self {
+            root,
+            programs: build.join("debug"),
+        })
     }
 
     pub(crate) fn root(&self) -> &Path {
@@ -36,9 +40,17 @@ impl Repo {
         self.root.join("target").join(path)
     }
 
-    /// A program of this workspace, built in the development profile.
+    /// A program of this workspace.
     pub(crate) fn binary(&self, name: &str) -> PathBuf {
-        self.build.join("debug").join(name)
+        self.programs.join(name)
+    }
+
+    /// The same checkout, with programs of the release build.
+    pub(crate) fn with_release_binaries(&self) -> Self {
+        Self {
+            root: self.root.clone(),
+            programs: self.programs.with_file_name("release"),
+        }
     }
 
     pub(crate) fn rclone(&self) -> PathBuf {

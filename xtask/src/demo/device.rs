@@ -16,7 +16,7 @@ const SOON: Duration = Duration::from_secs(60);
 
 /// One of the demo user's computers: a home of its own, a bus of its own, one folder of notes.
 pub(crate) struct Device {
-    name: &'static str,
+    name: String,
     home: PathBuf,
     runtime: PathBuf,
     bus: Option<Bus>,
@@ -33,12 +33,14 @@ pub(crate) struct Said {
 }
 
 impl Device {
-    pub(crate) fn new(repo: &Repo, name: &'static str) -> Result<Self> {
-        let home = repo.made("demo").join(name);
+    /// A device with its home and its logs under `base`.
+    pub(crate) fn new(repo: &Repo, base: &Path, name: &str) -> Result<Self> {
+        let home = base.join(name);
+        let logs = base.join("logs");
         // Sockets have short names at most, and checkouts may lie deep.
         let runtime = std::env::temp_dir().join(format!("bm-demo-{}-{name}", std::process::id()));
         let mut device = Self {
-            name,
+            name: name.to_owned(),
             home,
             runtime,
             bus: None,
@@ -49,21 +51,18 @@ impl Device {
             device.folder(),
             device.home.join(".config"),
             device.runtime.clone(),
+            logs.clone(),
         ] {
             std::fs::create_dir_all(&folder)?;
         }
         private(&device.runtime)?;
-        let bus = Bus::start(
-            |command| device.dress(command),
-            &repo.made("demo/logs"),
-            name,
-        )?;
+        let bus = Bus::start(|command| device.dress(command), &logs, name)?;
         device.bus = Some(bus);
         Ok(device)
     }
 
     pub(crate) fn name(&self) -> &str {
-        self.name
+        &self.name
     }
 
     /// The folder of notes.
@@ -102,7 +101,7 @@ impl Device {
             .env("USER", "ana")
             .env("NO_COLOR", "1")
             .env("BM_CLOUD_RCLONE", &self.rclone)
-            .env("BM_CLOUD_DEVICE", self.name);
+            .env("BM_CLOUD_DEVICE", &self.name);
         if let Some(bus) = &self.bus {
             command.env("DBUS_SESSION_BUS_ADDRESS", bus.address());
         }
@@ -145,9 +144,14 @@ impl Device {
 
     /// Signs in as a person would: the program shows a code, the browser (us) confirms it.
     pub(crate) fn sign_in(&self, server: &Server, email: &str) -> Result<Said> {
+        self.sign_in_at(server.url(), server, email)
+    }
+
+    /// The same, with the server reached at another address than its own.
+    pub(crate) fn sign_in_at(&self, url: &str, server: &Server, email: &str) -> Result<Said> {
         let mut command = child::tied(&self.bm_cloud);
         self.dress(&mut command);
-        command.args(["login", "--server", server.url(), "--no-browser", "--json"]);
+        command.args(["login", "--server", url, "--no-browser", "--json"]);
         let log = self.home.join("login.log");
         let login = Companion::start("bm-cloud login", &mut command, Input::Nothing, &log)?;
         let first = login.line(SOON)?;

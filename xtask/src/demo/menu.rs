@@ -125,7 +125,7 @@ fn property(address: &str, owner: &str, object: &str, arguments: [&str; 2]) -> R
     )
 }
 
-/// The quoted strings of a value in GLib's text form.
+/// The quoted strings of a value in the bus's text form.
 fn strings(text: &str) -> Vec<String> {
     let mut found = Vec::new();
     let mut letters = text.chars();

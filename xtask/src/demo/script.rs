@@ -28,15 +28,14 @@ pub(crate) struct Stage {
 
 impl Stage {
     /// On a person's display the app stays until they quit it.
-    pub(crate) fn stay_open(mut self, screen: Screen) -> Result<()> {
+    pub(crate) fn stay_open(mut self, screen: Screen) {
         if screen == Screen::Virtual {
-            return Ok(());
+            return;
         }
         println!("The tray app is open. Quit it from its menu, or press Ctrl-C here, to end.");
         while self.app.is_running() {
             std::thread::sleep(Duration::from_millis(300));
         }
-        Ok(())
     }
 }
 
@@ -53,8 +52,8 @@ pub(crate) fn play(repo: &Repo, screen: Screen, report: &mut Report) -> Result<S
         },
     )?;
     let (laptop, desktop) = report.step("Ana has a laptop and a desktop computer", |details| {
-        let laptop = Device::new(repo, "laptop")?;
-        let desktop = Device::new(repo, "desktop")?;
+        let laptop = Device::new(repo, &repo.made("demo"), "laptop")?;
+        let desktop = Device::new(repo, &repo.made("demo"), "desktop")?;
         let count = notes::copy(&repo.at("examples/notes"), &laptop.folder())?;
         details.say(format!("{count} notes in {}", shown(repo, &laptop)));
         details.say(format!("nothing yet in {}", shown(repo, &desktop)));

@@ -84,14 +84,14 @@ impl Workspace {
         }
         let raw: Raw = serde_json::from_slice(&output.stdout)
             .context("could not read what cargo metadata says")?;
-        Ok(Self::from_raw(raw))
+        Ok(Self::from_raw(&raw))
     }
 
     pub(crate) fn is_ours(&self, name: &str) -> bool {
         self.packages.iter().any(|package| package.name == name)
     }
 
-    fn from_raw(raw: Raw) -> Self {
+    fn from_raw(raw: &Raw) -> Self {
         let names: BTreeMap<&str, &str> = raw
             .packages
             .iter()
