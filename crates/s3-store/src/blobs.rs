@@ -16,7 +16,9 @@ pub(crate) struct BlobDir {
 
 impl BlobDir {
     pub(crate) fn new(path: &Path) -> Arc<Self> {
-        Arc::new(Self { path: path.to_owned() })
+        Arc::new(Self {
+            path: path.to_owned(),
+        })
     }
 
     /// Removes partial files and blobs that no row names. Only for a store nobody serves yet.
@@ -33,8 +35,15 @@ impl BlobDir {
     }
 
     pub(crate) fn begin(self: &Arc<Self>) -> io::Result<PartialBlob> {
-        let staged = StagedBlob { dir: Arc::clone(self), id: random_hex(16), partial: true };
-        let file = OpenOptions::new().write(true).create_new(true).open(staged.path())?;
+        let staged = StagedBlob {
+            dir: Arc::clone(self),
+            id: random_hex(16),
+            partial: true,
+        };
+        let file = OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .open(staged.path())?;
         Ok(PartialBlob { file, staged })
     }
 

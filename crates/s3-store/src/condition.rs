@@ -18,20 +18,31 @@ impl WriteCondition {
         if_none_match: Option<ETagCondition>,
     ) -> S3Result<Self> {
         if matches!(if_none_match, Some(ETagCondition::ETag(_))) {
-            return Err(s3_error!(NotImplemented, "If-None-Match of a write takes only *"));
+            return Err(s3_error!(
+                NotImplemented,
+                "If-None-Match of a write takes only *"
+            ));
         }
-        Ok(Self { if_match, if_none_match })
+        Ok(Self {
+            if_match,
+            if_none_match,
+        })
     }
 
     /// Reads `If-Match` and `If-None-Match` from raw headers, for operations whose input lacks them.
     pub(crate) fn from_headers(headers: &http::HeaderMap) -> S3Result<Self> {
         let parse = |name: http::HeaderName| {
-            let Some(value) = headers.get(&name) else { return Ok(None) };
+            let Some(value) = headers.get(&name) else {
+                return Ok(None);
+            };
             ETagCondition::parse_http_header(value.as_bytes())
                 .map(Some)
                 .map_err(|e| s3_error!(e, InvalidArgument, "invalid header: {name}"))
         };
-        Self::new(parse(http::header::IF_MATCH)?, parse(http::header::IF_NONE_MATCH)?)
+        Self::new(
+            parse(http::header::IF_MATCH)?,
+            parse(http::header::IF_NONE_MATCH)?,
+        )
     }
 
     /// Decides for the `ETag` that readers see now; `None` when there is no object.
@@ -53,10 +64,10 @@ impl WriteCondition {
 
     /// Like [`check`](Self::check) for a delete: a missing object fails the precondition (412) as S3 does.
     pub(crate) fn check_delete(&self, current: Option<&str>) -> Result<(), Refusal> {
-        self.check(current).map_err(|refusal| match refusal {
-            Refusal::NoSuchKey => Refusal::PreconditionFailed,
-            other => other,
-        })
+        match self.check(current) {
+            Err(Refusal::NoSuchKey) => Err(Refusal::PreconditionFailed),
+            decided => decided,
+        }
     }
 }
 
@@ -89,17 +100,19 @@ impl ReadCondition {
             (None, None) => false,
         };
         if unchanged {
-            return Err(Refusal::NotModified { etag: etag.to_owned() });
+            return Err(Refusal::NotModified {
+                etag: etag.to_owned(),
+            });
         }
         Ok(())
     }
 
     /// The same for the source of a copy, where an unchanged source is 412.
     pub(crate) fn check_source(&self, etag: &str, modified_ms: i64) -> Result<(), Refusal> {
-        self.check(etag, modified_ms).map_err(|refusal| match refusal {
-            Refusal::NotModified { .. } => Refusal::PreconditionFailed,
-            other => other,
-        })
+        match self.check(etag, modified_ms) {
+            Err(Refusal::NotModified { .. }) => Err(Refusal::PreconditionFailed),
+            decided => decided,
+        }
     }
 }
 
@@ -115,8 +128,8 @@ fn seconds(timestamp: &Timestamp) -> i64 {
 mod tests {
     use super::*;
 
-    fn etag(value: &str) -> Option<ETagCondition> {
-        Some(ETagCondition::ETag(ETag::Strong(value.to_owned())))
+    fn condition(value: &str) -> ETagCondition {
+        ETagCondition::ETag(ETag::Strong(value.to_owned()))
     }
 
     fn verdict(result: Result<(), Refusal>) -> &'static str {
@@ -135,55 +148,133 @@ mod tests {
         for (if_match, if_none_match, current, put, delete) in [
             (None, None, None, "ok", "ok"),
             (None, None, Some("a"), "ok", "ok"),
-            (etag("a"), None, Some("a"), "ok", "ok"),
-            (etag("a"), None, Some("b"), "412", "412"),
-            (etag("a"), None, None, "404", "412"),
+            (Some(condition("a")), None, Some("a"), "ok", "ok"),
+            (Some(condition("a")), None, Some("b"), "412", "412"),
+            (Some(condition("a")), None, None, "404", "412"),
             (any.clone(), None, Some("b"), "ok", "ok"),
             (any.clone(), None, None, "404", "412"),
             (None, any.clone(), None, "ok", "ok"),
             (None, any.clone(), Some("a"), "412", "412"),
-            (etag("a"), any.clone(), Some("a"), "412", "412"),
+            (Some(condition("a")), any, Some("a"), "412", "412"),
         ] {
-            let condition = WriteCondition { if_match, if_none_match };
-            assert_eq!(verdict(condition.check(current)), put, "{condition:?} on {current:?}");
-            assert_eq!(verdict(condition.check_delete(current)), delete, "{condition:?}");
+            let condition = WriteCondition {
+                if_match,
+                if_none_match,
+            };
+            assert_eq!(
+                verdict(condition.check(current)),
+                put,
+                "{condition:?} on {current:?}"
+            );
+            assert_eq!(
+                verdict(condition.check_delete(current)),
+                delete,
+                "{condition:?}"
+            );
         }
     }
 
     #[test]
     fn a_weak_etag_never_allows_a_write() {
         let weak = ETagCondition::ETag(ETag::Weak("a".to_owned()));
-        let condition = WriteCondition { if_match: Some(weak), if_none_match: None };
+        let condition = WriteCondition {
+            if_match: Some(weak),
+            if_none_match: None,
+        };
         assert_eq!(verdict(condition.check(Some("a"))), "412");
     }
 
     #[test]
     fn a_write_with_an_etag_in_if_none_match_is_refused() {
-        assert!(WriteCondition::new(None, etag("a")).is_err());
+        assert!(WriteCondition::new(None, Some(condition("a"))).is_err());
     }
 
     #[test]
     fn reads_follow_the_precedence_of_rfc_9110() {
-        let at = |s: i64| Some(Timestamp::from(OffsetDateTime::from_unix_timestamp(s).unwrap()));
+        let at = |s: i64| {
+            Some(Timestamp::from(
+                OffsetDateTime::from_unix_timestamp(s).unwrap(),
+            ))
+        };
         for (condition, expected) in [
-            (ReadCondition { if_match: etag("a"), ..Default::default() }, "ok"),
-            (ReadCondition { if_match: etag("b"), ..Default::default() }, "412"),
-            (ReadCondition { if_none_match: etag("a"), ..Default::default() }, "304"),
-            (ReadCondition { if_none_match: etag("b"), ..Default::default() }, "ok"),
-            (ReadCondition { if_modified_since: at(10), ..Default::default() }, "304"),
-            (ReadCondition { if_modified_since: at(9), ..Default::default() }, "ok"),
-            (ReadCondition { if_unmodified_since: at(9), ..Default::default() }, "412"),
-            (ReadCondition { if_unmodified_since: at(10), ..Default::default() }, "ok"),
             (
-                ReadCondition { if_match: etag("a"), if_unmodified_since: at(9), ..Default::default() },
+                ReadCondition {
+                    if_match: Some(condition("a")),
+                    ..Default::default()
+                },
                 "ok",
             ),
             (
-                ReadCondition { if_none_match: etag("b"), if_modified_since: at(10), ..Default::default() },
+                ReadCondition {
+                    if_match: Some(condition("b")),
+                    ..Default::default()
+                },
+                "412",
+            ),
+            (
+                ReadCondition {
+                    if_none_match: Some(condition("a")),
+                    ..Default::default()
+                },
+                "304",
+            ),
+            (
+                ReadCondition {
+                    if_none_match: Some(condition("b")),
+                    ..Default::default()
+                },
+                "ok",
+            ),
+            (
+                ReadCondition {
+                    if_modified_since: at(10),
+                    ..Default::default()
+                },
+                "304",
+            ),
+            (
+                ReadCondition {
+                    if_modified_since: at(9),
+                    ..Default::default()
+                },
+                "ok",
+            ),
+            (
+                ReadCondition {
+                    if_unmodified_since: at(9),
+                    ..Default::default()
+                },
+                "412",
+            ),
+            (
+                ReadCondition {
+                    if_unmodified_since: at(10),
+                    ..Default::default()
+                },
+                "ok",
+            ),
+            (
+                ReadCondition {
+                    if_match: Some(condition("a")),
+                    if_unmodified_since: at(9),
+                    ..Default::default()
+                },
+                "ok",
+            ),
+            (
+                ReadCondition {
+                    if_none_match: Some(condition("b")),
+                    if_modified_since: at(10),
+                    ..Default::default()
+                },
                 "ok",
             ),
         ] {
-            assert_eq!(verdict(condition.check("a", 10_500)), expected, "{condition:?}");
+            assert_eq!(
+                verdict(condition.check("a", 10_500)),
+                expected,
+                "{condition:?}"
+            );
         }
     }
 }

@@ -80,7 +80,12 @@ impl Database {
                 transaction.commit()?;
             }
             SCHEMA => {}
-            found => return Err(StoreError::NewerSchema { found, known: SCHEMA }),
+            found => {
+                return Err(StoreError::NewerSchema {
+                    found,
+                    known: SCHEMA,
+                });
+            }
         }
         writer.set_prepared_statement_cache_capacity(64);
         Ok(Self {
@@ -109,7 +114,11 @@ impl Database {
         &self,
         query: impl FnOnce(&Connection) -> Result<T, E>,
     ) -> Result<T, E> {
-        let idle = self.readers.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let idle = self
+            .readers
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .pop();
         let reader = match idle {
             Some(reader) => reader,
             None => self.connect_reader()?,

@@ -132,7 +132,10 @@ impl From<Refusal> for S3Error {
 
 fn with_marker(mut error: S3Error, version_id: &str) -> S3Error {
     let mut headers = HeaderMap::new();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/xml"));
+    headers.insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("application/xml"),
+    );
     headers.insert("x-amz-delete-marker", HeaderValue::from_static("true"));
     if let Ok(value) = HeaderValue::try_from(version_id) {
         headers.insert("x-amz-version-id", value);

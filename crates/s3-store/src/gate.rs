@@ -45,8 +45,11 @@ impl Gate {
 #[async_trait::async_trait]
 impl S3Auth for Gate {
     async fn get_secret_key(&self, access_key: &str) -> S3Result<SecretKey> {
-        let key =
-            self.store.keys().find(access_key).ok_or_else(|| s3_error!(InvalidAccessKeyId))?;
+        let key = self
+            .store
+            .keys()
+            .find(access_key)
+            .ok_or_else(|| s3_error!(InvalidAccessKeyId))?;
         Ok(SecretKey::from(key.secret.expose_secret()))
     }
 }
@@ -78,5 +81,8 @@ impl S3Access for Gate {
 
 /// The scope that the gate granted to a request.
 pub(crate) fn scope<T>(request: &mut S3Request<T>) -> S3Result<Scope> {
-    request.extensions.remove::<Scope>().ok_or_else(|| s3_error!(AccessDenied))
+    request
+        .extensions
+        .remove::<Scope>()
+        .ok_or_else(|| s3_error!(AccessDenied))
 }

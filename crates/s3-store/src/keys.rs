@@ -13,7 +13,7 @@ pub(crate) struct Scope {
     pub(crate) bucket_id: i64,
 }
 
-/// A live key: its secret, kept readable because SigV4 needs it, and its scope.
+/// A live key: its secret, kept readable because `SigV4` needs it, and its scope.
 #[derive(Debug, Clone)]
 pub(crate) struct AccessKey {
     pub(crate) secret: SecretString,
@@ -28,7 +28,11 @@ pub(crate) struct KeyRing {
 
 impl KeyRing {
     pub(crate) fn find(&self, access_key: &str) -> Option<AccessKey> {
-        self.keys.read().unwrap_or_else(PoisonError::into_inner).get(access_key).cloned()
+        self.keys
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(access_key)
+            .cloned()
     }
 
     pub(crate) fn add(&self, key: AccessKey) {
@@ -37,7 +41,10 @@ impl KeyRing {
     }
 
     pub(crate) fn remove(&self, access_key: &str) {
-        self.keys.write().unwrap_or_else(PoisonError::into_inner).remove(access_key);
+        self.keys
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(access_key);
     }
 
     pub(crate) fn remove_bucket(&self, bucket: &str) {
@@ -60,5 +67,9 @@ pub(crate) fn random_hex(bytes: usize) -> String {
 }
 
 fn random_text(length: usize) -> String {
-    rand::rng().sample_iter(Alphanumeric).take(length).map(char::from).collect()
+    rand::rng()
+        .sample_iter(Alphanumeric)
+        .take(length)
+        .map(char::from)
+        .collect()
 }

@@ -102,7 +102,10 @@ impl Listing {
         let mut lower = self.from.clone().max(self.prefix.as_bytes().to_vec());
         let mut entries = Vec::new();
         if self.limit == 0 {
-            return Ok(Page { entries, next: None });
+            return Ok(Page {
+                entries,
+                next: None,
+            });
         }
         let mut query = connection.prepare_cached(QUERY)?;
         'seek: loop {
@@ -110,7 +113,10 @@ impl Listing {
             let mut rows = query.query(params![bucket_id, lower, upper, wanted])?;
             while let Some(row) = rows.next()? {
                 if entries.len() == self.limit {
-                    return Ok(Page { entries, next: Some(lower) });
+                    return Ok(Page {
+                        entries,
+                        next: Some(lower),
+                    });
                 }
                 let listed = listed(row)?;
                 if let Some(common) = self.roll(&listed.key) {
@@ -121,7 +127,10 @@ impl Listing {
                 lower = just_after(&listed.key);
                 entries.push(Entry::Item(listed));
             }
-            return Ok(Page { entries, next: None });
+            return Ok(Page {
+                entries,
+                next: None,
+            });
         }
     }
 
@@ -142,7 +151,10 @@ impl Listing {
         let mut below = below.filter(|_| self.from == lower).unwrap_or(i64::MAX);
         let mut entries = Vec::new();
         if self.limit == 0 {
-            return Ok(Page { entries, next: None });
+            return Ok(Page {
+                entries,
+                next: None,
+            });
         }
         let mut query = connection.prepare_cached(QUERY)?;
         'seek: loop {
@@ -150,7 +162,10 @@ impl Listing {
             let mut rows = query.query(params![bucket_id, lower, upper, wanted, below])?;
             while let Some(row) = rows.next()? {
                 if entries.len() == self.limit {
-                    return Ok(Page { entries, next: Some(lower) });
+                    return Ok(Page {
+                        entries,
+                        next: Some(lower),
+                    });
                 }
                 let listed = listed(row)?;
                 if let Some(common) = self.roll(&listed.key) {
@@ -166,7 +181,10 @@ impl Listing {
                     newest: row.get(6)?,
                 }));
             }
-            return Ok(Page { entries, next: None });
+            return Ok(Page {
+                entries,
+                next: None,
+            });
         }
     }
 }
@@ -208,13 +226,20 @@ mod tests {
             ("", "", "a/b", None),
             ("", "--", "x--y", Some("x--")),
         ] {
-            assert_eq!(listing(prefix, delimiter).roll(key), expected, "{prefix} {key}");
+            assert_eq!(
+                listing(prefix, delimiter).roll(key),
+                expected,
+                "{prefix} {key}"
+            );
         }
     }
 
     #[test]
     fn a_marker_that_is_a_common_prefix_skips_all_of_it() {
-        let mut listing = Listing { delimiter: Some("/".to_owned()), ..Listing::default() };
+        let mut listing = Listing {
+            delimiter: Some("/".to_owned()),
+            ..Listing::default()
+        };
         listing.start_after("a/");
         assert_eq!(listing.from, b"a0");
         listing.start_after("a");

@@ -49,7 +49,9 @@ pub(crate) fn version_id(seq: i64) -> String {
 }
 
 pub(crate) fn parse_version_id(text: &str) -> Option<i64> {
-    (text.len() == 16).then(|| i64::from_str_radix(text, 16).ok()).flatten()
+    (text.len() == 16)
+        .then(|| i64::from_str_radix(text, 16).ok())
+        .flatten()
 }
 
 /// What becomes a new version.
@@ -124,16 +126,23 @@ pub(crate) fn find_readable(
     match version {
         None => {
             let found = newest(connection, bucket_id, key)?.ok_or(Refusal::NoSuchKey)?;
-            if found.live { Ok(found) } else { Err(Refusal::Deleted { version_id: found.id() }) }
+            if found.live {
+                Ok(found)
+            } else {
+                Err(Refusal::Deleted {
+                    version_id: found.id(),
+                })
+            }
         }
         Some(text) => {
             let seq = parse_version_id(text).ok_or(Refusal::NoSuchVersion)?;
-            let found =
-                by_seq(connection, bucket_id, key, seq)?.ok_or(Refusal::NoSuchVersion)?;
+            let found = by_seq(connection, bucket_id, key, seq)?.ok_or(Refusal::NoSuchVersion)?;
             if found.blob.is_some() {
                 Ok(found)
             } else {
-                Err(Refusal::DeleteMarker { version_id: found.id() })
+                Err(Refusal::DeleteMarker {
+                    version_id: found.id(),
+                })
             }
         }
     }
@@ -208,7 +217,8 @@ impl Store {
                 &from.key,
                 from.version_id.as_deref(),
             )?;
-            from.condition.check_source(&source.etag, source.modified_ms)?;
+            from.condition
+                .check_source(&source.etag, source.modified_ms)?;
             let attributes =
                 attributes.map_or_else(|| source.attributes.clone(), Attributes::to_json);
             let new = NewVersion {
@@ -243,7 +253,11 @@ impl Batch<'_> {
             version_id: version_id(seq),
             at_ms: self.now_ms,
         });
-        Ok(Committed { seq, etag: new.etag.to_owned(), modified_ms: self.now_ms })
+        Ok(Committed {
+            seq,
+            etag: new.etag.to_owned(),
+            modified_ms: self.now_ms,
+        })
     }
 
     /// Hides a key behind a delete marker.
@@ -254,7 +268,9 @@ impl Batch<'_> {
     ) -> Result<Deleted, Refusal> {
         let live = newest(self.transaction, self.scope.bucket_id, key)?.filter(|v| v.live);
         condition.check_delete(live.as_ref().map(|version| version.etag.as_str()))?;
-        let Some(live) = live else { return Ok(Deleted::Nothing) };
+        let Some(live) = live else {
+            return Ok(Deleted::Nothing);
+        };
         let seq = self.insert(key, Some(&live), None)?;
         self.push_delete(key, seq);
         Ok(Deleted::MarkerMade { seq })
@@ -263,7 +279,9 @@ impl Batch<'_> {
     /// Removes one version or delete marker for good; the next older one becomes the newest.
     pub(crate) fn delete_version(&mut self, key: &str, version: &str) -> Result<Deleted, Refusal> {
         let bucket_id = self.scope.bucket_id;
-        let Some(seq) = parse_version_id(version) else { return Err(Refusal::NoSuchVersion) };
+        let Some(seq) = parse_version_id(version) else {
+            return Err(Refusal::NoSuchVersion);
+        };
         let Some(found) = by_seq(self.transaction, bucket_id, key, seq)? else {
             return Ok(Deleted::Nothing);
         };

@@ -60,8 +60,17 @@ macro_rules! promise {
                 checksum_sha256: input.checksum_sha256.take(),
                 checksum_type: None,
             };
-            let md5 = input.content_md5.take().map(|text| parse_md5(&text)).transpose()?;
-            Ok(Self { length: input.content_length, md5, checksum, trailers })
+            let md5 = input
+                .content_md5
+                .take()
+                .map(|text| parse_md5(&text))
+                .transpose()?;
+            Ok(Self {
+                length: input.content_length,
+                md5,
+                checksum,
+                trailers,
+            })
         }
     };
 }
@@ -74,7 +83,9 @@ impl Promise {
     fn hasher(&self, announced: &str) -> ChecksumHasher {
         let wants = |given: &Option<String>, name: &str| {
             given.is_some()
-                || announced.split(',').any(|part| part.trim().eq_ignore_ascii_case(name))
+                || announced
+                    .split(',')
+                    .any(|part| part.trim().eq_ignore_ascii_case(name))
         };
         let mut hasher = ChecksumHasher::default();
         if wants(&self.checksum.checksum_crc32, CRC32) {
@@ -96,7 +107,9 @@ impl Promise {
     }
 
     fn add_trailers(&mut self) {
-        let Some(trailers) = self.trailers.as_ref().and_then(TrailingHeaders::take) else { return };
+        let Some(trailers) = self.trailers.as_ref().and_then(TrailingHeaders::take) else {
+            return;
+        };
         let text = |name: &str| trailers.get(name)?.to_str().ok().map(str::to_owned);
         let sums = &mut self.checksum;
         for (slot, name) in [
@@ -113,7 +126,10 @@ impl Promise {
     }
 
     fn verify(&self, size: u64, md5: [u8; 16], actual: &Checksum) -> S3Result<()> {
-        if self.length.is_some_and(|promised| u64::try_from(promised) != Ok(size)) {
+        if self
+            .length
+            .is_some_and(|promised| u64::try_from(promised) != Ok(size))
+        {
             return Err(s3_error!(IncompleteBody));
         }
         if self.md5.is_some_and(|promised| promised != md5) {
@@ -170,7 +186,14 @@ pub(crate) async fn receive(
     let checksum = hasher.finalize();
     promise.add_trailers();
     promise.verify(size, md5, &checksum)?;
-    Ok(Received { blobs, partial, tail, size, etag: hex::encode(md5), checksum })
+    Ok(Received {
+        blobs,
+        partial,
+        tail,
+        size,
+        etag: hex::encode(md5),
+        checksum,
+    })
 }
 
 async fn spill(
@@ -187,7 +210,10 @@ async fn spill(
         tail.clear();
         Ok::<_, std::io::Error>((Some(partial), tail))
     });
-    written.await.map_err(S3Error::internal_error)?.map_err(S3Error::internal_error)
+    written
+        .await
+        .map_err(S3Error::internal_error)?
+        .map_err(S3Error::internal_error)
 }
 
 /// The `ETag` of an object made of parts: the MD5 of the parts' MD5s, and their number.
@@ -217,14 +243,28 @@ mod tests {
         let part = hex::encode(Md5::digest(b"hello"));
         assert_eq!(
             multipart_etag([part.as_str(), part.as_str()].into_iter()).as_deref(),
-            Some(format!("{}-2", hex::encode(Md5::digest([hex::decode(&part).unwrap(), hex::decode(&part).unwrap()].concat()))).as_str())
+            Some(
+                format!(
+                    "{}-2",
+                    hex::encode(Md5::digest(
+                        [hex::decode(&part).unwrap(), hex::decode(&part).unwrap()].concat()
+                    ))
+                )
+                .as_str()
+            )
         );
         assert_eq!(multipart_etag(["no hex"].into_iter()), None);
     }
 
     #[test]
     fn a_content_md5_must_be_sixteen_bytes_of_base64() {
-        assert_eq!(parse_md5("XUFAKrxLKna5cZ2REBfFkg==").map(hex::encode).ok().as_deref(), Some("5d41402abc4b2a76b9719d911017c592"));
+        assert_eq!(
+            parse_md5("XUFAKrxLKna5cZ2REBfFkg==")
+                .map(hex::encode)
+                .ok()
+                .as_deref(),
+            Some("5d41402abc4b2a76b9719d911017c592")
+        );
         assert!(parse_md5("XUFA").is_err());
         assert!(parse_md5("!").is_err());
     }

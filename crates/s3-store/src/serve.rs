@@ -45,8 +45,14 @@ impl Store {
             }
         }
         drop(listener);
-        if tokio::time::timeout(DRAIN, graceful.shutdown()).await.is_err() {
-            tracing::warn!(connections = connections.len(), "requests were cut off at the stop");
+        if tokio::time::timeout(DRAIN, graceful.shutdown())
+            .await
+            .is_err()
+        {
+            tracing::warn!(
+                connections = connections.len(),
+                "requests were cut off at the stop"
+            );
         }
         connections.shutdown().await;
         Ok(())
@@ -70,7 +76,9 @@ fn connect(
         tracing::debug!(%error, "could not set TCP_NODELAY");
     }
     let mut server = http1::Builder::new();
-    server.timer(TokioTimer::new()).header_read_timeout(HEADER_READ_TIMEOUT);
+    server
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEADER_READ_TIMEOUT);
     let connection = server.serve_connection(TokioIo::new(stream), service.clone());
     let watched = graceful.watch(connection);
     connections.spawn(async move {

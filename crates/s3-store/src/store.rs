@@ -41,7 +41,9 @@ struct Inner {
 
 impl fmt::Debug for Store {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Store").field("root", &self.inner.root).finish_non_exhaustive()
+        f.debug_struct("Store")
+            .field("root", &self.inner.root)
+            .finish_non_exhaustive()
     }
 }
 
@@ -60,7 +62,9 @@ impl Store {
         match lock.try_lock() {
             Ok(()) => {}
             Err(fs::TryLockError::WouldBlock) => {
-                return Err(StoreError::InUse { path: root.to_owned() });
+                return Err(StoreError::InUse {
+                    path: root.to_owned(),
+                });
             }
             Err(fs::TryLockError::Error(error)) => {
                 return Err(StoreError::files(&lock_path)(error));
@@ -77,7 +81,9 @@ impl Store {
             |_| {},
         )?;
         let blobs = BlobDir::new(&blob_path);
-        let swept = blobs.sweep(&referenced).map_err(StoreError::files(&blob_path))?;
+        let swept = blobs
+            .sweep(&referenced)
+            .map_err(StoreError::files(&blob_path))?;
         if swept > 0 {
             tracing::info!(files = swept, "removed unfinished writes of an earlier run");
         }
@@ -90,7 +96,9 @@ impl Store {
             root: root.to_owned(),
             _lock: lock,
         };
-        Ok(Self { inner: Arc::new(inner) })
+        Ok(Self {
+            inner: Arc::new(inner),
+        })
     }
 
     /// Makes a bucket, versioned from birth; nothing happens when it exists.
@@ -100,7 +108,9 @@ impl Store {
     /// [`StoreError::InvalidBucketName`], or the database is at fault.
     pub fn create_bucket(&self, bucket: &str) -> Result<(), StoreError> {
         if !s3s::path::check_bucket_name(bucket) {
-            return Err(StoreError::InvalidBucketName { name: bucket.to_owned() });
+            return Err(StoreError::InvalidBucketName {
+                name: bucket.to_owned(),
+            });
         }
         let now = self.now_ms();
         self.inner.database.write(
@@ -152,7 +162,9 @@ impl Store {
     pub fn buckets(&self) -> Result<Vec<String>, StoreError> {
         self.inner.database.read(|connection| {
             let mut query = connection.prepare("SELECT name FROM buckets ORDER BY name")?;
-            let names = query.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
+            let names = query
+                .query_map([], |row| row.get(0))?
+                .collect::<Result<_, _>>()?;
             Ok(names)
         })
     }
@@ -167,16 +179,25 @@ impl Store {
         let now = self.now_ms();
         self.inner.database.write(
             |transaction| {
-                let (bucket_id, _) = find_bucket(transaction, bucket)?
-                    .ok_or_else(|| StoreError::NoSuchBucket { name: bucket.to_owned() })?;
+                let (bucket_id, _) =
+                    find_bucket(transaction, bucket)?.ok_or_else(|| StoreError::NoSuchBucket {
+                        name: bucket.to_owned(),
+                    })?;
                 transaction.execute(
                     "INSERT INTO access_keys (access_key, secret, bucket_id, created_ms)
                      VALUES (?1, ?2, ?3, ?4)",
                     params![access_key, secret.expose_secret(), bucket_id, now],
                 )?;
                 let bucket = bucket.to_owned();
-                let scope = Scope { access_key: access_key.clone(), bucket, bucket_id };
-                Ok::<_, StoreError>(AccessKey { secret: secret.clone(), scope })
+                let scope = Scope {
+                    access_key: access_key.clone(),
+                    bucket,
+                    bucket_id,
+                };
+                Ok::<_, StoreError>(AccessKey {
+                    secret: secret.clone(),
+                    scope,
+                })
             },
             |key| self.inner.keys.add(key.clone()),
         )?;
@@ -193,7 +214,10 @@ impl Store {
         let removed = self.inner.database.write(
             |transaction| {
                 transaction
-                    .execute("DELETE FROM access_keys WHERE access_key = ?1", [access_key])
+                    .execute(
+                        "DELETE FROM access_keys WHERE access_key = ?1",
+                        [access_key],
+                    )
                     .map_err(StoreError::Database)
             },
             |_| self.inner.keys.remove(access_key),
@@ -242,10 +266,17 @@ impl Store {
                 if !key_exists(transaction, &scope.access_key)? {
                     return Err(Refusal::KeyRevoked);
                 }
-                let mut batch =
-                    Batch { transaction, scope, now_ms, changes: Vec::new(), released: Vec::new() };
+                let mut batch = Batch {
+                    transaction,
+                    scope,
+                    now_ms,
+                    changes: Vec::new(),
+                    released: Vec::new(),
+                };
                 let value = change(&mut batch)?;
-                let Batch { changes, released, .. } = batch;
+                let Batch {
+                    changes, released, ..
+                } = batch;
                 let mut unused = Vec::new();
                 for blob in released {
                     if !blob_referenced(transaction, &blob)? {
@@ -331,8 +362,11 @@ fn load_keys(connection: &Connection) -> Result<KeyRing, rusqlite::Error> {
     let mut rows = query.query([])?;
     while let Some(row) = rows.next()? {
         let secret = SecretString::from(row.get::<_, String>(1)?);
-        let scope =
-            Scope { access_key: row.get(0)?, bucket_id: row.get(2)?, bucket: row.get(3)? };
+        let scope = Scope {
+            access_key: row.get(0)?,
+            bucket_id: row.get(2)?,
+            bucket: row.get(3)?,
+        };
         ring.add(AccessKey { secret, scope });
     }
     Ok(ring)
@@ -364,7 +398,10 @@ fn restrict(path: &Path, mode: u32) -> Result<(), StoreError> {
 }
 
 #[cfg(not(unix))]
-#[expect(clippy::unnecessary_wraps, reason = "the folder is inside the user's profile already")]
+#[expect(
+    clippy::unnecessary_wraps,
+    reason = "the folder is inside the user's profile already"
+)]
 fn restrict(_path: &Path, _mode: u32) -> Result<(), StoreError> {
     Ok(())
 }

@@ -47,7 +47,13 @@ impl Store {
             batch.transaction.execute(
                 "INSERT INTO uploads (upload_id, bucket_id, key, attributes, started_ms)
                  VALUES (?1, ?2, ?3, ?4, ?5)",
-                params![upload_id, scope.bucket_id, key.as_bytes(), attributes, batch.now_ms],
+                params![
+                    upload_id,
+                    scope.bucket_id,
+                    key.as_bytes(),
+                    attributes,
+                    batch.now_ms
+                ],
             )?;
             Ok(())
         })?;
@@ -76,7 +82,14 @@ impl Store {
             batch.transaction.execute(
                 "INSERT OR REPLACE INTO parts (upload_id, number, blob, size, etag, modified_ms)
                  VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-                params![upload_id, part.number, part.blob, part.size, part.etag, part.modified_ms],
+                params![
+                    upload_id,
+                    part.number,
+                    part.blob,
+                    part.size,
+                    part.etag,
+                    part.modified_ms
+                ],
             )?;
             Ok(())
         })?;
@@ -93,8 +106,12 @@ impl Store {
         self.commit(scope, |batch| {
             require_open(batch.transaction, scope, key, upload_id)?;
             let parts = parts(batch.transaction, upload_id)?;
-            batch.released.extend(parts.into_iter().map(|part| part.blob));
-            batch.transaction.execute("DELETE FROM uploads WHERE upload_id = ?1", [upload_id])?;
+            batch
+                .released
+                .extend(parts.into_iter().map(|part| part.blob));
+            batch
+                .transaction
+                .execute("DELETE FROM uploads WHERE upload_id = ?1", [upload_id])?;
             Ok(())
         })
     }
@@ -112,7 +129,10 @@ impl Store {
     ) -> Result<Committed, Refusal> {
         let (state, found) = self.read(|connection| {
             let state = find_upload(connection, scope, key, upload_id)?;
-            Ok((state.ok_or(Refusal::NoSuchUpload)?, parts(connection, upload_id)?))
+            Ok((
+                state.ok_or(Refusal::NoSuchUpload)?,
+                parts(connection, upload_id)?,
+            ))
         })?;
         if let Some(seq) = state.completed_seq {
             return self.read(|connection| repeated(connection, scope, seq));
@@ -141,7 +161,9 @@ impl Store {
                 return Err(Refusal::InvalidPart);
             }
             let committed = batch.put(&new, condition)?;
-            batch.transaction.execute("DELETE FROM parts WHERE upload_id = ?1", [upload_id])?;
+            batch
+                .transaction
+                .execute("DELETE FROM parts WHERE upload_id = ?1", [upload_id])?;
             batch.transaction.execute(
                 "UPDATE uploads SET completed_seq = ?2 WHERE upload_id = ?1",
                 params![upload_id, committed.seq],
@@ -162,7 +184,10 @@ impl Store {
         }
         let mut joined = self.blobs().begin()?;
         for part in chosen {
-            let file = self.blobs().open(&part.blob).map_err(|_| Refusal::NoSuchUpload)?;
+            let file = self
+                .blobs()
+                .open(&part.blob)
+                .map_err(|_| Refusal::NoSuchUpload)?;
             joined.append_file(file)?;
         }
         Ok(Some(joined.seal()?))
@@ -180,11 +205,7 @@ impl Store {
         })
     }
 
-    pub(crate) fn list_uploads(
-        &self,
-        scope: &Scope,
-        prefix: &str,
-    ) -> Result<Vec<Upload>, Refusal> {
+    pub(crate) fn list_uploads(&self, scope: &Scope, prefix: &str) -> Result<Vec<Upload>, Refusal> {
         self.read(|connection| {
             let mut query = connection.prepare_cached(
                 "SELECT upload_id, key, started_ms FROM uploads
@@ -192,11 +213,16 @@ impl Store {
                  ORDER BY key, upload_id",
             )?;
             let upper = crate::listing::successor(prefix.as_bytes());
-            let rows = query.query_map(params![scope.bucket_id, prefix.as_bytes(), upper], |row| {
-                let key: Vec<u8> = row.get(1)?;
-                let key = String::from_utf8_lossy(&key).into_owned();
-                Ok(Upload { upload_id: row.get(0)?, key, started_ms: row.get(2)? })
-            })?;
+            let rows =
+                query.query_map(params![scope.bucket_id, prefix.as_bytes(), upper], |row| {
+                    let key: Vec<u8> = row.get(1)?;
+                    let key = String::from_utf8_lossy(&key).into_owned();
+                    Ok(Upload {
+                        upload_id: row.get(0)?,
+                        key,
+                        started_ms: row.get(2)?,
+                    })
+                })?;
             let uploads = rows.collect::<Result<_, _>>()?;
             Ok(uploads)
         })
@@ -236,7 +262,10 @@ fn find_upload(
              WHERE upload_id = ?1 AND bucket_id = ?2 AND key = ?3",
         )?
         .query_row(params![upload_id, scope.bucket_id, key.as_bytes()], |row| {
-            Ok(UploadState { attributes: row.get(0)?, completed_seq: row.get(1)? })
+            Ok(UploadState {
+                attributes: row.get(0)?,
+                completed_seq: row.get(1)?,
+            })
         })
         .optional()
 }
@@ -258,7 +287,13 @@ fn repeated(connection: &Connection, scope: &Scope, seq: i64) -> Result<Committe
         .query_row(
             "SELECT etag, modified_ms FROM versions WHERE seq = ?1 AND bucket_id = ?2",
             params![seq, scope.bucket_id],
-            |row| Ok(Committed { seq, etag: row.get(0)?, modified_ms: row.get(1)? }),
+            |row| {
+                Ok(Committed {
+                    seq,
+                    etag: row.get(0)?,
+                    modified_ms: row.get(1)?,
+                })
+            },
         )
         .optional()?
         .ok_or(Refusal::NoSuchUpload)
@@ -293,13 +328,21 @@ mod tests {
 
     fn part(number: i32) -> Part {
         let etag = format!("e{number}");
-        Part { number, blob: format!("b{number}"), size: 1, etag, modified_ms: 0 }
+        Part {
+            number,
+            blob: format!("b{number}"),
+            size: 1,
+            etag,
+            modified_ms: 0,
+        }
     }
 
     fn numbers(found: &[i32], claims: &[(i32, Option<&str>)]) -> Result<Vec<i32>, String> {
         let found: Vec<Part> = found.iter().copied().map(part).collect();
-        let claims: Vec<Claim> =
-            claims.iter().map(|(number, etag)| (*number, etag.map(str::to_owned))).collect();
+        let claims: Vec<Claim> = claims
+            .iter()
+            .map(|(number, etag)| (*number, etag.map(str::to_owned)))
+            .collect();
         choose(&found, &claims)
             .map(|parts| parts.iter().map(|part| part.number).collect())
             .map_err(|refusal| refusal.to_string())
@@ -308,7 +351,10 @@ mod tests {
     #[test]
     fn a_completion_takes_exactly_the_claimed_parts() {
         let missing = Err("a part is missing or has another ETag".to_owned());
-        assert_eq!(numbers(&[1, 2, 3], &[(1, Some("e1")), (3, None)]), Ok(vec![1, 3]));
+        assert_eq!(
+            numbers(&[1, 2, 3], &[(1, Some("e1")), (3, None)]),
+            Ok(vec![1, 3])
+        );
         assert_eq!(numbers(&[1], &[(1, Some("other"))]), missing);
         assert_eq!(numbers(&[1], &[(2, None)]), missing);
         assert_eq!(numbers(&[1], &[]), missing);

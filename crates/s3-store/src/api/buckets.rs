@@ -27,7 +27,9 @@ impl Api {
     ) -> Answer<ListBucketsOutput> {
         let scope = scope(&mut req)?;
         let name = scope.bucket.clone();
-        let created = self.run(move |store| store.bucket_created_ms(&name)).await?;
+        let created = self
+            .run(move |store| store.bucket_created_ms(&name))
+            .await?;
         let wanted = req.input.prefix.as_deref().unwrap_or_default();
         let buckets = created
             .filter(|_| scope.bucket.starts_with(wanted))

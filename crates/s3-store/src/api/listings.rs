@@ -22,8 +22,11 @@ impl Api {
         let scope = scope(&mut req)?;
         let input = req.input;
         let names = Names::new(input.encoding_type.as_ref())?;
-        let (max_keys, mut listing) =
-            listing(input.prefix.as_deref(), input.delimiter.as_deref(), input.max_keys)?;
+        let (max_keys, mut listing) = listing(
+            input.prefix.as_deref(),
+            input.delimiter.as_deref(),
+            input.max_keys,
+        )?;
         match (&input.continuation_token, &input.start_after) {
             (Some(token), _) => listing.from = parse_token(token)?,
             (None, Some(marker)) => listing.start_after(marker),
@@ -34,7 +37,10 @@ impl Api {
             .run(move |store| store.read(|connection| listing.objects(connection, bucket_id)))
             .await?;
         let key_count = i32::try_from(page.entries.len()).ok();
-        let next = page.next.as_ref().map(|bound| URL_SAFE_NO_PAD.encode(bound));
+        let next = page
+            .next
+            .as_ref()
+            .map(|bound| URL_SAFE_NO_PAD.encode(bound));
         let (contents, common_prefixes) = objects(page, &names);
         Ok(S3Response::new(ListObjectsV2Output {
             name: Some(input.bucket),
@@ -60,8 +66,11 @@ impl Api {
         let scope = scope(&mut req)?;
         let input = req.input;
         let names = Names::new(input.encoding_type.as_ref())?;
-        let (max_keys, mut listing) =
-            listing(input.prefix.as_deref(), input.delimiter.as_deref(), input.max_keys)?;
+        let (max_keys, mut listing) = listing(
+            input.prefix.as_deref(),
+            input.delimiter.as_deref(),
+            input.max_keys,
+        )?;
         if let Some(marker) = input.marker.as_deref().filter(|text| !text.is_empty()) {
             listing.start_after(marker);
         }
@@ -97,10 +106,16 @@ impl Api {
         let scope = scope(&mut req)?;
         let input = req.input;
         let names = Names::new(input.encoding_type.as_ref())?;
-        let (max_keys, mut listing) =
-            listing(input.prefix.as_deref(), input.delimiter.as_deref(), input.max_keys)?;
+        let (max_keys, mut listing) = listing(
+            input.prefix.as_deref(),
+            input.delimiter.as_deref(),
+            input.max_keys,
+        )?;
         let key_marker = input.key_marker.clone().filter(|text| !text.is_empty());
-        let version_marker = input.version_id_marker.clone().filter(|text| !text.is_empty());
+        let version_marker = input
+            .version_id_marker
+            .clone()
+            .filter(|text| !text.is_empty());
         let below = match (key_marker, version_marker) {
             (None, None) => None,
             (Some(key), None) => {
@@ -152,7 +167,10 @@ impl Names {
         match encoding.map(EncodingType::as_str) {
             None => Ok(Self::Plain),
             Some(EncodingType::URL) => Ok(Self::Url),
-            Some(_) => Err(s3_error!(InvalidArgument, "Invalid Encoding Method specified")),
+            Some(_) => Err(s3_error!(
+                InvalidArgument,
+                "Invalid Encoding Method specified"
+            )),
         }
     }
 
@@ -199,12 +217,17 @@ fn listing(
 
 fn parse_token(token: &str) -> S3Result<Vec<u8>> {
     URL_SAFE_NO_PAD.decode(token).map_err(|_| {
-        s3_error!(InvalidArgument, "The continuation token provided is incorrect")
+        s3_error!(
+            InvalidArgument,
+            "The continuation token provided is incorrect"
+        )
     })
 }
 
 fn common_prefix(text: &str, names: &Names) -> CommonPrefix {
-    CommonPrefix { prefix: Some(names.show(text)) }
+    CommonPrefix {
+        prefix: Some(names.show(text)),
+    }
 }
 
 fn objects(page: Page<Listed>, names: &Names) -> (Vec<Object>, Vec<CommonPrefix>) {
@@ -217,7 +240,9 @@ fn objects(page: Page<Listed>, names: &Names) -> (Vec<Object>, Vec<CommonPrefix>
                 e_tag: Some(etag(&listed.etag)),
                 size: Some(signed(listed.size)),
                 last_modified: Some(timestamp(listed.modified_ms)),
-                storage_class: Some(ObjectStorageClass::from_static(ObjectStorageClass::STANDARD)),
+                storage_class: Some(ObjectStorageClass::from_static(
+                    ObjectStorageClass::STANDARD,
+                )),
                 ..Object::default()
             }),
             Entry::CommonPrefix(text) => prefixes.push(common_prefix(&text, names)),
@@ -272,6 +297,9 @@ mod tests {
 
     #[test]
     fn names_are_encoded_so_that_every_client_decodes_them() {
-        assert_eq!(percent_encode("a/b c+d%ż\n.md"), "a/b%20c%2Bd%25%C5%BC%0A.md");
+        assert_eq!(
+            percent_encode("a/b c+d%ż\n.md"),
+            "a/b%20c%2Bd%25%C5%BC%0A.md"
+        );
     }
 }

@@ -26,8 +26,9 @@ impl Api {
         let mut input = req.input;
         let attributes = Attributes::from(&mut input).to_json();
         let key = input.key.clone();
-        let upload_id =
-            self.run(move |store| store.start_upload(&scope, &key, &attributes)).await?;
+        let upload_id = self
+            .run(move |store| store.start_upload(&scope, &key, &attributes))
+            .await?;
         Ok(S3Response::new(CreateMultipartUploadOutput {
             bucket: Some(input.bucket),
             key: Some(input.key),
@@ -45,7 +46,10 @@ impl Api {
         let trailers = req.trailing_headers.take();
         let mut input = req.input;
         if !PART_NUMBERS.contains(&input.part_number) {
-            return Err(s3_error!(InvalidArgument, "Part number must be from 1 to 10000"));
+            return Err(s3_error!(
+                InvalidArgument,
+                "Part number must be from 1 to 10000"
+            ));
         }
         let promise = Promise::of_part(&mut input, trailers)?;
         let blobs = self.store.blobs().clone();
@@ -115,7 +119,8 @@ impl Api {
         if input.if_match_initiated_time.is_some() {
             return Err(s3_error!(NotImplemented, "conditional abort"));
         }
-        self.run(move |store| store.abort_upload(&scope, &input.key, &input.upload_id)).await?;
+        self.run(move |store| store.abort_upload(&scope, &input.key, &input.upload_id))
+            .await?;
         Ok(S3Response::new(AbortMultipartUploadOutput::default()))
     }
 
@@ -129,8 +134,9 @@ impl Api {
         let max_parts = input.max_parts.unwrap_or(1000).clamp(0, 1000);
         let limit = usize::try_from(max_parts).unwrap_or(0);
         let (key, upload_id) = (input.key.clone(), input.upload_id.clone());
-        let mut parts =
-            self.run(move |store| store.list_parts(&scope, &key, &upload_id)).await?;
+        let mut parts = self
+            .run(move |store| store.list_parts(&scope, &key, &upload_id))
+            .await?;
         parts.retain(|part| part.number > marker);
         let truncated = parts.len() > limit;
         parts.truncate(limit);
@@ -165,13 +171,28 @@ impl Api {
     ) -> Answer<ListMultipartUploadsOutput> {
         let scope = scope(&mut req)?;
         let input = req.input;
-        if input.delimiter.as_deref().is_some_and(|text| !text.is_empty()) {
+        if input
+            .delimiter
+            .as_deref()
+            .is_some_and(|text| !text.is_empty())
+        {
             return Err(s3_error!(NotImplemented, "delimiter"));
         }
-        let url = input.encoding_type.as_ref().is_some_and(|e| e.as_str() == EncodingType::URL);
-        let show = |text: &str| if url { percent_encode(text) } else { text.to_owned() };
+        let url = input
+            .encoding_type
+            .as_ref()
+            .is_some_and(|e| e.as_str() == EncodingType::URL);
+        let show = |text: &str| {
+            if url {
+                percent_encode(text)
+            } else {
+                text.to_owned()
+            }
+        };
         let prefix = input.prefix.clone().unwrap_or_default();
-        let mut uploads = self.run(move |store| store.list_uploads(&scope, &prefix)).await?;
+        let mut uploads = self
+            .run(move |store| store.list_uploads(&scope, &prefix))
+            .await?;
         if let Some(key) = &input.key_marker {
             let after = input.upload_id_marker.as_deref();
             uploads.retain(|upload| {

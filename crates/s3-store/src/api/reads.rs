@@ -3,9 +3,7 @@ use std::io::{self, Read, Seek, SeekFrom};
 use std::ops::Range;
 
 use bytes::Bytes;
-use s3s::dto::{
-    GetObjectInput, GetObjectOutput, HeadObjectInput, HeadObjectOutput, StreamingBlob,
-};
+use s3s::dto::{GetObjectInput, GetObjectOutput, HeadObjectInput, HeadObjectOutput, StreamingBlob};
 use s3s::{Body, S3Request, S3Response, s3_error};
 use tokio::io::AsyncReadExt;
 use tokio_util::io::ReaderStream;
@@ -82,9 +80,9 @@ impl Api {
                     &condition,
                 )?;
                 let range = match wanted {
-                    Some(wanted) => {
-                        wanted.check(found.size).map_err(|_| Refusal::InvalidRange)?
-                    }
+                    Some(wanted) => wanted
+                        .check(found.size)
+                        .map_err(|_| Refusal::InvalidRange)?,
                     None => 0..found.size,
                 };
                 let content = read(file, &range)?;
@@ -99,8 +97,14 @@ impl Api {
                 StreamingBlob::wrap(ReaderStream::with_capacity(file, AT_ONCE as usize))
             }
         };
-        let content_range = wanted
-            .map(|_| format!("bytes {}-{}/{}", range.start, range.end.saturating_sub(1), found.size));
+        let content_range = wanted.map(|_| {
+            format!(
+                "bytes {}-{}/{}",
+                range.start,
+                range.end.saturating_sub(1),
+                found.size
+            )
+        });
         let mut output = GetObjectOutput {
             accept_ranges: Some("bytes".to_owned()),
             body: Some(body),

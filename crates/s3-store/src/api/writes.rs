@@ -69,7 +69,11 @@ impl Api {
         let condition = WriteCondition::from_headers(&req.headers)?;
         let mut input = req.input;
         let from = copy_from(&mut input, &scope)?;
-        let attributes = match input.metadata_directive.as_ref().map(MetadataDirective::as_str) {
+        let attributes = match input
+            .metadata_directive
+            .as_ref()
+            .map(MetadataDirective::as_str)
+        {
             None | Some(MetadataDirective::COPY) => None,
             Some(MetadataDirective::REPLACE) => Some(Attributes::from(&mut input)),
             Some(_) => return Err(s3_error!(InvalidArgument, "Unknown metadata directive.")),
@@ -100,13 +104,17 @@ impl Api {
         let scope = scope(&mut req)?;
         let input = req.input;
         if input.if_match_last_modified_time.is_some() || input.if_match_size.is_some() {
-            return Err(s3_error!(NotImplemented, "only If-Match conditions on deletes"));
+            return Err(s3_error!(
+                NotImplemented,
+                "only If-Match conditions on deletes"
+            ));
         }
         let condition = WriteCondition::new(input.if_match, None)?;
         let order = Order::new(input.key, input.version_id, condition)?;
         let version = order.version.clone();
-        let deleted =
-            self.run(move |store| store.commit(&scope, |batch| order.carry_out(batch))).await?;
+        let deleted = self
+            .run(move |store| store.commit(&scope, |batch| order.carry_out(batch)))
+            .await?;
         let (delete_marker, made) = outcome(&deleted);
         Ok(S3Response::new(DeleteObjectOutput {
             delete_marker,
@@ -125,7 +133,9 @@ impl Api {
         if objects.len() > 1000 {
             return Err(s3_error!(MalformedXML, "at most 1000 keys per request"));
         }
-        let results = self.run(move |store| delete_all(store, &scope, objects)).await?;
+        let results = self
+            .run(move |store| delete_all(store, &scope, objects))
+            .await?;
         let (mut deleted, mut errors) = (Vec::new(), Vec::new());
         for (key, version, result) in results {
             match result {
@@ -165,9 +175,16 @@ struct Order {
 impl Order {
     fn new(key: String, version: Option<String>, condition: WriteCondition) -> S3Result<Self> {
         if version.is_some() && condition.if_match.is_some() {
-            return Err(s3_error!(NotImplemented, "If-Match and versionId in one delete"));
+            return Err(s3_error!(
+                NotImplemented,
+                "If-Match and versionId in one delete"
+            ));
         }
-        Ok(Self { key, version, condition })
+        Ok(Self {
+            key,
+            version,
+            condition,
+        })
     }
 
     fn carry_out(&self, batch: &mut Batch<'_>) -> Result<Deleted, Refusal> {
@@ -190,7 +207,10 @@ fn delete_all(
         let mut results = Vec::with_capacity(objects.len());
         for object in objects {
             let if_match = object.e_tag.map(ETagCondition::ETag);
-            let condition = WriteCondition { if_match, if_none_match: None };
+            let condition = WriteCondition {
+                if_match,
+                if_none_match: None,
+            };
             let (key, version) = (object.key, object.version_id);
             let conditional = object.size.is_some() || object.last_modified_time.is_some();
             let result = match Order::new(key.clone(), version.clone(), condition) {
@@ -217,7 +237,12 @@ fn outcome(deleted: &Deleted) -> (Option<bool>, Option<String>) {
 }
 
 fn copy_from(input: &mut CopyObjectInput, scope: &Scope) -> S3Result<CopyFrom> {
-    let CopySource::Bucket { bucket, key, version_id } = &input.copy_source else {
+    let CopySource::Bucket {
+        bucket,
+        key,
+        version_id,
+    } = &input.copy_source
+    else {
         return Err(s3_error!(AccessDenied));
     };
     if **bucket != *scope.bucket {
@@ -236,6 +261,8 @@ fn copy_from(input: &mut CopyObjectInput, scope: &Scope) -> S3Result<CopyFrom> {
 }
 
 pub(super) fn announced_trailers(headers: &http::HeaderMap) -> String {
-    let value = headers.get("x-amz-trailer").and_then(|value| value.to_str().ok());
+    let value = headers
+        .get("x-amz-trailer")
+        .and_then(|value| value.to_str().ok());
     value.unwrap_or_default().to_owned()
 }
