@@ -20,6 +20,11 @@ export class FakeBridge implements Bridge {
     this.#view = view;
   }
 
+  /** How many listeners wait for views. */
+  get followers(): number {
+    return this.#callbacks.size;
+  }
+
   view(): Promise<View> {
     return Promise.resolve(this.#view);
   }

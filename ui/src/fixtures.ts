@@ -204,6 +204,7 @@ export function fixtures(now: number): Record<FixtureName, View> {
 
   const tooManyDeletes: PairView = {
     ...pair,
+    files: 900,
     lastRun: { ...run, result: { type: "halted", code: "TooManyDeletes" }, uploaded: 0 },
     halt: {
       code: "TooManyDeletes",
@@ -329,7 +330,7 @@ export function fixtures(now: number): Record<FixtureName, View> {
       headline: "Paused",
       sync: { type: "pausedUntil", untilMs: now + 26 * minute },
       checkedAtMs: now - 4 * minute,
-      pairs: [{ ...pair, waiting: 2, lastRun: verified }],
+      pairs: [{ ...pair, waiting: 2, lastRun: { ...verified, endedAtMs: now - 4 * minute } }],
     },
     switchedOff: {
       ...idle,
@@ -337,14 +338,21 @@ export function fixtures(now: number): Record<FixtureName, View> {
       headline: "Sync is off",
       sync: { type: "off" },
       checkedAtMs: now - 31 * minute,
-      pairs: [{ ...pair, waiting: 1 }],
+      pairs: [{ ...pair, waiting: 1, lastRun: { ...run, endedAtMs: now - 31 * minute } }],
     },
     offline: {
       ...idle,
       status: "offline",
       headline: "Connection lost · 4 changes waiting",
       checkedAtMs: now - 8 * minute,
-      pairs: [{ ...pair, waiting: 4, checkedAtMs: now - 8 * minute }],
+      pairs: [
+        {
+          ...pair,
+          waiting: 4,
+          checkedAtMs: now - 8 * minute,
+          lastRun: { ...run, endedAtMs: now - 8 * minute },
+        },
+      ],
     },
     attention: {
       ...idle,
@@ -359,7 +367,6 @@ export function fixtures(now: number): Record<FixtureName, View> {
       ...idle,
       status: "attention",
       headline: "140 of 900 notes would be deleted",
-      checkedAtMs: now - 6 * minute,
       pairs: [tooManyDeletes],
     },
     rootMissing: {

@@ -16,6 +16,7 @@ export class Session {
   refused = $state.raw<{ asked: Asked; refusal: Refusal } | null>(null);
   readonly clock: Clock;
   readonly #bridge: Bridge;
+  #pushes = 0;
 
   constructor(bridge: Bridge, readTime: () => number) {
     this.#bridge = bridge;
@@ -27,7 +28,10 @@ export class Session {
     const stopClock = this.clock.start();
     let stopped = false;
     let unlisten = () => {};
-    const listening = this.#bridge.onView((view) => void this.#show(view));
+    const listening = this.#bridge.onView((view) => {
+      this.#pushes += 1;
+      void this.#show(view);
+    });
     listening.then(
       (stop) => {
         if (stopped) {
@@ -47,11 +51,12 @@ export class Session {
   }
 
   async load(): Promise<void> {
-    await this.#ask("view", async () => {
-      const view = await this.#bridge.view();
+    const pushesBefore = this.#pushes;
+    const view = await this.#ask("view", () => this.#bridge.view());
+    // A view that was pushed meanwhile is newer than the answer.
+    if (view !== null && this.#pushes === pushesBefore) {
       await this.#show(view);
-      return true;
-    });
+    }
   }
 
   /** True once the engine took the request; a refusal is kept for the screen to show. */

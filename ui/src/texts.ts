@@ -43,9 +43,9 @@ const profileName: Record<ProfileName, string> = {
 };
 
 const profileSentence: Record<ProfileName, string> = {
-  safe: "When a note changed on both sides, both versions stay beside each other for you to decide.",
+  safe: "A note changed on both sides keeps both versions, and sync stops early before it deletes.",
   balanced: "The newer version keeps the name, the older one stays in the history. Right for most people.",
-  fast: "Like Balanced with fewer checks before each run, for very large folders.",
+  fast: "Like Balanced, with fewer checks before each run. For very large folders.",
 };
 
 const done: Record<ChangeAction, string> = {
@@ -53,7 +53,7 @@ const done: Record<ChangeAction, string> = {
   download: "Downloaded",
   removeHere: "Removed here",
   removeInCloud: "Removed in cloud",
-  conflict: "Changed on both sides",
+  conflict: "Conflict",
 };
 
 const planned: Record<ChangeAction, string> = {
@@ -160,7 +160,6 @@ export const texts = {
     text: (who: string) =>
       `${who} is signed in but has no active subscription. Nothing has been set up on this device.`,
     thisAccount: "This account",
-    link: "Subscribe here",
     open: "Open subscription page",
     again: "Check again",
   },
@@ -170,7 +169,7 @@ export const texts = {
     folder: "Notes folder",
     folderHint: "A folder that does not exist yet is created.",
     choose: "Choose…",
-    profile: "When a note changes on both sides",
+    profile: "How careful should sync be?",
     button: "Start syncing",
     folderNeeded: "Choose the folder that holds your notes.",
   },
@@ -245,6 +244,7 @@ export const texts = {
   account: {
     title: "Account",
     server: (name: string) => `on ${name}`,
+    signedInAs: (who: string, server: string) => `Signed in as ${who} on ${server}.`,
     signOut: "Sign out",
     signOutSure: "Sign out of this device? The folder stays as it is.",
     stay: "Stay",
@@ -253,7 +253,6 @@ export const texts = {
     title: "Subscription",
     renews: (plan: string, date: string) => `${plan}, renews ${date}`,
     until: (plan: string, date: string) => `${plan}, until ${date}`,
-    active: (plan: string) => plan,
     plan: "Active",
     ended: (date: string) => `Ended ${date}`,
     none: "Not active",
@@ -262,7 +261,6 @@ export const texts = {
     lapsed: (date: string | null) =>
       `Read-only${date === null ? "" : ` since ${date}`}. Changes from the cloud still arrive; yours wait here and go up when you renew.`,
     renew: "Renew",
-    unknown: "Not checked yet",
   },
   device: {
     title: "This device",

@@ -1,0 +1,55 @@
+import { render } from "@testing-library/svelte";
+import { tick } from "svelte";
+
+import App from "../src/App.svelte";
+import type { Request } from "../src/bindings/Request";
+import type { View } from "../src/bindings/View";
+import { FakeBridge } from "../src/fake";
+import { type FixtureName, fixtures } from "../src/fixtures";
+
+export const now = new Date(2026, 2, 14, 12, 20, 0).getTime();
+export const views = fixtures(now);
+
+export interface OpenWindow {
+  bridge: FakeBridge;
+  root: HTMLElement;
+  /** Shows another view, as the engine would. */
+  push(view: View): Promise<void>;
+  /** The control or region with this role and name. */
+  find(role: string, name: string | RegExp): HTMLElement;
+  press(role: string, name: string | RegExp): Promise<void>;
+  text(): string;
+  sent(): Request[];
+}
+
+export async function openWindow(start: FixtureName | View): Promise<OpenWindow> {
+  const bridge = new FakeBridge(typeof start === "string" ? views[start] : start);
+  const screen = render(App, { props: { bridge, readTime: () => now } });
+  await screen.findByRole("main");
+  await settle();
+  const window: OpenWindow = {
+    bridge,
+    root: screen.container,
+    push: async (view) => {
+      bridge.push(view);
+      await settle();
+    },
+    find: (role, name) => screen.getByRole(role, { name }),
+    press: async (role, name) => {
+      window.find(role, name).click();
+      await settle();
+    },
+    text: () => (screen.container.textContent ?? "").replace(/\s+/g, " ").trim(),
+    sent: () => bridge.sent,
+  };
+  return window;
+}
+
+/** Lets the promises of the bridge and the DOM that follows them finish. */
+export async function settle(): Promise<void> {
+  for (let turn = 0; turn < 8; turn += 1) {
+    await Promise.resolve();
+  }
+  await tick();
+  await tick();
+}
