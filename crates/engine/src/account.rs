@@ -1,0 +1,291 @@
+//! The identity signed in on one server: its tokens, what the server lets it do, its bucket key.
+//!
+//! Who is signed in comes from the server's answer, never from an unverified token. Access tokens
+//! live in memory only; the refresh token rotates, under a lock shared by all our processes, and
+//! each new one is kept durably before anything of its answer is used. No network failure and no
+//! locked keyring ever counts as signed out: only the provider's refusal does.
+
+mod bucket;
+mod error;
+mod oauth;
+mod record;
+mod sign_in;
+mod sign_out;
+#[cfg(test)]
+mod tests;
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex as StdMutex, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use secrecy::{ExposeSecret, SecretString};
+use tokio::sync::Mutex;
+use wire::{Health, SubscriptionOut};
+
+use crate::api::{Api, ApiError, server_url};
+use crate::secrets::{FileLock, SecretStore, TOKENS};
+use crate::{Clock, Places};
+
+use self::oauth::{Provider, RefreshError, Tokens};
+
+pub(crate) use bucket::BucketCredentials;
+pub(crate) use error::{AuthError, SignInError, SignedOutReason};
+pub(crate) use record::{AccountRecord, RecordError};
+pub(crate) use sign_in::{SignIn, SignInEvent, SignedIn};
+
+/// The name of the refresh token among an account's secrets.
+const REFRESH_TOKEN: &str = "refresh-token";
+/// The name of the bucket key among an account's secrets.
+const BUCKET_KEY: &str = "bucket-key";
+/// An access token is replaced this long before it ends.
+const EARLY: Duration = Duration::from_secs(60);
+/// Longer than a refresh with its one retry can take.
+const LOCK_PATIENCE: Duration = Duration::from_secs(75);
+
+/// A signed-in account. Cheap to clone; all clones are one.
+#[derive(Clone)]
+pub(crate) struct Account(Arc<Inner>);
+
+struct Inner {
+    key: String,
+    places: Places,
+    clock: Clock,
+    secrets: SecretStore,
+    api: Api,
+    provider: Provider,
+    record: StdMutex<AccountRecord>,
+    session: Mutex<Session>,
+}
+
+#[derive(Default)]
+struct Session {
+    access: Option<AccessToken>,
+    /// A rotated refresh token that the secret store did not take yet.
+    unsaved: Option<SecretString>,
+}
+
+struct AccessToken {
+    token: SecretString,
+    expires_at: SystemTime,
+}
+
+/// What the server says to this account now.
+#[derive(Debug)]
+pub(crate) enum CloudAccess {
+    Open(Health),
+    SubscriptionRequired {
+        message: String,
+        subscribe_url: String,
+    },
+    /// Signed in, but the question failed; ask again with [`Account::check_cloud`].
+    Unchecked(ApiError),
+}
+
+impl std::fmt::Debug for Account {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter
+            .debug_tuple("Account")
+            .field(&self.record())
+            .finish()
+    }
+}
+
+impl Account {
+    /// The account that was signed in here last; `None` if nobody is. Asks nobody, reads no
+    /// secret: whether its session still holds, [`Account::access_token`] finds out.
+    pub(crate) fn load(
+        places: &Places,
+        clock: &Clock,
+        secrets: &SecretStore,
+    ) -> Result<Option<Self>, AuthError> {
+        let Some(record) = AccountRecord::load(places)? else {
+            return Ok(None);
+        };
+        Self::new(record, places, clock, secrets).map(Some)
+    }
+
+    fn new(
+        record: AccountRecord,
+        places: &Places,
+        clock: &Clock,
+        secrets: &SecretStore,
+    ) -> Result<Self, AuthError> {
+        Ok(Self(Arc::new(Inner {
+            key: record.key(),
+            places: places.clone(),
+            clock: clock.clone(),
+            secrets: secrets.clone(),
+            api: Api::new(server_url(&record.server_url)?)?,
+            provider: Provider::new(&record.issuer, &record.client_id, &record.token_endpoint)?,
+            record: StdMutex::new(record),
+            session: Mutex::default(),
+        })))
+    }
+
+    /// What is known about the account; holds no secret.
+    pub(crate) fn record(&self) -> AccountRecord {
+        self.0
+            .record
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    /// `server_url|user_id`: what everything that belongs to the account is filed under.
+    pub(crate) fn key(&self) -> &str {
+        &self.0.key
+    }
+
+    /// A token good for at least a minute, or as long as the provider makes them. Once begun, a
+    /// refresh runs to its end even if the caller goes away: half of one would lose the session.
+    pub(crate) async fn access_token(&self) -> Result<SecretString, AuthError> {
+        self.token_other_than(None).await
+    }
+
+    /// Who is signed in and what they have; works without a subscription.
+    pub(crate) async fn subscription(&self) -> Result<SubscriptionOut, AuthError> {
+        self.call(|api, token| async move { api.subscription(&token).await })
+            .await
+    }
+
+    /// Asks whether the server lets this account in, and remembers the first yes as cloud mode.
+    pub(crate) async fn check_cloud(&self) -> Result<CloudAccess, AuthError> {
+        match self
+            .call(|api, token| async move { api.health(&token).await })
+            .await
+        {
+            Ok(health) => {
+                self.update(|record| record.cloud_mode = true)?;
+                Ok(CloudAccess::Open(health))
+            }
+            Err(AuthError::Api(ApiError::SubscriptionRequired {
+                message,
+                subscribe_url,
+            })) => Ok(CloudAccess::SubscriptionRequired {
+                message,
+                subscribe_url,
+            }),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Calls the server; a token that it refuses is replaced once.
+    async fn call<T, F>(&self, work: impl Fn(Api, SecretString) -> F) -> Result<T, AuthError>
+    where
+        F: Future<Output = Result<T, ApiError>>,
+    {
+        let token = self.access_token().await?;
+        match work(self.0.api.clone(), token.clone()).await {
+            Err(ApiError::Unauthenticated) => {
+                let token = self.token_other_than(Some(token)).await?;
+                Ok(work(self.0.api.clone(), token).await?)
+            }
+            result => Ok(result?),
+        }
+    }
+
+    async fn token_other_than(
+        &self,
+        refused: Option<SecretString>,
+    ) -> Result<SecretString, AuthError> {
+        let account = self.clone();
+        tokio::spawn(async move { account.current_token(refused).await })
+            .await
+            .unwrap_or(Err(AuthError::Stopping))
+    }
+
+    async fn current_token(
+        &self,
+        refused: Option<SecretString>,
+    ) -> Result<SecretString, AuthError> {
+        let mut session = self.0.session.lock().await;
+        let soon = self.0.clock.now() + EARLY;
+        if let Some(access) = &session.access
+            && access.expires_at > soon
+            && refused.is_none_or(|old| old.expose_secret() != access.token.expose_secret())
+        {
+            return Ok(access.token.clone());
+        }
+        session.access = None;
+        self.refresh(&mut session).await
+    }
+
+    async fn refresh(&self, session: &mut Session) -> Result<SecretString, AuthError> {
+        let _lock = FileLock::acquire(&self.lock_path(), LOCK_PATIENCE).await?;
+        if let Some(unsaved) = session.unsaved.take() {
+            self.keep(session, unsaved).await?;
+        }
+        let stored = self.stored_token().await?;
+        let tokens = match self.0.provider.refresh(&stored).await {
+            Err(RefreshError::Refused { description }) => {
+                tracing::warn!(
+                    code = "signed_out",
+                    description,
+                    "the provider ended the session"
+                );
+                if let Err(error) = self.0.secrets.delete(self.key(), REFRESH_TOKEN).await {
+                    tracing::warn!(%error, "the dead token could not be deleted");
+                }
+                let reason = SignedOutReason::SessionEnded;
+                return Err(AuthError::SignedOut { reason });
+            }
+            Err(RefreshError::Auth(error)) => return Err(error),
+            Ok(tokens) => tokens,
+        };
+        let Tokens {
+            access,
+            refresh,
+            expires_in,
+        } = tokens;
+        if let Some(refresh) = refresh
+            && refresh.expose_secret() != stored.expose_secret()
+        {
+            self.keep(session, refresh).await?;
+        }
+        self.cache(session, access.clone(), expires_in);
+        tracing::debug!(expires_in = expires_in.as_secs(), "a new access token");
+        Ok(access)
+    }
+
+    fn cache(&self, session: &mut Session, token: SecretString, expires_in: Duration) {
+        // A token shorter than our margin would be refreshed on every call.
+        let lasts = expires_in.max(EARLY + Duration::from_secs(1));
+        session.access = Some(AccessToken {
+            token,
+            expires_at: self.0.clock.now() + lasts,
+        });
+    }
+
+    async fn keep(&self, session: &mut Session, token: SecretString) -> Result<(), AuthError> {
+        let kept = self.0.secrets.set(self.key(), REFRESH_TOKEN, &token).await;
+        if kept.is_err() {
+            session.unsaved = Some(token);
+        }
+        Ok(kept?)
+    }
+
+    async fn stored_token(&self) -> Result<SecretString, AuthError> {
+        self.0
+            .secrets
+            .get(self.key(), REFRESH_TOKEN)
+            .await?
+            .ok_or(AuthError::SignedOut {
+                reason: SignedOutReason::NoToken,
+            })
+    }
+
+    fn lock_path(&self) -> PathBuf {
+        self.0.places.state.join(TOKENS)
+    }
+
+    fn update(&self, change: impl FnOnce(&mut AccountRecord)) -> Result<(), AuthError> {
+        let mut record = self.0.record.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut changed = record.clone();
+        change(&mut changed);
+        if changed != *record {
+            changed.save(&self.0.places)?;
+            *record = changed;
+        }
+        Ok(())
+    }
+}
