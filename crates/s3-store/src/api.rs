@@ -41,10 +41,15 @@ impl Api {
         work: impl FnOnce(&Store) -> Result<T, Refusal> + Send + 'static,
     ) -> S3Result<T> {
         let store = self.store.clone();
-        tokio::task::spawn_blocking(move || work(&store))
-            .await
+        let done = tokio::task::spawn_blocking(move || work(&store));
+        done.await
             .map_err(S3Error::internal_error)?
-            .map_err(S3Error::from)
+            .map_err(|refusal| {
+                if refusal.is_internal() {
+                    tracing::error!(error = %refusal, cause = ?refusal, "a request failed");
+                }
+                S3Error::from(refusal)
+            })
     }
 }
 

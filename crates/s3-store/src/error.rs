@@ -87,6 +87,13 @@ pub(crate) enum Refusal {
     Store(#[from] StoreError),
 }
 
+impl Refusal {
+    /// The store is at fault, not the request.
+    pub(crate) fn is_internal(&self) -> bool {
+        matches!(self, Self::Blob(_) | Self::Store(_))
+    }
+}
+
 impl From<rusqlite::Error> for Refusal {
     fn from(error: rusqlite::Error) -> Self {
         Self::Store(StoreError::Database(error))

@@ -30,6 +30,14 @@ const OPERATIONS: [&str; 20] = [
     "UploadPart",
 ];
 
+/// Headers that promise something about an object which the store does not keep.
+const PROMISES: [&str; 4] = [
+    "x-amz-object-lock-",
+    "x-amz-server-side-encryption",
+    "x-amz-copy-source-server-side-encryption",
+    "x-amz-tagging",
+];
+
 /// Lets a request through only with a live key, and only to that key's bucket.
 #[derive(Debug, Clone)]
 pub(crate) struct Gate {
@@ -60,6 +68,9 @@ impl S3Access for Gate {
         let Some(credentials) = context.credentials() else {
             return Err(s3_error!(AccessDenied, "Signature is required"));
         };
+        if !signed_with_v4(context.headers(), context.uri().query()) {
+            return Err(s3_error!(AccessDenied, "Signature Version 4 is required"));
+        }
         let key = self
             .store
             .keys()
@@ -74,8 +85,23 @@ impl S3Access for Gate {
         if !OPERATIONS.contains(&context.s3_op().name()) {
             return Err(s3_error!(NotImplemented));
         }
+        let names = || context.headers().keys().map(http::HeaderName::as_str);
+        if names().any(|name| PROMISES.iter().any(|promise| name.starts_with(promise))) {
+            return Err(s3_error!(
+                NotImplemented,
+                "A header you provided is not supported"
+            ));
+        }
         context.extensions_mut().insert(key.scope);
         Ok(())
+    }
+}
+
+/// The older Version 2 signs less of a request, and nobody needs it here.
+fn signed_with_v4(headers: &http::HeaderMap, query: Option<&str>) -> bool {
+    match headers.get(http::header::AUTHORIZATION) {
+        Some(value) => value.as_bytes().starts_with(b"AWS4-HMAC-SHA256"),
+        None => query.is_some_and(|query| query.contains("X-Amz-Signature=")),
     }
 }
 

@@ -1,9 +1,11 @@
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
+use s3s::config::{S3Config, StaticConfigProvider};
 use s3s::service::{S3Service, S3ServiceBuilder};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
@@ -60,7 +62,14 @@ impl Store {
 }
 
 fn build(store: Store) -> S3Service {
+    // Form uploads are refused, but only after their body was read: leave no room for one.
+    let mut config = S3Config::default();
+    config.post_object_max_file_size = 0;
+    config.form_max_field_size = 16 * 1024;
+    config.form_max_fields_size = 64 * 1024;
+    config.form_max_parts = 50;
     let mut builder = S3ServiceBuilder::new(Api::new(store.clone()));
+    builder.set_config(Arc::new(StaticConfigProvider::new(Arc::new(config))));
     builder.set_auth(Gate::new(store.clone()));
     builder.set_access(Gate::new(store));
     builder.build()

@@ -111,8 +111,34 @@ impl Client {
         body: &[u8],
     ) -> Answer {
         let url = format!("{}{path}", self.endpoint);
-        let signature = self.sign(&method, &url, headers, body);
-        let mut request = self.http.request(method, &url).body(body.to_vec());
+        let signature = self.sign(&method, &url, headers, SignableBody::Bytes(body));
+        self.send_signed(method, &url, headers, signature, body)
+            .await
+    }
+
+    /// Puts a body that is signed in another way than by its hash.
+    pub(crate) async fn put_framed(
+        &self,
+        key: &str,
+        framing: SignableBody<'_>,
+        headers: Headers<'_>,
+        body: &[u8],
+    ) -> Answer {
+        let url = format!("{}/{}/{}", self.endpoint, self.bucket, encode(key));
+        let signature = self.sign(&Method::PUT, &url, headers, framing);
+        self.send_signed(Method::PUT, &url, headers, signature, body)
+            .await
+    }
+
+    async fn send_signed(
+        &self,
+        method: Method,
+        url: &str,
+        headers: Headers<'_>,
+        signature: Vec<(String, String)>,
+        body: &[u8],
+    ) -> Answer {
+        let mut request = self.http.request(method, url).body(body.to_vec());
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
@@ -128,17 +154,31 @@ impl Client {
     }
 
     /// Sends a request with its path exactly as given, which HTTP clients would clean up; gives the whole answer.
-    pub(crate) async fn send_uncleaned(&self, method: Method, path: &str, body: &str) -> String {
+    pub(crate) async fn send_uncleaned(&self, method: Method, path: &str, body: &[u8]) -> String {
+        self.send_in_two(method, path, body, async || {}).await
+    }
+
+    /// The same, with something else happening after half of the body.
+    pub(crate) async fn send_in_two(
+        &self,
+        method: Method,
+        path: &str,
+        body: &[u8],
+        between: impl AsyncFnOnce(),
+    ) -> String {
         let host = self.endpoint.strip_prefix("http://").unwrap();
         let url = format!("{}{path}", self.endpoint);
-        let mut request =
-            format!("{method} {path} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n");
-        for (name, value) in self.sign(&method, &url, &[], body.as_bytes()) {
-            request.push_str(&format!("{name}: {value}\r\n"));
+        let mut head = format!("{method} {path} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n");
+        for (name, value) in self.sign(&method, &url, &[], SignableBody::Bytes(body)) {
+            head.push_str(&format!("{name}: {value}\r\n"));
         }
-        request.push_str(&format!("content-length: {}\r\n\r\n{body}", body.len()));
+        head.push_str(&format!("content-length: {}\r\n\r\n", body.len()));
+        let (first, second) = body.split_at(body.len() / 2);
         let mut stream = TcpStream::connect(host).await.unwrap();
-        stream.write_all(request.as_bytes()).await.unwrap();
+        stream.write_all(head.as_bytes()).await.unwrap();
+        stream.write_all(first).await.unwrap();
+        between().await;
+        stream.write_all(second).await.unwrap();
         let mut answer = String::new();
         stream.read_to_string(&mut answer).await.unwrap();
         answer
@@ -149,7 +189,7 @@ impl Client {
         method: &Method,
         url: &str,
         headers: Headers<'_>,
-        body: &[u8],
+        body: SignableBody<'_>,
     ) -> Vec<(String, String)> {
         let mut settings = SigningSettings::default();
         settings.percent_encoding_mode = PercentEncodingMode::Single;
@@ -174,13 +214,8 @@ impl Client {
             .build()
             .unwrap()
             .into();
-        let signable = SignableRequest::new(
-            method.as_str(),
-            url,
-            headers.iter().copied(),
-            SignableBody::Bytes(body),
-        )
-        .unwrap();
+        let signable =
+            SignableRequest::new(method.as_str(), url, headers.iter().copied(), body).unwrap();
         let (signature, _) = sign(signable, &params).unwrap().into_parts();
         let owned = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
         signature.headers().map(owned).collect()

@@ -1,3 +1,4 @@
+use aws_sigv4::http_request::SignableBody;
 use md5::{Digest, Md5};
 use reqwest::Method;
 
@@ -81,9 +82,11 @@ async fn keys_with_dot_segments_are_only_names() {
     ];
     for key in keys {
         let path = format!("/notes/{key}");
-        let put = client.send_uncleaned(Method::PUT, &path, key).await;
+        let put = client
+            .send_uncleaned(Method::PUT, &path, key.as_bytes())
+            .await;
         assert!(put.starts_with("HTTP/1.1 200"), "{put}");
-        let get = client.send_uncleaned(Method::GET, &path, "").await;
+        let get = client.send_uncleaned(Method::GET, &path, b"").await;
         assert!(get.ends_with(&format!("\r\n\r\n{key}")), "{get}");
     }
     assert_eq!(
@@ -232,4 +235,61 @@ async fn what_is_missing_is_404_and_what_is_not_built_is_501() {
         "Enabled"
     );
     assert_eq!(client.list("location").await.status, 200);
+}
+
+#[tokio::test]
+async fn unsigned_and_chunked_bodies_are_taken_and_their_trailers_checked() {
+    let (_folder, _served, client) = fresh().await;
+    let unsigned = SignableBody::UnsignedPayload;
+    client
+        .put_framed("plain.md", unsigned, &[], b"hello")
+        .await
+        .ok();
+    let headers = [
+        ("content-encoding", "aws-chunked"),
+        ("x-amz-decoded-content-length", "5"),
+        ("x-amz-trailer", "x-amz-checksum-crc32"),
+    ];
+    let framed = async |key: &str, sum: &str| {
+        let body = format!("5\r\nhello\r\n0\r\nx-amz-checksum-crc32:{sum}\r\n\r\n");
+        let framing = SignableBody::StreamingUnsignedPayloadTrailer;
+        client
+            .put_framed(key, framing, &headers, body.as_bytes())
+            .await
+    };
+    framed("chunked.md", "NhCmhg==").await.ok();
+    let refused = framed("wrong.md", "AAAAAA==").await;
+    assert_eq!(refused.refusal(), (400, "BadDigest".to_owned()));
+    for key in ["plain.md", "chunked.md"] {
+        let get = client.get(key, &[]).await.ok();
+        assert_eq!(
+            (get.text().as_str(), get.header("content-encoding")),
+            ("hello", "")
+        );
+    }
+    assert_eq!(client.get("wrong.md", &[]).await.status, 404);
+    let lie = SignableBody::Precomputed("0".repeat(64));
+    assert_eq!(
+        client.put_framed("lie.md", lie, &[], b"hello").await.status,
+        400
+    );
+    assert_eq!(client.get("lie.md", &[]).await.status, 404);
+}
+
+#[tokio::test]
+async fn promises_the_store_cannot_keep_are_refused() {
+    let (_folder, _served, client) = fresh().await;
+    for header in [
+        ("x-amz-server-side-encryption-customer-algorithm", "AES256"),
+        ("x-amz-object-lock-mode", "COMPLIANCE"),
+        ("x-amz-tagging", "a=b"),
+        ("if-none-match", "\"00\""),
+    ] {
+        assert_eq!(
+            client.put("a.md", b"x", &[header]).await.status,
+            501,
+            "{header:?}"
+        );
+    }
+    assert_eq!(client.get("a.md", &[]).await.status, 404);
 }

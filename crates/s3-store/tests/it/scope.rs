@@ -1,8 +1,12 @@
+use std::time::Duration;
+
 use reqwest::Method;
 use secrecy::SecretString;
 
 use crate::client::Client;
 use crate::served::{Served, fresh, scratch};
+
+const SOON: Duration = Duration::from_secs(20);
 
 #[tokio::test]
 async fn a_key_reaches_nothing_in_a_foreign_bucket() {
@@ -162,6 +166,45 @@ async fn a_deleted_key_is_refused_at_once_and_others_live_on() {
     );
     assert_eq!(old.put("a.md", b"two", &[]).await.status, 403);
     assert_eq!(new.get("a.md", &[]).await.text(), "one");
+}
+
+#[tokio::test]
+async fn a_key_deleted_during_an_upload_changes_nothing() {
+    let (folder, served, client) = fresh().await;
+    let blobs = folder.path().join("blobs");
+    let count = || std::fs::read_dir(&blobs).unwrap().count();
+    let body = vec![7; 6_000_000];
+    let answer = client
+        .send_in_two(Method::PUT, "/notes/a.md", &body, async || {
+            testkit::wait_until(SOON, async || count() == 1).await;
+            assert!(served.store.delete_key(&client.access_key).unwrap());
+        })
+        .await;
+    assert!(answer.starts_with("HTTP/1.1 403"), "{answer}");
+    assert_eq!(count(), 0);
+    let other = served.client("notes");
+    assert_eq!(other.get("a.md", &[]).await.status, 404);
+}
+
+#[tokio::test]
+async fn a_form_upload_is_refused_without_taking_its_body() {
+    let (_folder, _served, client) = fresh().await;
+    let boundary = "multipart/form-data; boundary=x";
+    let file = "y".repeat(100_000);
+    let body = format!(
+        "--x\r\nContent-Disposition: form-data; name=\"key\"\r\n\r\na.md\r\n\
+         --x\r\nContent-Disposition: form-data; name=\"file\"; filename=\"f\"\r\n\r\n{file}\r\n--x--\r\n"
+    );
+    let request = reqwest::Client::builder().no_proxy().build().unwrap();
+    let request = request.post(format!("{}/notes", client.endpoint));
+    let answer = request
+        .header("content-type", boundary)
+        .body(body)
+        .send()
+        .await
+        .unwrap();
+    assert!(answer.status().is_client_error(), "{}", answer.status());
+    assert_eq!(client.get("a.md", &[]).await.status, 404);
 }
 
 #[tokio::test]
