@@ -41,8 +41,20 @@ impl Subscriber for Log {
     fn exit(&self, _span: &Id) {}
 }
 
+/// In a process of its own: which log lines are wanted is decided once for a whole process.
 #[tokio::test]
 async fn secrets_are_in_no_record_no_log_and_no_debug_text() {
+    const TEST: &str = "account::tests::leaks::secrets_are_in_no_record_no_log_and_no_debug_text";
+    const ALONE: &str = "BM_TEST_ALONE";
+    if std::env::var_os(ALONE).is_none() {
+        let mut alone = testkit::program(std::env::current_exe().unwrap())
+            .args(["--exact", TEST, "--nocapture"])
+            .env(ALONE, "1")
+            .spawn();
+        let passed = alone.exit(SOON).await.success() && alone.stdout().contains("1 passed");
+        assert!(passed, "{}\n{}", alone.stdout(), alone.stderr());
+        return;
+    }
     let log = Log::default();
     let _logging = tracing::subscriber::set_default(log.clone());
     let device = Device::new();
