@@ -1,0 +1,32 @@
+//! The user's folder: reading it, and the only code that changes it.
+//!
+//! Nothing here knows accounts, buckets or rclone. Everything below the vault's root is reached by
+//! opening one path component at a time and never through a link, so a folder that is swapped for
+//! a link leads no read or write elsewhere. On vault paths only exchange, no-replace renames, hard
+//! links, `mkdir` and `rmdir` of empty folders are used.
+
+mod apply;
+mod beneath;
+mod history;
+mod intent;
+mod lease;
+mod mirror;
+mod problem;
+mod recover;
+mod scan;
+mod side;
+mod signature;
+mod swap;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use apply::{Applied, ApplyError, ApplyStep, Change, Expect, apply};
+pub(crate) use history::{Kept, Version, keep_version};
+pub(crate) use mirror::{Filled, MirrorError, MirrorFile, fill};
+pub(crate) use mirror::{clear as clear_mirror, read as read_mirror};
+pub(crate) use problem::{PathProblem, ProblemCode};
+pub(crate) use recover::{Recovered, recover};
+pub(crate) use scan::{RootError, Scan, absent, scan};
+pub(crate) use side::{Linking, Side, SideError};
+pub(crate) use signature::{HashError, Signature, md5_of};
+pub(crate) use swap::Swap;

@@ -1,0 +1,314 @@
+use std::fs::File;
+use std::io;
+use std::path::Path;
+
+use rustix::fs::{Gid, Mode, Timespec, Timestamps, Uid};
+
+use super::out::Proof;
+use super::work::{State, Stop, Work, on_path, on_way};
+use super::{Applied, ApplyError, ApplyStep, Expect, doing};
+use crate::vault::beneath::{Folder, Moved, PathError};
+use crate::vault::history::{Slot, open_own, remove_empty_parents};
+use crate::vault::intent::{Intent, Names};
+use crate::vault::lease::Claim;
+use crate::vault::problem::ProblemCode;
+use crate::vault::signature::{Signature, digest_into};
+use crate::vault::swap::Swapped;
+
+/// The version to install.
+pub(super) struct Source<'s> {
+    pub from: &'s Path,
+    pub md5: &'s str,
+    pub mtime_ms: Option<i64>,
+}
+
+/// Mode and owner that a staged copy is to have.
+#[derive(Clone, Copy)]
+struct Looks {
+    mode: u32,
+    owner: Option<(u32, u32)>,
+}
+
+impl Work<'_> {
+    pub(super) fn install(
+        &self,
+        path: &str,
+        source: &Source<'_>,
+        expect: &Expect,
+    ) -> Result<Applied, Stop> {
+        let names = Names::new();
+        let result = match expect {
+            Expect::Absent => self.install_new(path, source, &names),
+            Expect::Content { md5 } => self.install_over(path, source, md5, &names),
+        };
+        // A part was never in the vault, whatever happened.
+        drop(self.stage.discard_own(&names.part));
+        result
+    }
+
+    fn install_new(
+        &self,
+        path: &str,
+        source: &Source<'_>,
+        names: &Names,
+    ) -> Result<Applied, Stop> {
+        match self.root.parent_of(path) {
+            Ok((folder, name)) => {
+                if let Some(answer) = self.already(&folder, name, source.md5)? {
+                    return Ok(answer);
+                }
+            }
+            Err(PathError::Missing) => {}
+            Err(error) => return Err(on_way(error)),
+        }
+        let looks = Looks { mode: self.side.new_mode, owner: None };
+        let signature = self.stage(path, source, names, looks)?;
+        self.reach(ApplyStep::Staged);
+        let (folder, name) = self.root.make_parent_of(path).map_err(on_way)?;
+        let moved = self.stage.move_to(&names.part, &folder, name);
+        match moved.map_err(on_path("put the note in place"))? {
+            Moved::Done => {}
+            Moved::Taken => {
+                return Ok(self.already(&folder, name, source.md5)?.unwrap_or(Applied::UserSaved));
+            }
+            // The user removed the folder in this moment.
+            Moved::Gone => return Ok(Applied::UserSaved),
+        }
+        self.reach(ApplyStep::Swapped);
+        folder.sync().map_err(doing("make the note's folder durable"))?;
+        self.reach(ApplyStep::Synced);
+        self.reach(ApplyStep::Settled);
+        Ok(Applied::Done { signature: Some(signature.untrusted()), kept: None })
+    }
+
+    fn install_over(
+        &self,
+        path: &str,
+        source: &Source<'_>,
+        expected: &str,
+        names: &Names,
+    ) -> Result<Applied, Stop> {
+        let (folder, name) = match self.root.parent_of(path) {
+            Ok(found) => found,
+            Err(PathError::Missing) => return Ok(Applied::UserSaved),
+            Err(error) => return Err(on_way(error)),
+        };
+        let looks = match self.examine(&folder, name)? {
+            State::Content { md5, signature, .. } if md5 == source.md5 => {
+                return Ok(Applied::Done { signature: Some(signature), kept: None });
+            }
+            State::Content { md5, mode, owner, .. } if md5 == expected => {
+                Looks { mode, owner: Some(owner) }
+            }
+            State::Content { .. } | State::Moving | State::Absent => {
+                return Ok(Applied::UserSaved);
+            }
+        };
+        self.refuse_open_file(&folder, name)?;
+        let signature = self.stage(path, source, names, looks)?;
+        self.reach(ApplyStep::Staged);
+        let intent = Intent {
+            id: names.id.clone(),
+            path: path.to_owned(),
+            ours: Some(source.md5.to_owned()),
+            expect: expected.to_owned(),
+        };
+        let slot = self.intend(names, &intent)?;
+        self.prepare(names)?;
+        let swapped =
+            self.side.swap.run(&self.stage, &names.file, &names.aside, &folder, name);
+        match swapped {
+            Ok(Swapped::Done) => {}
+            Ok(Swapped::Gone) => {
+                self.withdraw(names, &slot)?;
+                return Ok(Applied::UserSaved);
+            }
+            Ok(Swapped::Taken) => {
+                return self.settle_taken(names, &slot, &intent, &folder);
+            }
+            Err(error) => {
+                // With something aside, only recovery may tidy up.
+                if matches!(self.stage.find(&names.aside), Ok(None)) {
+                    self.withdraw(names, &slot)?;
+                }
+                return Err(on_path("put the note in place")(error));
+            }
+        }
+        self.reach(ApplyStep::Swapped);
+        let signature = Some(signature.untrusted());
+        match self.keep_if(&names.file, &slot, &intent.expect)? {
+            Proof::Kept(kept) => {
+                self.finish(&folder, names)?;
+                Ok(Applied::Done { signature, kept: Some(kept) })
+            }
+            Proof::Differs => self.return_to_user(&folder, name, names, &slot, &intent),
+            Proof::Busy => match self.return_to_user(&folder, name, names, &slot, &intent)? {
+                Applied::UserSaved => Err(Stop::Blocked(ProblemCode::InUse)),
+                other => Ok(other),
+            },
+        }
+    }
+
+    pub(super) fn remove(&self, path: &str, expect: &Expect) -> Result<Applied, Stop> {
+        const GONE: Applied = Applied::Done { signature: None, kept: None };
+        let (folder, name) = match self.root.parent_of(path) {
+            Ok(found) => found,
+            Err(PathError::Missing) => return Ok(GONE),
+            Err(error) => return Err(on_way(error)),
+        };
+        let expected = match (self.examine(&folder, name)?, expect) {
+            (State::Absent, _) => return Ok(GONE),
+            (State::Content { md5, .. }, Expect::Content { md5: expected }) if md5 == *expected => {
+                expected
+            }
+            (State::Content { .. } | State::Moving, _) => return Ok(Applied::UserSaved),
+        };
+        self.refuse_open_file(&folder, name)?;
+        let names = Names::new();
+        let intent = Intent {
+            id: names.id.clone(),
+            path: path.to_owned(),
+            ours: None,
+            expect: expected.clone(),
+        };
+        let slot = self.intend(&names, &intent)?;
+        match folder.move_to(name, &self.stage, &names.file) {
+            Ok(Moved::Done) => {}
+            Ok(Moved::Gone | Moved::Taken) => {
+                self.withdraw(&names, &slot)?;
+                return Ok(GONE);
+            }
+            Err(error) => {
+                self.withdraw(&names, &slot)?;
+                return Err(on_path("take the note out")(error));
+            }
+        }
+        self.reach(ApplyStep::Swapped);
+        match self.keep_if(&names.file, &slot, &intent.expect)? {
+            Proof::Kept(kept) => {
+                self.finish(&folder, &names)?;
+                drop(folder);
+                remove_empty_parents(&self.root, path);
+                Ok(Applied::Done { signature: None, kept: Some(kept) })
+            }
+            Proof::Differs => self.return_to_user(&folder, name, &names, &slot, &intent),
+            Proof::Busy => match self.return_to_user(&folder, name, &names, &slot, &intent)? {
+                Applied::UserSaved => Err(Stop::Blocked(ProblemCode::InUse)),
+                other => Ok(other),
+            },
+        }
+    }
+
+    /// The answer where the path has something already: done if it is our version.
+    fn already(&self, folder: &Folder, name: &str, ours: &str) -> Result<Option<Applied>, Stop> {
+        Ok(match self.examine(folder, name)? {
+            State::Absent => None,
+            State::Content { md5, signature, .. } if md5 == ours => {
+                Some(Applied::Done { signature: Some(signature), kept: None })
+            }
+            State::Content { .. } | State::Moving => Some(Applied::UserSaved),
+        })
+    }
+
+    /// Waits for writers before anything moves, so that the vault does not flicker under them.
+    #[expect(clippy::unused_self, reason = "reads like the other steps")]
+    fn refuse_open_file(&self, folder: &Folder, name: &str) -> Result<(), Stop> {
+        let file = match folder.open_file(name) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            Err(error) => return Err(on_path("read the note")(error)),
+        };
+        match Claim::take(&file) {
+            Claim::Held(_) | Claim::Unsupported => Ok(()),
+            Claim::Busy => Err(Stop::Blocked(ProblemCode::InUse)),
+        }
+    }
+
+    /// Makes the copy that will be in the vault: bytes, looks and time, durable.
+    fn stage(
+        &self,
+        path: &str,
+        source: &Source<'_>,
+        names: &Names,
+        looks: Looks,
+    ) -> Result<Signature, Stop> {
+        let failed = doing("stage the new version");
+        let mut from = open_own(source.from).map_err(&failed)?;
+        let mut copy = self.stage.create_file(&names.part, 0o600).map_err(&failed)?;
+        let (md5, _) = digest_into(&mut from, &mut copy).map_err(&failed)?;
+        if md5 != source.md5 {
+            return Err(ApplyError::WrongSource { path: path.to_owned() }.into());
+        }
+        give_looks(&copy, looks).map_err(&failed)?;
+        // Whole milliseconds: what the kernel stamps on a later write is never the same.
+        let mtime_ms = source.mtime_ms.unwrap_or_else(|| {
+            i64::try_from(self.now.unix_timestamp_nanos() / 1_000_000).unwrap_or(0)
+        });
+        let time = Timespec {
+            tv_sec: mtime_ms.div_euclid(1000),
+            tv_nsec: mtime_ms.rem_euclid(1000) * 1_000_000,
+        };
+        let times = Timestamps { last_access: time, last_modification: time };
+        rustix::fs::futimens(&copy, &times).map_err(|error| failed(error.into()))?;
+        copy.sync_all().map_err(&failed)?;
+        Ok(Signature::of_file(&copy).map_err(&failed)?)
+    }
+
+    /// Makes room in history and writes the intent, so that what follows needs no space.
+    fn intend<'p>(&self, names: &Names, intent: &'p Intent) -> Result<Slot<'p>, Stop> {
+        let slot = Slot::make(self.side, &names.id, &intent.path, self.now)
+            .map_err(|error| doing("make room in history")(error.into()))?;
+        if let Err(error) = names.write(&self.stage, intent) {
+            drop(names.settle(&self.stage));
+            slot.abandon();
+            return Err(doing("write down the change")(error).into());
+        }
+        self.reach(ApplyStep::Intended);
+        Ok(slot)
+    }
+
+    fn prepare(&self, names: &Names) -> Result<(), Stop> {
+        let failed = doing("stage the new version");
+        match self.stage.move_to(&names.part, &self.stage, &names.file).map_err(&failed)? {
+            Moved::Done => Ok(()),
+            Moved::Taken | Moved::Gone => Err(failed(io::ErrorKind::NotFound.into()).into()),
+        }
+    }
+
+    /// Undoes the preparations of a swap that did not happen: the staged copy was never in the
+    /// vault.
+    fn withdraw(&self, names: &Names, slot: &Slot<'_>) -> Result<(), Stop> {
+        let failed = doing("tidy the stage");
+        self.stage.discard_own(&names.file).map_err(&failed)?;
+        slot.abandon();
+        names.settle(&self.stage).map_err(&failed)?;
+        Ok(())
+    }
+
+    fn finish(&self, folder: &Folder, names: &Names) -> Result<(), Stop> {
+        folder.sync().map_err(doing("make the note's folder durable"))?;
+        self.reach(ApplyStep::Synced);
+        names.settle(&self.stage).map_err(doing("tidy the stage"))?;
+        self.reach(ApplyStep::Settled);
+        Ok(())
+    }
+}
+
+fn give_looks(copy: &File, looks: Looks) -> io::Result<()> {
+    let own = rustix::fs::fstat(copy)?;
+    if let Some((user, group)) = looks.owner
+        && (user, group) != (own.st_uid, own.st_gid)
+    {
+        let (user, group) = (Uid::from_raw(user), Gid::from_raw(group));
+        // Only an administrator may give files away; a group of one's own is worth trying.
+        if rustix::fs::fchown(copy, Some(user), Some(group)).is_err() {
+            drop(rustix::fs::fchown(copy, None, Some(group)));
+        }
+    }
+    #[cfg_attr(
+        target_os = "linux",
+        expect(clippy::useless_conversion, reason = "a mode is 16 bits wide on other systems")
+    )]
+    let mode = Mode::from_raw_mode(looks.mode.try_into().map_err(io::Error::other)?);
+    Ok(rustix::fs::fchmod(copy, mode)?)
+}

@@ -1,0 +1,135 @@
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use time::OffsetDateTime;
+
+use super::apply::{ApplyError, doing};
+use super::beneath::{Folder, Moved, PathError};
+use super::intent::Names;
+use super::side::Side;
+use super::signature::digest_into;
+
+/// A version in the history folder.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Kept {
+    pub file: PathBuf,
+    pub md5: String,
+    pub size: u64,
+}
+
+/// Where a version to be kept comes from.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Version<'a> {
+    Bytes(&'a [u8]),
+    File(&'a Path),
+}
+
+/// A made place for one version: `history/YYYY-MM-DD/<id>/<path>`.
+///
+/// It is made before the user's file is moved, so that a full disk shows then.
+pub(super) struct Slot<'p> {
+    root: Folder,
+    folder: Folder,
+    name: &'p str,
+    below: String,
+    pub file: PathBuf,
+}
+
+impl<'p> Slot<'p> {
+    pub(super) fn make(
+        side: &Side,
+        id: &str,
+        path: &'p str,
+        now: OffsetDateTime,
+    ) -> Result<Self, PathError> {
+        let root = Folder::open_root(&side.history)?;
+        let date = now.date();
+        let day = format!("{:04}-{:02}-{:02}", date.year(), u8::from(date.month()), date.day());
+        let below = format!("{day}/{id}/{path}");
+        let (folder, _) = root.make_parent_of(&below)?;
+        let name = path.rsplit('/').next().ok_or(PathError::Malformed)?;
+        Ok(Self { root, folder, name, file: side.history.join(&below), below })
+    }
+
+    /// Moves a file of the stage here, durably.
+    pub(super) fn take(&self, stage: &Folder, name: &str) -> io::Result<()> {
+        match stage.move_to(name, &self.folder, self.name)? {
+            Moved::Done => self.folder.sync(),
+            Moved::Taken => Err(io::ErrorKind::AlreadyExists.into()),
+            Moved::Gone => Err(io::ErrorKind::NotFound.into()),
+        }
+    }
+
+    /// Moves the file back into the stage.
+    pub(super) fn give_back(&self, stage: &Folder, name: &str) -> io::Result<()> {
+        match self.folder.move_to(self.name, stage, name)? {
+            Moved::Done => Ok(()),
+            Moved::Taken => Err(io::ErrorKind::AlreadyExists.into()),
+            Moved::Gone => Err(io::ErrorKind::NotFound.into()),
+        }
+    }
+
+    /// Removes the folders that were made for nothing.
+    pub(super) fn abandon(&self) {
+        remove_empty_parents(&self.root, &self.below);
+    }
+}
+
+/// Removes the folders on the way to `path` that are empty, from the deepest up.
+pub(super) fn remove_empty_parents(root: &Folder, path: &str) {
+    let mut rest = path;
+    while let Some((folder, _)) = rest.rsplit_once('/') {
+        match root.parent_of(folder) {
+            Ok((parent, name)) if parent.remove_empty(name) => rest = folder,
+            Ok(_) | Err(_) => return,
+        }
+    }
+}
+
+/// Puts a copy of some version of a note straight into history.
+///
+/// # Errors
+/// [`ApplyError::DiskFull`] and others; then nothing was kept.
+pub(crate) fn keep_version(
+    side: &Side,
+    version: Version<'_>,
+    path: &str,
+    now: OffsetDateTime,
+) -> Result<Kept, ApplyError> {
+    let stage = Folder::open_root(&side.stage).map_err(doing("open the stage"))?;
+    let names = Names::new();
+    let result = keep(side, &stage, &names, version, path, now);
+    if result.is_err() {
+        drop(stage.discard_own(&names.part));
+    }
+    result
+}
+
+fn keep(
+    side: &Side,
+    stage: &Folder,
+    names: &Names,
+    version: Version<'_>,
+    path: &str,
+    now: OffsetDateTime,
+) -> Result<Kept, ApplyError> {
+    let failed = doing("keep a version in history");
+    let mut copy = stage.create_file(&names.part, 0o600).map_err(&failed)?;
+    let (md5, size) = match version {
+        Version::Bytes(mut bytes) => digest_into(&mut bytes, &mut copy),
+        Version::File(path) => open_own(path).and_then(|mut file| digest_into(&mut file, &mut copy)),
+    }
+    .map_err(&failed)?;
+    copy.sync_all().map_err(&failed)?;
+    let slot = Slot::make(side, &names.id, path, now).map_err(|error| failed(error.into()))?;
+    slot.take(stage, &names.part).map_err(&failed)?;
+    Ok(Kept { file: slot.file.clone(), md5, size })
+}
+
+/// Opens a file of ours, such as one in the mirror.
+pub(super) fn open_own(path: &Path) -> io::Result<File> {
+    use rustix::fs::{Mode, OFlags};
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    Ok(File::from(rustix::fs::open(path, flags, Mode::empty())?))
+}

@@ -1,0 +1,69 @@
+/// An obstacle on one path. It stops that path and nothing else.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct PathProblem {
+    /// `/`-separated, relative to the vault; lossy where the name is no UTF-8.
+    pub path: String,
+    pub code: ProblemCode,
+    /// What happened, for a person.
+    pub message: String,
+}
+
+impl PathProblem {
+    pub(crate) fn new(path: &str, code: ProblemCode) -> Self {
+        Self { path: path.to_owned(), code, message: code.explanation().to_owned() }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) enum ProblemCode {
+    NameNotUtf8,
+    NameNotPortable,
+    NameTooLong,
+    NameTwins,
+    Unreadable,
+    OtherFileSystem,
+    LinkInPath,
+    NotAFile,
+    ParentIsAFile,
+    InUse,
+    NotPermitted,
+}
+
+impl ProblemCode {
+    /// The stable code of the problem in views and logs.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::NameNotUtf8 => "name_not_utf8",
+            Self::NameNotPortable => "name_not_portable",
+            Self::NameTooLong => "name_too_long",
+            Self::NameTwins => "name_twins",
+            Self::Unreadable => "unreadable",
+            Self::OtherFileSystem => "other_file_system",
+            Self::LinkInPath => "link_in_path",
+            Self::NotAFile => "not_a_file",
+            Self::ParentIsAFile => "parent_is_a_file",
+            Self::InUse => "file_in_use",
+            Self::NotPermitted => "not_permitted",
+        }
+    }
+
+    fn explanation(self) -> &'static str {
+        match self {
+            Self::NameNotUtf8 => "the name is not valid UTF-8; rename it to let it sync",
+            Self::NameNotPortable => {
+                "the name has a character that cannot be stored in the cloud; rename it"
+            }
+            Self::NameTooLong => "the name or path is too long for the cloud; shorten it",
+            Self::NameTwins => {
+                "another name here differs only in case or accents; rename one of them"
+            }
+            Self::Unreadable => "it cannot be read; check its permissions",
+            Self::OtherFileSystem => "the folder is on another disk than the vault",
+            Self::LinkInPath => "a link stands where a folder should be; links do not sync",
+            Self::NotAFile => "something other than a file has this name",
+            Self::ParentIsAFile => "a file stands where a folder should be",
+            Self::InUse => "another program keeps the file open for writing",
+            Self::NotPermitted => "the file or folder may not be changed; check its permissions",
+        }
+    }
+}

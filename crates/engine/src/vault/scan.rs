@@ -1,0 +1,236 @@
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::path::Path;
+
+use super::beneath::{Folder, Found, PathError};
+use super::problem::{PathProblem, ProblemCode};
+use super::signature::Signature;
+use crate::filters::Filters;
+use crate::naming;
+
+/// What a walk over a vault saw. Paths are relative, `/`-separated, exactly as on the disk.
+///
+/// A path that is in none of `files` is not thereby deleted: ask [`Scan::is_gone`], and
+/// [`absent`] before acting on the answer.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Scan {
+    /// The files that take part in sync.
+    pub files: BTreeMap<String, Signature>,
+    pub folders: BTreeSet<String>,
+    /// Folders whose content is not known.
+    pub unreadable: BTreeSet<String>,
+    /// Links and special files, which do not sync.
+    pub skipped: BTreeSet<String>,
+    pub problems: Vec<PathProblem>,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum RootError {
+    #[error("the notes folder is missing")]
+    Missing,
+    #[error("something other than a folder is in the place of the notes folder")]
+    NotAFolder,
+    #[error("the notes folder cannot be read")]
+    Unreadable {
+        #[source]
+        source: io::Error,
+    },
+}
+
+/// The longest path, in bytes, that S3 accepts as a key.
+const LONGEST_PATH: usize = 1024;
+impl Scan {
+    /// Whether this scan speaks for a deletion of `path`: it takes part in sync, was not seen, and
+    /// nothing that could hide it is in its place or above it.
+    pub(crate) fn is_gone(&self, path: &str, filters: &Filters) -> bool {
+        let hidden = |set: &BTreeSet<String>| {
+            set.contains(path) || folders_of(path).any(|folder| set.contains(folder))
+        };
+        filters.includes(path)
+            && !self.files.contains_key(path)
+            && !self.unreadable.contains("")
+            && !hidden(&self.unreadable)
+            && !hidden(&self.skipped)
+            && !self.problems.iter().any(|problem| problem.path == path)
+    }
+}
+
+/// Walks a vault. Links are not followed; folders that the filters leave out are not entered.
+///
+/// # Errors
+/// [`RootError`] if there is no vault to speak of; anything below it becomes a problem instead.
+pub(crate) fn scan(root: &Path, filters: &Filters) -> Result<Scan, RootError> {
+    let folder = open(root)?;
+    let stat = folder.stat().map_err(|source| RootError::Unreadable { source })?;
+    let mut walk = Walk { filters, device: Signature::of(&stat).dev, scan: Scan::default() };
+    walk.folder(&folder, "").map_err(|source| RootError::Unreadable { source })?;
+    // A vault that was unmounted or replaced meanwhile must not look emptied.
+    let after = open(root)?.stat().map_err(|source| RootError::Unreadable { source })?;
+    if (after.st_dev, after.st_ino) != (stat.st_dev, stat.st_ino) {
+        return Err(RootError::Missing);
+    }
+    walk.scan.leave_out_twins();
+    walk.scan.problems.sort();
+    Ok(walk.scan)
+}
+
+/// Whether nothing has this path now. The proof that a deletion needs: a walk can miss a name that
+/// is renamed under it.
+///
+/// # Errors
+/// [`RootError`] if the vault, or a folder on the way, cannot be read.
+pub(crate) fn absent(root: &Path, path: &str) -> Result<bool, RootError> {
+    let unreadable = |source| RootError::Unreadable { source };
+    let folder = open(root)?;
+    match folder.parent_of(path) {
+        Ok((parent, name)) => Ok(parent.find(name).map_err(unreadable)?.is_none()),
+        Err(PathError::Missing) => Ok(true),
+        Err(PathError::Malformed | PathError::Link | PathError::NotAFolder) => Ok(false),
+        Err(PathError::Io(source)) => Err(unreadable(source)),
+    }
+}
+
+fn open(root: &Path) -> Result<Folder, RootError> {
+    Folder::open_root(root).map_err(|source| match source.kind() {
+        io::ErrorKind::NotFound => RootError::Missing,
+        io::ErrorKind::NotADirectory => RootError::NotAFolder,
+        _ => RootError::Unreadable { source },
+    })
+}
+
+struct Walk<'f> {
+    filters: &'f Filters,
+    device: u64,
+    scan: Scan,
+}
+
+impl Walk<'_> {
+    fn folder(&mut self, folder: &Folder, prefix: &str) -> io::Result<()> {
+        for name in folder.names()? {
+            match name {
+                Ok(name) => {
+                    let path =
+                        if prefix.is_empty() { name.clone() } else { format!("{prefix}/{name}") };
+                    self.entry(folder, &name, path);
+                }
+                Err(lossy) => self.unnamed(prefix, &lossy),
+            }
+        }
+        Ok(())
+    }
+
+    fn entry(&mut self, folder: &Folder, name: &str, path: String) {
+        let found = match folder.find(name) {
+            Ok(Some(found)) => found,
+            Ok(None) => return,
+            Err(_) => return self.unknown(path),
+        };
+        match found {
+            Found::File(stat) => {
+                if self.filters.includes(&path) {
+                    self.file(folder, name, path, stat.st_mode, Signature::of(&stat));
+                }
+            }
+            Found::Folder => {
+                if self.filters.includes_folder(&path) {
+                    self.enter(folder, name, path);
+                }
+            }
+            Found::Link | Found::Other => {
+                self.scan.skipped.insert(path);
+            }
+        }
+    }
+
+    fn file(
+        &mut self,
+        folder: &Folder,
+        name: &str,
+        path: String,
+        mode: rustix::fs::RawMode,
+        signature: Signature,
+    ) {
+        if let Some(code) = unfit(name, &path) {
+            self.scan.problems.push(PathProblem::new(&path, code));
+        } else if mode & 0o444 != 0o444 && !folder.may_read(name) {
+            self.scan.problems.push(PathProblem::new(&path, ProblemCode::Unreadable));
+        } else {
+            self.scan.files.insert(path, signature);
+        }
+    }
+
+    fn enter(&mut self, folder: &Folder, name: &str, path: String) {
+        if let Some(code) = unfit(name, &path) {
+            return self.closed(path, code);
+        }
+        let child = match folder.child(name) {
+            Ok(child) => child,
+            Err(PathError::Missing) => return,
+            Err(PathError::Malformed | PathError::Link | PathError::NotAFolder) => {
+                self.scan.skipped.insert(path);
+                return;
+            }
+            Err(PathError::Io(_)) => return self.unknown(path),
+        };
+        match child.stat() {
+            Ok(stat) if Signature::of(&stat).dev != self.device => {
+                return self.closed(path, ProblemCode::OtherFileSystem);
+            }
+            Ok(_) => {}
+            Err(_) => return self.unknown(path),
+        }
+        self.scan.folders.insert(path.clone());
+        if self.folder(&child, &path).is_err() {
+            self.unknown(path);
+        }
+    }
+
+    fn unknown(&mut self, path: String) {
+        self.closed(path, ProblemCode::Unreadable);
+    }
+
+    fn closed(&mut self, path: String, code: ProblemCode) {
+        self.scan.problems.push(PathProblem::new(&path, code));
+        self.scan.unreadable.insert(path);
+    }
+
+    fn unnamed(&mut self, prefix: &str, lossy: &str) {
+        let path = if prefix.is_empty() { lossy.to_owned() } else { format!("{prefix}/{lossy}") };
+        self.scan.problems.push(PathProblem::new(&path, ProblemCode::NameNotUtf8));
+    }
+}
+
+impl Scan {
+    /// Takes out every file whose path another file or folder has on a disk that ignores case.
+    fn leave_out_twins(&mut self) {
+        let mut first: BTreeMap<String, &str> = BTreeMap::new();
+        let mut twins: BTreeSet<String> = BTreeSet::new();
+        let folders: BTreeSet<String> =
+            self.folders.iter().map(|path| naming::fold_key(path)).collect();
+        for path in self.files.keys() {
+            let key = naming::fold_key(path);
+            if folders.contains(&key) {
+                twins.insert(path.clone());
+            }
+            if let Some(other) = first.insert(key, path) {
+                twins.insert(other.to_owned());
+                twins.insert(path.clone());
+            }
+        }
+        for path in twins {
+            self.files.remove(&path);
+            self.problems.push(PathProblem::new(&path, ProblemCode::NameTwins));
+        }
+    }
+}
+
+fn unfit(name: &str, path: &str) -> Option<ProblemCode> {
+    if path.len() > LONGEST_PATH || name.len() > naming::LONGEST_NAME {
+        return Some(ProblemCode::NameTooLong);
+    }
+    (!naming::is_portable(name)).then_some(ProblemCode::NameNotPortable)
+}
+
+fn folders_of(path: &str) -> impl Iterator<Item = &str> {
+    path.match_indices('/').map(|(at, _)| &path[..at])
+}

@@ -1,0 +1,180 @@
+use std::fs::{DirBuilder, Permissions};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{AtFlags, StatxFlags};
+
+use super::beneath::{Folder, Moved};
+use super::swap::Swap;
+
+/// The working folder of one pair, on the file system of its vault and outside of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Side {
+    pub root: PathBuf,
+    /// What rclone sees.
+    pub mirror: PathBuf,
+    /// Copies and intents of changes under way.
+    pub stage: PathBuf,
+    /// What sync replaced or removed: `YYYY-MM-DD/<id>/<path>`.
+    pub history: PathBuf,
+    pub linking: Linking,
+    pub swap: Swap,
+    /// The mode of a new file here under the process's umask.
+    pub(super) new_mode: u32,
+}
+
+/// How the mirror shows a vault's file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Linking {
+    Hard,
+    Copy,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum SideError {
+    #[error("the notes folder cannot be opened")]
+    Vault {
+        #[source]
+        source: io::Error,
+    },
+    #[error("the name of a pair may hold letters, digits, `-` and `_` only")]
+    BadPairName,
+    #[error(
+        "there is no place for a working folder on the disk of the notes folder; tried {}",
+        tried.display()
+    )]
+    NoPlace { tried: PathBuf },
+    #[error("the disk at {} cannot rename a file without replacing others", place.display())]
+    UnsafeRenames { place: PathBuf },
+    #[error("the disk is full")]
+    DiskFull,
+    #[error("could not make the working folder {}", place.display())]
+    Io {
+        place: PathBuf,
+        #[source]
+        source: io::Error,
+    },
+}
+
+impl Side {
+    /// Opens or makes the working folder of `pair`: `preferred/<pair>` where that is on the
+    /// vault's file system, `.basic-memory-<pair>` beside the vault otherwise. Finds out by trying
+    /// what the file system can do.
+    pub(crate) fn open(vault: &Path, preferred: &Path, pair: &str) -> Result<Self, SideError> {
+        let plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+        if pair.is_empty() || !pair.chars().all(plain) {
+            return Err(SideError::BadPairName);
+        }
+        let vault = vault.canonicalize().map_err(|source| SideError::Vault { source })?;
+        let home = Folder::open_root(&vault)
+            .and_then(|folder| mount_of(&folder))
+            .map_err(|source| SideError::Vault { source })?;
+        let mut places = vec![preferred.join(pair)];
+        if let Some(parent) = vault.parent() {
+            places.push(parent.join(format!(".basic-memory-{pair}")));
+        }
+        let mut last = SideError::NoPlace { tried: preferred.to_owned() };
+        for place in places {
+            match usable(&place, &vault, home) {
+                Ok(true) => return Self::at(place),
+                Ok(false) => last = SideError::NoPlace { tried: place },
+                Err(source) => last = place_error(&place, source),
+            }
+        }
+        Err(last)
+    }
+
+    fn at(root: PathBuf) -> Result<Self, SideError> {
+        let [mirror, stage, history] =
+            ["mirror", "stage", "history"].map(|name| root.join(name));
+        for place in [&mirror, &stage, &history] {
+            make_private(place).map_err(|source| place_error(place, source))?;
+        }
+        let abilities = probe(&stage).map_err(|source| place_error(&stage, source))?;
+        if !abilities.no_replace {
+            return Err(SideError::UnsafeRenames { place: root });
+        }
+        Ok(Self {
+            root,
+            mirror,
+            stage,
+            history,
+            linking: if abilities.links { Linking::Hard } else { Linking::Copy },
+            swap: if abilities.exchange { Swap::Exchange } else { Swap::MoveAside },
+            new_mode: abilities.new_mode,
+        })
+    }
+}
+
+fn place_error(place: &Path, source: io::Error) -> SideError {
+    match source.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => SideError::DiskFull,
+        _ => SideError::Io { place: place.to_owned(), source },
+    }
+}
+
+/// Whether files can move between the vault and this place, and rclone's tree is outside of it.
+fn usable(place: &Path, vault: &Path, home: Mount) -> io::Result<bool> {
+    let existed = place.exists();
+    make_private(place)?;
+    let fits = !place.canonicalize()?.starts_with(vault)
+        && mount_of(&Folder::open_root(place)?)? == home;
+    if !fits && !existed {
+        // Refused only while something is in it, which then is not ours to remove.
+        drop(std::fs::remove_dir(place));
+    }
+    Ok(fits)
+}
+
+fn make_private(place: &Path) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(place)?;
+    std::fs::set_permissions(place, Permissions::from_mode(0o700))
+}
+
+/// Links and renames work only within one mount, which is less than one device.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Mount {
+    device: u64,
+    id: Option<u64>,
+}
+
+#[cfg(target_os = "linux")]
+fn mount_of(folder: &Folder) -> io::Result<Mount> {
+    let device = super::signature::Signature::of(&folder.stat()?).dev;
+    let id = rustix::fs::statx(folder, "", AtFlags::EMPTY_PATH, StatxFlags::MNT_ID)
+        .ok()
+        .filter(|answer| answer.stx_mask & StatxFlags::MNT_ID.bits() != 0)
+        .map(|answer| answer.stx_mnt_id);
+    Ok(Mount { device, id })
+}
+
+#[cfg(not(target_os = "linux"))]
+fn mount_of(folder: &Folder) -> io::Result<Mount> {
+    let device = super::signature::Signature::of(&folder.stat()?).dev;
+    Ok(Mount { device, id: None })
+}
+
+struct Abilities {
+    links: bool,
+    exchange: bool,
+    no_replace: bool,
+    new_mode: u32,
+}
+
+const PROBES: [&str; 3] = [".probe-a", ".probe-b", ".probe-c"];
+
+fn probe(stage: &Path) -> io::Result<Abilities> {
+    let stage = Folder::open_root(stage)?;
+    let [a, b, c] = PROBES;
+    let sweep = || PROBES.iter().try_for_each(|name| stage.discard_own(name));
+    sweep()?;
+    let first = stage.create_file(a, 0o666)?;
+    drop(stage.create_file(b, 0o666)?);
+    let new_mode = first.metadata()?.permissions().mode() & 0o666;
+    let links = stage.link_to(a, &stage, c).is_ok();
+    let no_replace = matches!(stage.move_to(a, &stage, b), Ok(Moved::Taken));
+    let exchange = matches!(stage.exchange(a, &stage, b), Ok(Moved::Done));
+    sweep()?;
+    Ok(Abilities { links, exchange, no_replace, new_mode })
+}

@@ -1,0 +1,171 @@
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::Path;
+
+use md5::{Digest, Md5};
+use rustix::fs::{FileType, Mode, OFlags, Stat};
+use rustix::io::Errno;
+use rustix::time::{ClockId, clock_gettime};
+
+/// What `stat` says about one version of a file.
+///
+/// The change time cannot be set by a program, so it shows an edit that keeps size and
+/// modification time. But it also moves when a mirror link comes or goes. Hence the two
+/// comparisons: all five equal proves the content unchanged; a difference in the change time alone
+/// asks for a new hash and is never taken for a change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Signature {
+    pub ino: u64,
+    pub dev: u64,
+    pub size: u64,
+    /// Nanoseconds since 1970.
+    pub mtime_ns: i64,
+    /// Nanoseconds since 1970, or [`Signature::UNTRUSTED`].
+    pub ctime_ns: i64,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum HashError {
+    #[error("the file changed while it was read")]
+    Moved,
+    #[error("the file is gone")]
+    Missing,
+    #[error("something other than a file has this name")]
+    NotAFile,
+    #[error("the file cannot be read")]
+    Unreadable {
+        #[source]
+        source: io::Error,
+    },
+}
+
+impl Signature {
+    /// Stands for a change time that a later write could repeat, because the kernel's clock had
+    /// not ticked since. It equals no scanned one, so the next scan hashes the file again.
+    pub(crate) const UNTRUSTED: i64 = i64::MIN;
+
+    /// Whether the file surely has the content it had when `recorded` was taken.
+    pub(crate) fn unchanged_since(&self, recorded: &Self) -> bool {
+        self == recorded
+    }
+
+    /// Whether inode, size and modification time agree: true also after links came or went.
+    pub(crate) fn same_content_likely(&self, other: &Self) -> bool {
+        (self.dev, self.ino, self.size, self.mtime_ns)
+            == (other.dev, other.ino, other.size, other.mtime_ns)
+    }
+
+    pub(super) fn untrusted(self) -> Self {
+        Self { ctime_ns: Self::UNTRUSTED, ..self }
+    }
+
+    #[expect(
+        clippy::unnecessary_cast,
+        reason = "the fields of stat have other widths on other systems"
+    )]
+    pub(super) fn of(stat: &Stat) -> Self {
+        Self {
+            ino: stat.st_ino as u64,
+            dev: stat.st_dev as u64,
+            size: u64::try_from(stat.st_size).unwrap_or(0),
+            mtime_ns: nanoseconds(stat.st_mtime as i64, stat.st_mtime_nsec as i64),
+            ctime_ns: nanoseconds(stat.st_ctime as i64, stat.st_ctime_nsec as i64),
+        }
+    }
+
+    pub(super) fn of_file(file: &File) -> io::Result<Self> {
+        Ok(Self::of(&rustix::fs::fstat(file)?))
+    }
+}
+
+/// Hashes a file and says which version that was.
+///
+/// # Errors
+/// [`HashError::Moved`] if the file changed under the read: leave it to the next cycle.
+pub(crate) fn md5_of(path: &Path) -> Result<(String, Signature), HashError> {
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let file = match rustix::fs::open(path, flags, Mode::empty()) {
+        Ok(fd) => File::from(fd),
+        Err(Errno::NOENT | Errno::NOTDIR) => return Err(HashError::Missing),
+        Err(Errno::LOOP | Errno::NXIO) => return Err(HashError::NotAFile),
+        Err(error) => return Err(HashError::Unreadable { source: error.into() }),
+    };
+    md5_of_file(&file)
+}
+
+/// As [`md5_of`], for a file that is open at its start.
+pub(super) fn md5_of_file(file: &File) -> Result<(String, Signature), HashError> {
+    let unreadable = |source| HashError::Unreadable { source };
+    let tick = now_of_the_kernel();
+    let stat = rustix::fs::fstat(file).map_err(|error| unreadable(error.into()))?;
+    if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
+        return Err(HashError::NotAFile);
+    }
+    let before = Signature::of(&stat);
+    let (md5, size) = digest(&mut { file }).map_err(unreadable)?;
+    let after = Signature::of_file(file).map_err(unreadable)?;
+    if before != after || size != after.size {
+        return Err(HashError::Moved);
+    }
+    let certain = after.ctime_ns < tick;
+    Ok((md5, if certain { after } else { after.untrusted() }))
+}
+
+/// MD5 of all that can be read, and its size.
+pub(super) fn digest(from: &mut impl Read) -> io::Result<(String, u64)> {
+    let mut hash = Md5::new();
+    let size = each_block(from, |block| {
+        hash.update(block);
+        Ok(())
+    })?;
+    Ok((hex::encode(hash.finalize()), size))
+}
+
+/// Copies all that can be read; MD5 and size of what was written.
+pub(super) fn digest_into(
+    from: &mut impl Read,
+    into: &mut impl io::Write,
+) -> io::Result<(String, u64)> {
+    let mut hash = Md5::new();
+    let size = each_block(from, |block| {
+        hash.update(block);
+        into.write_all(block)
+    })?;
+    Ok((hex::encode(hash.finalize()), size))
+}
+
+fn each_block(
+    from: &mut impl Read,
+    mut visit: impl FnMut(&[u8]) -> io::Result<()>,
+) -> io::Result<u64> {
+    let mut block = vec![0; 128 * 1024];
+    let mut size = 0;
+    loop {
+        match from.read(&mut block) {
+            Ok(0) => return Ok(size),
+            Ok(count) => {
+                visit(&block[..count])?;
+                size += count as u64;
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// The clock that stamps files, which ticks every few milliseconds.
+#[cfg(target_os = "linux")]
+fn now_of_the_kernel() -> i64 {
+    let now = clock_gettime(ClockId::RealtimeCoarse);
+    nanoseconds(now.tv_sec, now.tv_nsec)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn now_of_the_kernel() -> i64 {
+    let now = clock_gettime(ClockId::Realtime);
+    nanoseconds(now.tv_sec, now.tv_nsec)
+}
+
+fn nanoseconds(seconds: i64, nanoseconds: i64) -> i64 {
+    seconds.saturating_mul(1_000_000_000).saturating_add(nanoseconds)
+}
