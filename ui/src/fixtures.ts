@@ -13,6 +13,7 @@ const day = 24 * hour;
 
 export const fixtureNames = [
   "starting",
+  "cannotRun",
   "signedOut",
   "signedOutReason",
   "signedOutFolder",
@@ -144,13 +145,13 @@ export function fixtures(now: number): Record<FixtureName, View> {
     ...idle,
     ...nothingYet,
     status: "signedOut",
-    headline: "Signed out",
+    headline: "Sign in",
     account: { type: "signedOut", reason: null },
   };
 
   const awaitingBrowser: View = {
     ...signedOut,
-    headline: "Waiting for your browser",
+    headline: "Enter WDJB-MJHT in the browser",
     account: {
       type: "awaitingBrowser",
       serverUrl: server,
@@ -239,6 +240,12 @@ export function fixtures(now: number): Record<FixtureName, View> {
       headline: "Starting",
       rclone: { type: "unknown" },
     },
+    cannotRun: {
+      ...signedOut,
+      status: "error",
+      headline: "Sync cannot run: another account's sync holds this folder",
+      rclone: { type: "unknown" },
+    },
     signedOut,
     signedOutReason: {
       ...signedOut,
@@ -250,7 +257,7 @@ export function fixtures(now: number): Record<FixtureName, View> {
     signedOutFolder: {
       ...idle,
       status: "signedOut",
-      headline: "Sign in again",
+      headline: "Sign in",
       account: { type: "signedOut", reason: "The sign-in was revoked on another device." },
       pairs: [{ ...pair, waiting: 4 }],
     },
@@ -292,7 +299,13 @@ export function fixtures(now: number): Record<FixtureName, View> {
         manageUrl: null,
       },
     },
-    setUp: { ...idle, ...nothingYet, subscription, headline: "No folder yet" },
+    setUp: {
+      ...idle,
+      ...nothingYet,
+      subscription,
+      status: "starting",
+      headline: "No folder is set up yet",
+    },
     firstRun: {
       ...idle,
       status: "syncing",
@@ -366,13 +379,13 @@ export function fixtures(now: number): Record<FixtureName, View> {
     halt: {
       ...idle,
       status: "attention",
-      headline: "140 of 900 notes would be deleted",
+      headline: "140 of 900 notes would be deleted in the cloud.",
       pairs: [tooManyDeletes],
     },
     rootMissing: {
       ...idle,
       status: "attention",
-      headline: "Notes folder is missing",
+      headline: "The notes folder is not available.",
       checkedAtMs: now - 18 * minute,
       pairs: [
         {
@@ -430,7 +443,7 @@ export function fixtures(now: number): Record<FixtureName, View> {
     rcloneMissing: {
       ...idle,
       status: "error",
-      headline: "Sync cannot run: rclone is missing",
+      headline: "Sync cannot run: No rclone was found on this device.",
       checkedAtMs: null,
       pairs: [{ ...pair, checkedAtMs: null, lastRun: null, files: 0, waiting: 12 }],
       activity: [],
@@ -443,7 +456,7 @@ export function fixtures(now: number): Record<FixtureName, View> {
     rcloneTooOld: {
       ...idle,
       status: "error",
-      headline: "Sync cannot run: rclone is too old",
+      headline: "Sync cannot run: /usr/bin/rclone is 1.60.1; at least 1.74.2 is needed.",
       rclone: {
         type: "tooOld",
         version: "1.60.1",
@@ -454,14 +467,13 @@ export function fixtures(now: number): Record<FixtureName, View> {
     },
     rcloneInstalling: {
       ...idle,
-      status: "error",
-      headline: "Installing rclone",
+      status: "starting",
+      headline: "Starting",
       rclone: { type: "installing" },
     },
     keyringLocked: {
       ...signedOut,
-      status: "error",
-      headline: "The keyring is locked",
+      headline: "Sign in",
       secretStore: "keyringLocked",
     },
     keyringLockedLater: {
@@ -474,7 +486,7 @@ export function fixtures(now: number): Record<FixtureName, View> {
     failedRun: {
       ...idle,
       status: "error",
-      headline: "The last run failed",
+      headline: "Sync cannot run: The cloud answered with an error (503) three times.",
       checkedAtMs: now - 11 * minute,
       secretStore: "encryptedFile",
       pairs: [

@@ -9,6 +9,7 @@ export type AwaitingBrowser = Extract<AccountView, { type: "awaitingBrowser" }>;
 /** The window shows exactly one of these; which one is decided by the view alone. */
 export type Screen =
   | { name: "starting" }
+  | { name: "cannotRun" }
   | { name: "keyringLocked" }
   | { name: "signIn"; account: SignedOut }
   | { name: "signingIn"; serverUrl: string }
@@ -24,6 +25,9 @@ export function screenOf(view: View): Screen {
       if (view.secretStore === "keyringLocked") {
         return { name: "keyringLocked" };
       }
+      if (view.status === "error") {
+        return { name: "cannotRun" };
+      }
       return view.status === "starting" ? { name: "starting" } : { name: "signIn", account };
     case "signingIn":
       return { name: "signingIn", serverUrl: account.serverUrl };
@@ -33,7 +37,7 @@ export function screenOf(view: View): Screen {
       if (view.pairs.length > 0) {
         return { name: "overview", account };
       }
-      return account.cloudMode
+      return account.cloudMode && view.subscription?.current !== false
         ? { name: "setUp", account }
         : { name: "subscriptionRequired", account };
     default:

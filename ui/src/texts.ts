@@ -117,6 +117,8 @@ export const texts = {
     text: "Sync itself goes on. Your notes are not affected.",
     again: "Show it again",
   },
+  cannotRun:
+    "Your folder and the cloud stay as they are. When the cause is gone, quit the app and start it again.",
   alone: "This page is the window of the Basic Memory app and works only there.",
 
   steps: {
@@ -128,6 +130,7 @@ export const texts = {
 
   signIn: {
     title: "Sign in to your notes",
+    again: "Sign in again",
     text: "A page opens in your browser. Nothing on this device changes until you choose a folder.",
     server: "Server address",
     serverHint: "Change this only if you use a server of your own.",
@@ -220,7 +223,7 @@ export const texts = {
     removedInCloud: (n: number) => `${count(n)} removed in cloud`,
     conflicts: (n: number) => some(n, "conflict", "conflicts"),
   },
-  halt: { title: (name: string) => `${name} is halted` },
+  halt: { title: (name: string) => `Sync of “${name}” is halted` },
   preview: {
     title: "What the next run would do",
     nothing: "Nothing: both sides are the same.",

@@ -7,6 +7,7 @@ import { openWindow, views } from "./window";
 
 const screens: Record<FixtureName, ReturnType<typeof screenOf>["name"]> = {
   starting: "starting",
+  cannotRun: "cannotRun",
   signedOut: "signIn",
   signedOutReason: "signIn",
   signedOutFolder: "signIn",
@@ -39,6 +40,7 @@ const screens: Record<FixtureName, ReturnType<typeof screenOf>["name"]> = {
 /** What a person must be able to read in each state. */
 const words: Record<FixtureName, string[]> = {
   starting: ["Starting"],
+  cannotRun: ["another account's sync holds this folder", "stay as they are"],
   signedOut: ["Sign in to your notes", "Server address"],
   signedOutReason: ["The server ended this device's session."],
   signedOutFolder: ["Sign in again", "4 changes wait to be uploaded", "revoked on another device"],
@@ -69,7 +71,7 @@ const words: Record<FixtureName, string[]> = {
     "2 settled conflicts",
     "This name cannot exist on Windows",
   ],
-  halt: ["Notes is halted", "140 of 900 notes would be deleted in the cloud.", "put them back"],
+  halt: ["Sync of “Notes” is halted", "140 of 900 notes would be deleted in the cloud.", "put them back"],
   rootMissing: ["The notes folder is not available.", "goes on when it returns"],
   preview: ["What the next run would do", "Remove in cloud Inbox/untitled 3.md", "1,200 notes are"],
   expired: ["Read-only since 11 Mar", "https://basicmemory.com/subscribe", "Ended 11 Mar"],
@@ -120,4 +122,10 @@ describe.each(fixtureNames)("the view %s", (name) => {
     const window = await openWindow(name);
     expect(window.root.querySelectorAll("[style], style, script")).toHaveLength(0);
   });
+});
+
+it("asks for a subscription before a folder, whatever else the account has", () => {
+  const { setUp } = views;
+  const lapsed = { ...setUp, subscription: setUp.subscription && { ...setUp.subscription, current: false } };
+  expect(screenOf(lapsed).name).toBe("subscriptionRequired");
 });
