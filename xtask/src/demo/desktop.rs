@@ -1,4 +1,4 @@
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
@@ -11,6 +11,14 @@ use crate::demo::device::Device;
 const SOON: Duration = Duration::from_secs(30);
 /// Where the panel shows the first tray icon.
 const TRAY_ICON: (&str, &str) = ("16", "16");
+
+/// What is in a picture.
+#[derive(Clone, Copy, Debug)]
+enum Part<'a> {
+    Window(&'a str),
+    /// The corner of the screen where the panel's tray and its menu are.
+    Tray,
+}
 
 /// A virtual display with a window manager and a panel that has a tray, on a device's bus.
 pub(crate) struct Desktop {
@@ -78,7 +86,7 @@ impl Desktop {
         })?;
         child::wait_for("the window to be painted", SOON, || {
             std::thread::sleep(Duration::from_millis(400));
-            self.photograph(&window, scratch)?;
+            self.photograph(Part::Window(&window), scratch)?;
             let size = std::fs::metadata(scratch)?.len();
             // A window with nothing in it yet compresses to almost nothing.
             let still = size == last && size > 6_000;
@@ -90,12 +98,12 @@ impl Desktop {
     /// Opens the tray icon's menu with the mouse.
     pub(crate) fn open_tray_menu(&self, scratch: &Path) -> Result<()> {
         let (x, y) = TRAY_ICON;
-        self.photograph("root", scratch)?;
+        self.photograph(Part::Tray, scratch)?;
         let before = std::fs::read(scratch)?;
         self.xdotool(&["mousemove", x, y, "click", "1"])?;
         child::wait_for("the tray menu to open", SOON, || {
             std::thread::sleep(Duration::from_millis(400));
-            self.photograph("root", scratch)?;
+            self.photograph(Part::Tray, scratch)?;
             Ok((std::fs::read(scratch)? != before).then_some(()))
         })
     }
@@ -104,12 +112,21 @@ impl Desktop {
         self.xdotool(&["key", "Escape"]).map(drop)
     }
 
-    pub(crate) fn photograph(&self, window: &str, file: &Path) -> Result<()> {
-        let file: PathBuf = file.to_path_buf();
-        let output = Command::new("import")
-            .args(["-silent", "-display", &self.display, "-window", window])
+    fn photograph(&self, part: Part<'_>, file: &Path) -> Result<()> {
+        let (window, crop) = match part {
+            Part::Window(id) => (id, None),
+            Part::Tray => ("root", Some("480x420+0+0")),
+        };
+        let mut command = Command::new("import");
+        command.args(["-silent", "-display", &self.display, "-window", window]);
+        if let Some(crop) = crop {
+            command.args(["-crop", crop, "+repage"]);
+        }
+        // Without these chunks equal pictures are equal files.
+        command
             .args(["-define", "png:exclude-chunks=date,time"])
-            .arg(&file)
+            .arg(file);
+        let output = command
             .output()
             .context("could not start import (of ImageMagick)")?;
         anyhow::ensure!(

@@ -72,11 +72,15 @@ impl Server {
 
     /// Signs in on our own account and asks for keys to the bucket.
     pub(crate) fn credentials(&self, email: &str, work: &Path) -> Result<Credentials> {
-        let token = self.token(email, work)?;
-        let bearer = format!("Bearer {token}");
-        let url = format!("{}/tenant/mount/credentials", self.url);
-        let keys =
-            http::post_json(&url, &[("authorization", &bearer)], &Value::Null)?.accepted()?;
+        let bearer = format!("Bearer {}", self.token(email, work)?);
+        let post = |path: &str| {
+            let url = format!("{}{path}", self.url);
+            http::post_json(&url, &[("authorization", &bearer)], &Value::Null)?.accepted()
+        };
+        child::wait_for("the bucket", SOON, || {
+            Ok((post("/tenants/setup")?["status"] == "ready").then_some(()))
+        })?;
+        let keys = post("/tenant/mount/credentials")?;
         Ok(Credentials {
             bucket: text(&keys, "bucket_name")?,
             endpoint: text(&keys, "endpoint_url")?,
