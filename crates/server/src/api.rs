@@ -44,3 +44,6 @@ pub(crate) fn router(app: App) -> Router {
         .layer(middleware::from_fn(request::describe))
         .with_state(app)
 }
+
+#[cfg(test)]
+mod tests;

@@ -158,7 +158,10 @@ impl DevServer {
             both.cancel();
             ended.map_err(ServerError::BucketsStopped)
         };
-        let ((), ended) = tokio::join!(accept::serve(self.api, self.router, both.clone()), s3);
+        let ((), ended) = tokio::join!(
+            accept::serve(self.api, self.router, accept::HEADER_DEADLINE, both.clone()),
+            s3
+        );
         self.store.close().await;
         self.provider.close().await;
         ended

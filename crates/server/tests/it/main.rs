@@ -1,1 +1,23 @@
+//! The whole server over real sockets, as clients meet it.
 
+mod device_flow;
+mod page;
+mod policy;
+mod process;
+mod refusals;
+mod storage;
+mod support;
+
+#[test]
+fn every_file_here_is_part_of_the_tests() {
+    let main = include_str!("main.rs");
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it");
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_stem().unwrap().to_str().unwrap();
+        assert!(
+            name == "main" || main.contains(&format!("mod {name};")),
+            "{name} is forgotten"
+        );
+    }
+}

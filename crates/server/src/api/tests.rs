@@ -1,0 +1,310 @@
+//! The router without a socket: deployments and faults that a real server does not have.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use async_trait::async_trait;
+use axum::body::{self, Body};
+use axum::http::{Request, StatusCode, header};
+use secrecy::ExposeSecret;
+use serde_json::{Value, json};
+use tower::ServiceExt;
+
+use super::router;
+use crate::app::{App, Links};
+use crate::buckets::{BucketError, Buckets, IssuedKey};
+use crate::idp::{CLIENT_ID, IdentityProvider, SigningKey};
+use crate::principal::Policy;
+use crate::store::{Origin, SqliteStore, Subscription};
+use crate::token::{Issuer, Verifier};
+
+const NOW_MS: i64 = 1_700_000_000_000;
+
+/// A bucket store that can be out of order.
+#[derive(Default)]
+struct Faulty {
+    broken: AtomicBool,
+}
+
+impl Faulty {
+    fn check(&self) -> Result<(), BucketError> {
+        if self.broken.load(Ordering::SeqCst) {
+            Err(BucketError::SecretUnfit)
+        } else {
+            Ok(())
+        }
+    }
+}
+
+#[async_trait]
+impl Buckets for Faulty {
+    async fn ensure_bucket(&self, _: &str) -> Result<(), BucketError> {
+        self.check()
+    }
+
+    async fn issue_key(&self, bucket: &str) -> Result<IssuedKey, BucketError> {
+        self.check()?;
+        Ok(IssuedKey {
+            access_key: format!("tid_{}", uuid::Uuid::now_v7().simple()),
+            secret: "tsec_x".to_owned().into(),
+            policy_arn: bucket.to_owned(),
+        })
+    }
+
+    async fn revoke_key(&self, _: &str) -> Result<(), BucketError> {
+        self.check()
+    }
+
+    fn endpoint_url(&self) -> &str {
+        "http://127.0.0.1:1"
+    }
+
+    fn region(&self) -> &'static str {
+        "auto"
+    }
+}
+
+struct Fixture {
+    app: App,
+    buckets: Arc<Faulty>,
+    key: SigningKey,
+    _folder: tempfile::TempDir,
+}
+
+impl Fixture {
+    /// A cloud-like deployment: another party signs people in, and nothing is for development.
+    async fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let store = SqliteStore::open(&folder.path().join("server.db"))
+            .await
+            .unwrap();
+        let key = SigningKey::from_pkcs8(&SigningKey::generate().unwrap()).unwrap();
+        let config = IdentityProvider::sign_in_config("http://idp.example");
+        let issuer = Issuer {
+            name: config.issuer.clone(),
+            client_id: CLIENT_ID.to_owned(),
+            max_life_s: 3_600,
+            leeway_s: 0,
+            keys: HashMap::from([(key.id().to_owned(), key.decoding_key())]),
+        };
+        let buckets = Arc::new(Faulty::default());
+        let app = App {
+            store: Arc::new(store),
+            buckets: buckets.clone(),
+            verifier: Arc::new(Verifier::new(vec![issuer])),
+            clock: Arc::new(|| NOW_MS),
+            links: Arc::new(Links {
+                subscribe_url: "https://basicmemory.com/subscribe".to_owned(),
+                manage_url: None,
+            }),
+            sign_in: Arc::new(config),
+            development: None,
+        };
+        Self {
+            app,
+            buckets,
+            key,
+            _folder: folder,
+        }
+    }
+
+    fn origin() -> Origin {
+        Origin {
+            actor: "test".to_owned(),
+            request_id: "test".to_owned(),
+            at: NOW_MS,
+        }
+    }
+
+    async fn subscribe(&self, subject: &str) {
+        let subscription = Subscription {
+            status: "active".to_owned(),
+            plan: None,
+            current_period_end: Some(NOW_MS + 1),
+        };
+        let store = &self.app.store;
+        store
+            .put_subscription(subject, &subscription, &Self::origin())
+            .await
+            .unwrap();
+    }
+
+    async fn member(&self, subject: &str) {
+        self.subscribe(subject).await;
+        self.app
+            .store
+            .ensure_profile(subject, "a@b.c", &Self::origin())
+            .await
+            .unwrap();
+    }
+
+    async fn send(&self, subject: &str, method: &str, path: &str) -> (StatusCode, Value) {
+        let claims = json!({
+            "iss": "http://idp.example/idp", "aud": CLIENT_ID, "sub": subject, "sid": "s",
+            "jti": "j", "exp": NOW_MS / 1000 + 60,
+        });
+        let token = self.key.sign(&claims).unwrap();
+        let request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header(header::HOST, "localhost")
+            .header(
+                header::AUTHORIZATION,
+                format!("Bearer {}", token.expose_secret()),
+            )
+            .body(Body::empty())
+            .unwrap();
+        let answer = router(self.app.clone()).oneshot(request).await.unwrap();
+        let status = answer.status();
+        let bytes = body::to_bytes(answer.into_body(), 65_536).await.unwrap();
+        (
+            status,
+            serde_json::from_slice(&bytes).unwrap_or(Value::Null),
+        )
+    }
+}
+
+#[tokio::test]
+async fn development_routes_are_nowhere_else() {
+    let fixture = Fixture::new().await;
+    let routes = super::route_table();
+    let development: Vec<_> = routes
+        .iter()
+        .filter(|r| r.policy == Policy::Development)
+        .collect();
+    assert!(development.len() >= 8, "{development:?}");
+    for route in development {
+        let (status, body) = fixture
+            .send("user_1", route.method.as_str(), route.path)
+            .await;
+        assert_eq!(
+            (status, &body["error"]),
+            (StatusCode::NOT_FOUND, &json!("not_found")),
+            "{route:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn somebody_who_never_signed_in_here_has_no_profile() {
+    let fixture = Fixture::new().await;
+    fixture.subscribe("user_1").await;
+    for path in ["/tenant/mount/info", "/subscription"] {
+        let (status, body) = fixture.send("user_1", "GET", path).await;
+        assert_eq!(status, StatusCode::UNAUTHORIZED);
+        assert_eq!(body["error"], "unauthenticated");
+        assert_eq!(body["message"], "User profile not found");
+    }
+}
+
+#[tokio::test]
+async fn the_subscription_is_judged_before_the_profile() {
+    let fixture = Fixture::new().await;
+    let (status, body) = fixture.send("user_1", "GET", "/tenant/mount/info").await;
+    assert_eq!(status, StatusCode::FORBIDDEN);
+    assert_eq!(body["error"], "subscription_required");
+}
+
+#[tokio::test]
+async fn a_setup_that_stops_halfway_is_completed_by_the_next_one() {
+    let fixture = Fixture::new().await;
+    fixture.member("user_1").await;
+    fixture.buckets.broken.store(true, Ordering::SeqCst);
+    let (status, body) = fixture.send("user_1", "POST", "/tenants/setup").await;
+    assert_eq!(
+        (status, &body["error"]),
+        (StatusCode::INTERNAL_SERVER_ERROR, &json!("internal"))
+    );
+    let claimed = fixture
+        .app
+        .store
+        .standing("user_1")
+        .await
+        .unwrap()
+        .tenant
+        .unwrap();
+    assert_eq!(claimed.bucket_name, None);
+    for (method, path) in [
+        ("GET", "/tenant/mount/info"),
+        ("POST", "/tenant/mount/credentials"),
+        ("GET", "/tenant/mount/credentials"),
+        ("DELETE", "/tenant/mount/credentials/x"),
+    ] {
+        let (status, body) = fixture.send("user_1", method, path).await;
+        assert_eq!(
+            (status, &body["error"]),
+            (StatusCode::FORBIDDEN, &json!("no_tenant")),
+            "{path}"
+        );
+    }
+    fixture.buckets.broken.store(false, Ordering::SeqCst);
+    let (status, body) = fixture.send("user_1", "POST", "/tenants/setup").await;
+    assert_eq!(status, StatusCode::OK);
+    assert_eq!(body["tenant_id"], claimed.id);
+}
+
+#[tokio::test]
+async fn a_key_that_cannot_be_made_or_removed_is_said_so_and_can_be_retried() {
+    let fixture = Fixture::new().await;
+    fixture.member("user_1").await;
+    fixture.send("user_1", "POST", "/tenants/setup").await;
+    let (status, _) = fixture
+        .send("user_1", "POST", "/tenant/mount/credentials")
+        .await;
+    assert_eq!(status, StatusCode::OK);
+    let (_, list) = fixture
+        .send("user_1", "GET", "/tenant/mount/credentials")
+        .await;
+    let one = format!(
+        "/tenant/mount/credentials/{}",
+        list[0]["id"].as_str().unwrap()
+    );
+
+    fixture.buckets.broken.store(true, Ordering::SeqCst);
+    let failed = (
+        StatusCode::INTERNAL_SERVER_ERROR,
+        json!("credential_failed"),
+    );
+    let (status, body) = fixture
+        .send("user_1", "POST", "/tenant/mount/credentials")
+        .await;
+    assert_eq!((status, body["error"].clone()), failed);
+    let (status, body) = fixture.send("user_1", "DELETE", &one).await;
+    assert_eq!((status, body["error"].clone()), failed);
+    let (_, list) = fixture
+        .send("user_1", "GET", "/tenant/mount/credentials")
+        .await;
+    assert_eq!(list, json!([]));
+
+    fixture.buckets.broken.store(false, Ordering::SeqCst);
+    for _ in 0..2 {
+        let (status, _) = fixture.send("user_1", "DELETE", &one).await;
+        assert_eq!(status, StatusCode::NO_CONTENT);
+    }
+}
+
+#[tokio::test]
+async fn two_tenants_never_share_a_bucket_name() {
+    let fixture = Fixture::new().await;
+    let store = &fixture.app.store;
+    let origin = Fixture::origin();
+    let one = store
+        .ensure_profile("user_1", "a@b.c", &origin)
+        .await
+        .unwrap();
+    let two = store
+        .ensure_profile("user_2", "d@e.f", &origin)
+        .await
+        .unwrap();
+    store
+        .claim_tenant(&one, "t-1", "bucket-1", &origin)
+        .await
+        .unwrap();
+    let taken = store.claim_tenant(&two, "t-2", "bucket-1", &origin).await;
+    assert!(
+        matches!(&taken, Err(crate::store::StoreError::BucketNameTaken { name }) if name == "bucket-1"),
+        "{taken:?}"
+    );
+    assert_eq!(store.standing("user_2").await.unwrap().tenant, None);
+}
