@@ -1,9 +1,12 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
+use rusqlite::{Connection, OpenFlags};
 
+use crate::database::writer::{Effect, Writer};
 use crate::error::StoreError;
+
+pub(crate) mod writer;
 
 const SCHEMA: i64 = 1;
 const IDLE_READERS: usize = 8;
@@ -61,20 +64,20 @@ CREATE INDEX parts_blob ON parts (blob);
 #[derive(Debug)]
 pub(crate) struct Database {
     path: PathBuf,
-    writer: Mutex<Connection>,
+    writer: Writer,
     readers: Mutex<Vec<Connection>>,
 }
 
 impl Database {
     pub(crate) fn open(path: &Path) -> Result<Self, StoreError> {
-        let mut writer = Connection::open(path)?;
-        writer.pragma_update(None, "journal_mode", "WAL")?;
-        writer.pragma_update(None, "synchronous", "FULL")?;
-        writer.pragma_update(None, "foreign_keys", "ON")?;
-        let found: i64 = writer.pragma_query_value(None, "user_version", |row| row.get(0))?;
+        let mut connection = Connection::open(path)?;
+        connection.pragma_update(None, "journal_mode", "WAL")?;
+        connection.pragma_update(None, "synchronous", "FULL")?;
+        connection.pragma_update(None, "foreign_keys", "ON")?;
+        let found: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
         match found {
             0 => {
-                let transaction = writer.transaction()?;
+                let transaction = connection.transaction()?;
                 transaction.execute_batch(CREATE)?;
                 transaction.pragma_update(None, "user_version", SCHEMA)?;
                 transaction.commit()?;
@@ -87,26 +90,20 @@ impl Database {
                 });
             }
         }
-        writer.set_prepared_statement_cache_capacity(64);
+        connection.set_prepared_statement_cache_capacity(64);
         Ok(Self {
             path: path.to_owned(),
-            writer: Mutex::new(writer),
+            writer: Writer::new(connection),
             readers: Mutex::new(Vec::new()),
         })
     }
 
-    /// Runs `change` in one transaction; `after` runs once it is durable, before the next writer starts.
+    /// Makes `change` happen wholly and durably, or not at all; see [`Writer::write`].
     pub(crate) fn write<T, E: From<rusqlite::Error>>(
         &self,
-        change: impl FnOnce(&Transaction<'_>) -> Result<T, E>,
-        after: impl FnOnce(&T),
+        change: impl FnOnce(&Connection) -> Result<(T, Effect), E>,
     ) -> Result<T, E> {
-        let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
-        let transaction = writer.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let value = change(&transaction)?;
-        transaction.commit()?;
-        after(&value);
-        Ok(value)
+        self.writer.write(change)
     }
 
     /// Runs `query` on a snapshot.

@@ -2,7 +2,8 @@
 //!
 //! Object bytes are files in `blobs/`, named by random ids; what they mean (keys, versions, uploads, access keys) is rows in
 //! `store.db`. Bytes are durable before the row that names them, so a crash at any moment leaves the previous version.
-//! Every bucket is versioned. Conditional writes are decided and applied in one transaction of the only writer.
+//! Every bucket is versioned. Conditional writes are decided and applied in one savepoint of the only writer;
+//! writers that arrive together share one flush of the disk.
 //! An access key works on exactly one bucket; unknown, deleted and foreign keys are refused with 403.
 //!
 //! ```text

@@ -4,13 +4,14 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rusqlite::{Connection, OptionalExtension, Transaction, params};
+use rusqlite::{Connection, OptionalExtension, params};
 use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::broadcast;
 
 use crate::blobs::BlobDir;
 use crate::change::Change;
 use crate::database::Database;
+use crate::database::writer::{Effect, no_effect};
 use crate::error::{Refusal, StoreError};
 use crate::keys::{AccessKey, KeyRing, Scope, mint};
 
@@ -32,7 +33,7 @@ pub struct Store {
 struct Inner {
     database: Database,
     blobs: Arc<BlobDir>,
-    keys: KeyRing,
+    keys: Arc<KeyRing>,
     changes: broadcast::Sender<Change>,
     clock: Clock,
     root: PathBuf,
@@ -73,13 +74,11 @@ impl Store {
         let database_path = root.join("store.db");
         drop(make_private_file(&database_path)?);
         let database = Database::open(&database_path)?;
-        let (referenced, keys) = database.write(
-            |transaction| {
-                forget_completed_uploads(transaction, clock() - COMPLETED_UPLOAD_MS)?;
-                Ok::<_, StoreError>((referenced_blobs(transaction)?, load_keys(transaction)?))
-            },
-            |_| {},
-        )?;
+        let (referenced, keys) = database.write(|transaction| {
+            forget_completed_uploads(transaction, clock() - COMPLETED_UPLOAD_MS)?;
+            let found = (referenced_blobs(transaction)?, load_keys(transaction)?);
+            Ok::<_, StoreError>((found, no_effect()))
+        })?;
         let blobs = BlobDir::new(&blob_path);
         let swept = blobs
             .sweep(&referenced)
@@ -90,7 +89,7 @@ impl Store {
         let inner = Inner {
             database,
             blobs,
-            keys,
+            keys: Arc::new(keys),
             changes: broadcast::Sender::new(CHANGES_KEPT),
             clock,
             root: root.to_owned(),
@@ -119,9 +118,8 @@ impl Store {
                     "INSERT INTO buckets (name, created_ms) VALUES (?1, ?2) ON CONFLICT (name) DO NOTHING",
                     params![bucket, now],
                 )?;
-                Ok(())
+                Ok(((), no_effect()))
             },
-            |()| {},
         )
     }
 
@@ -134,7 +132,7 @@ impl Store {
         let found = self.inner.database.write(
             |transaction| {
                 let Some((id, _)) = find_bucket(transaction, bucket)? else {
-                    return Ok(None);
+                    return Ok((None, no_effect()));
                 };
                 let mut query = transaction.prepare(
                     "SELECT blob FROM versions WHERE bucket_id = ?1 AND blob IS NOT NULL
@@ -143,9 +141,10 @@ impl Store {
                 let blobs: Vec<String> =
                     query.query_map([id], |row| row.get(0))?.collect::<Result<_, _>>()?;
                 transaction.execute("DELETE FROM buckets WHERE id = ?1", [id])?;
-                Ok::<_, StoreError>(Some(blobs))
+                let (keys, bucket) = (Arc::clone(&self.inner.keys), bucket.to_owned());
+                let effect: Effect = Box::new(move || keys.remove_bucket(&bucket));
+                Ok::<_, StoreError>((Some(blobs), effect))
             },
-            |_| self.inner.keys.remove_bucket(bucket),
         )?;
         let existed = found.is_some();
         for blob in found.into_iter().flatten() {
@@ -177,30 +176,30 @@ impl Store {
     pub fn create_key(&self, bucket: &str) -> Result<(String, SecretString), StoreError> {
         let (access_key, secret) = mint();
         let now = self.now_ms();
-        self.inner.database.write(
-            |transaction| {
-                let (bucket_id, _) =
-                    find_bucket(transaction, bucket)?.ok_or_else(|| StoreError::NoSuchBucket {
-                        name: bucket.to_owned(),
-                    })?;
-                transaction.execute(
-                    "INSERT INTO access_keys (access_key, secret, bucket_id, created_ms)
+        self.inner.database.write(|transaction| {
+            let (bucket_id, _) =
+                find_bucket(transaction, bucket)?.ok_or_else(|| StoreError::NoSuchBucket {
+                    name: bucket.to_owned(),
+                })?;
+            transaction.execute(
+                "INSERT INTO access_keys (access_key, secret, bucket_id, created_ms)
                      VALUES (?1, ?2, ?3, ?4)",
-                    params![access_key, secret.expose_secret(), bucket_id, now],
-                )?;
-                let bucket = bucket.to_owned();
-                let scope = Scope {
-                    access_key: access_key.clone(),
-                    bucket,
-                    bucket_id,
-                };
-                Ok::<_, StoreError>(AccessKey {
-                    secret: secret.clone(),
-                    scope,
-                })
-            },
-            |key| self.inner.keys.add(key.clone()),
-        )?;
+                params![access_key, secret.expose_secret(), bucket_id, now],
+            )?;
+            let bucket = bucket.to_owned();
+            let scope = Scope {
+                access_key: access_key.clone(),
+                bucket,
+                bucket_id,
+            };
+            let key = AccessKey {
+                secret: secret.clone(),
+                scope,
+            };
+            let keys = Arc::clone(&self.inner.keys);
+            let effect: Effect = Box::new(move || keys.add(key));
+            Ok::<_, StoreError>(((), effect))
+        })?;
         Ok((access_key, secret))
     }
 
@@ -211,17 +210,15 @@ impl Store {
     ///
     /// The database is at fault.
     pub fn delete_key(&self, access_key: &str) -> Result<bool, StoreError> {
-        let removed = self.inner.database.write(
-            |transaction| {
-                transaction
-                    .execute(
-                        "DELETE FROM access_keys WHERE access_key = ?1",
-                        [access_key],
-                    )
-                    .map_err(StoreError::Database)
-            },
-            |_| self.inner.keys.remove(access_key),
-        )?;
+        let removed = self.inner.database.write(|transaction| {
+            let removed = transaction.execute(
+                "DELETE FROM access_keys WHERE access_key = ?1",
+                [access_key],
+            )?;
+            let (keys, access_key) = (Arc::clone(&self.inner.keys), access_key.to_owned());
+            let effect: Effect = Box::new(move || keys.remove(&access_key));
+            Ok::<_, StoreError>((removed, effect))
+        })?;
         Ok(removed > 0)
     }
 
@@ -260,38 +257,36 @@ impl Store {
         scope: &Scope,
         change: impl FnOnce(&mut Batch<'_>) -> Result<T, Refusal>,
     ) -> Result<T, Refusal> {
-        let now_ms = self.now_ms();
-        let (value, _, unused) = self.inner.database.write(
-            |transaction| {
-                if !key_exists(transaction, &scope.access_key)? {
-                    return Err(Refusal::KeyRevoked);
+        let (value, unused) = self.inner.database.write(|transaction| {
+            if !key_exists(transaction, &scope.access_key)? {
+                return Err(Refusal::KeyRevoked);
+            }
+            let mut batch = Batch {
+                transaction,
+                scope,
+                now_ms: self.now_ms(),
+                changes: Vec::new(),
+                released: Vec::new(),
+            };
+            let value = change(&mut batch)?;
+            let Batch {
+                changes, released, ..
+            } = batch;
+            let mut unused = Vec::new();
+            for blob in released {
+                if !blob_referenced(transaction, &blob)? {
+                    unused.push(blob);
                 }
-                let mut batch = Batch {
-                    transaction,
-                    scope,
-                    now_ms,
-                    changes: Vec::new(),
-                    released: Vec::new(),
-                };
-                let value = change(&mut batch)?;
-                let Batch {
-                    changes, released, ..
-                } = batch;
-                let mut unused = Vec::new();
-                for blob in released {
-                    if !blob_referenced(transaction, &blob)? {
-                        unused.push(blob);
-                    }
-                }
-                Ok((value, changes, unused))
-            },
-            |(_, changes, _)| {
+            }
+            let sender = self.inner.changes.clone();
+            let effect: Effect = Box::new(move || {
                 for change in changes {
                     // Nobody listening is fine.
-                    drop(self.inner.changes.send(change.clone()));
+                    drop(sender.send(change));
                 }
-            },
-        )?;
+            });
+            Ok(((value, unused), effect))
+        })?;
         for blob in unused {
             self.inner.blobs.discard(&blob);
         }
@@ -301,7 +296,7 @@ impl Store {
 
 /// One open write transaction on behalf of one access key.
 pub(crate) struct Batch<'t> {
-    pub(crate) transaction: &'t Transaction<'t>,
+    pub(crate) transaction: &'t Connection,
     pub(crate) scope: &'t Scope,
     pub(crate) now_ms: i64,
     /// Told to subscribers once committed.
