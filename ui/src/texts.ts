@@ -86,7 +86,6 @@ const phases: Record<string, string> = {
 
 /** Every word of the window that the engine does not say itself. */
 export const texts = {
-  app: "Basic Memory",
   status,
   ago,
   profileName,
@@ -97,12 +96,8 @@ export const texts = {
   secretStore,
   phase: (phase: string) => phases[phase] ?? "Working",
 
-  notes: (amount: number) => some(amount, "note", "notes"),
   dismiss: "Dismiss",
-  cancel: "Cancel",
-  copy: "Copy",
   copied: "Copied",
-  open: "Open",
   tryAgain: "Try again",
   hide: "Hide",
   more: (amount: number) => `and ${count(amount)} more`,
@@ -174,7 +169,6 @@ export const texts = {
     choose: "Choose…",
     profile: "How careful should sync be?",
     button: "Start syncing",
-    folderNeeded: "Choose the folder that holds your notes.",
   },
 
   headline: {
@@ -195,10 +189,8 @@ export const texts = {
     showList: "Show what would change",
     compareAgain: "Compare again",
     install: "Install rclone",
-    findAgain: "Look again",
   },
   folder: {
-    label: (name: string) => `Folder ${name}`,
     profile: "Profile",
     notes: "Notes in sync",
     waiting: "Waiting to upload",
@@ -206,7 +198,6 @@ export const texts = {
     took: (time: string) => `took ${time}`,
     requests: (amount: number) => some(amount, "request", "requests"),
     noRun: "No run yet",
-    run: (number: number) => `Run ${count(number)}`,
     progress: (doneCount: number, total: number) => `${count(doneCount)} of ${count(total)}`,
     preview: "Preview changes",
   },
@@ -282,5 +273,3 @@ export const texts = {
     installing: "Installing rclone. Sync starts when it is ready.",
   },
 };
-
-export type Texts = typeof texts;
