@@ -30,5 +30,6 @@ export default defineConfig(({ mode }) => ({
     include: ["tests/**/*.test.ts", "src/**/*.test.ts"],
     setupFiles: ["tests/setup.ts"],
     restoreMocks: true,
+    testTimeout: 30_000,
   },
 }));
