@@ -8,6 +8,7 @@ use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use crate::config;
 use crate::error::CycleError;
 use crate::find::Binary;
 use crate::log::{self, LogEvent, Progress};
@@ -15,13 +16,13 @@ use crate::outcome::{Files, Finished, Presence, outcome};
 use crate::session::session_name;
 use crate::supervisor::{self, Environment, Recipe};
 use crate::transcript::Transcript;
-use crate::{RcClient, config};
 
 /// What files that are being written end with; of no concern to anybody else.
 pub const PARTIAL_SUFFIX: &str = ".rclone-part";
 
 /// How long a run may take to end after SIGTERM, before SIGKILL.
 const GRACE: Duration = Duration::from_secs(5);
+#[cfg(unix)]
 const PROGRESS_EVERY: Duration = Duration::from_millis(250);
 const LONGEST_SOCKET_PATH: usize = 103;
 
@@ -116,10 +117,9 @@ pub async fn bisync(
         transcript.event(event);
         transcript.line(line);
     });
-    let rc = RcClient::new(socket);
     let ended = tokio::select! {
         ended = child => ended.map_err(not_started)?,
-        never = follow(&rc, &progress) => match never {},
+        never = follow(socket, &progress) => match never {},
     };
     progress.send_replace(transcript.stats.clone());
     let result = outcome(ended, transcript, workdir.files(&before));
@@ -129,13 +129,21 @@ pub async fn bisync(
     result
 }
 
-async fn follow(rc: &RcClient, progress: &watch::Sender<Progress>) -> Infallible {
+/// Asks the child for its progress, which its log tells only once a second.
+#[cfg(unix)]
+async fn follow(socket: PathBuf, progress: &watch::Sender<Progress>) -> Infallible {
+    let rc = crate::RcClient::new(socket);
     loop {
         tokio::time::sleep(PROGRESS_EVERY).await;
         if let Ok(stats) = rc.stats().await {
             progress.send_replace(stats);
         }
     }
+}
+
+#[cfg(not(unix))]
+async fn follow(_socket: PathBuf, _progress: &watch::Sender<Progress>) -> Infallible {
+    std::future::pending().await
 }
 
 fn mask(line: String, run: &Bisync) -> String {

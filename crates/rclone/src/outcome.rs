@@ -170,3 +170,6 @@ fn lost(failures: Vec<(Cause, Option<String>)>) -> Vec<String> {
     keys.dedup();
     keys
 }
+
+#[cfg(test)]
+mod tests;

@@ -30,17 +30,24 @@ pub fn session_name(mirror: &Path, remote: &str) -> Result<String, NameTooLong> 
 }
 
 fn flatten(path: &str) -> String {
-    let replaced = |c: char| {
-        if " \t\n\x0c\r\\/:?*".contains(c) {
-            '_'
-        } else {
-            c
-        }
+    let replaced = |character| match character {
+        ' ' | '\\' | '/' | ':' | '?' | '*' => '_',
+        shown => pictured(shown),
     };
     path.trim_matches(['/', '\\'])
         .chars()
         .map(replaced)
         .collect()
+}
+
+/// rclone shows control characters as their pictures, in names of files too.
+fn pictured(character: char) -> char {
+    let code = u32::from(character);
+    match code {
+        0..0x20 => char::from_u32(0x2400 + code).unwrap_or(character),
+        0x7f => '\u{2421}',
+        _ => character,
+    }
 }
 
 #[cfg(test)]
@@ -52,7 +59,7 @@ mod tests {
         for (mirror, remote, expected) in [
             ("/a/m", "guard:b", "local__a_m..guard_b"),
             ("/a b/ü:n/", "guard:b", "local__a_b_ü_n..guard_b"),
-            ("/", "g:b", "local:..g_b"),
+            ("/tab\t/del\x7f", "g:b", "local__tab␉_del␡..g_b"),
         ] {
             let expected = expected.replace("local:", "local_");
             assert_eq!(

@@ -31,6 +31,8 @@ use windows as platform;
 use crate::outcome::{Ended, Stop};
 
 const LONGEST_LINE: u64 = 1 << 20;
+const BUSY_TRIES: u32 = 20;
+const BUSY_PAUSE: Duration = Duration::from_millis(25);
 const QUEUED_LINES: usize = 256;
 /// How long a child's output may stay open after its end.
 const LATE_OUTPUT: Duration = Duration::from_secs(1);
@@ -86,7 +88,7 @@ pub(crate) async fn run(
     grace: Duration,
     mut on_line: impl FnMut(Output, String),
 ) -> io::Result<Ended> {
-    let mut child = start(recipe)?;
+    let mut child = start_when_written(&recipe).await?;
     let (sender, mut lines) = mpsc::channel(QUEUED_LINES);
     drain(child.stdout.take(), Output::Stdout, sender.clone());
     drain(child.stderr.take(), Output::Stderr, sender);
@@ -95,8 +97,6 @@ pub(crate) async fn run(
     let exit = loop {
         tokio::select! {
             biased;
-            Some((output, line)) = lines.recv() => on_line(output, line),
-            status = child.wait() => break Exit::from(status?),
             () = cancel.cancelled(), if stop == Stop::NotAsked => {
                 stop = Stop::Asked;
                 kill_at = Some(tokio::time::Instant::now() + grace);
@@ -106,6 +106,8 @@ pub(crate) async fn run(
                 kill_at = None;
                 platform::kill(&mut child)?;
             }
+            Some((output, line)) = lines.recv() => on_line(output, line),
+            status = child.wait() => break Exit::from(status?),
         }
     };
     let rest = async {
@@ -149,23 +151,37 @@ async fn until(instant: Option<tokio::time::Instant>) {
     }
 }
 
-fn start(recipe: Recipe<'_>) -> io::Result<Child> {
+/// A program that was written a moment ago is busy while any child that was forked meanwhile
+/// still holds its file.
+async fn start_when_written(recipe: &Recipe<'_>) -> io::Result<Child> {
+    for _ in 0..BUSY_TRIES {
+        match start(recipe) {
+            Err(error) if error.kind() == io::ErrorKind::ExecutableFileBusy => {
+                tokio::time::sleep(BUSY_PAUSE).await;
+            }
+            started => return started,
+        }
+    }
+    start(recipe)
+}
+
+fn start(recipe: &Recipe<'_>) -> io::Result<Child> {
     #[expect(
         clippy::disallowed_methods,
         reason = "all of this crate's children start here"
     )]
     let mut command = Command::new(recipe.program);
     command
-        .args(recipe.args)
+        .args(&recipe.args)
         .stdin(Stdio::null())
         .kill_on_drop(true);
     command.stdout(Stdio::piped()).stderr(Stdio::piped());
-    if let Environment::Bare { home } = recipe.environment {
+    if let Environment::Bare { home } = &recipe.environment {
         command.env_clear().env("PATH", platform::SEARCH_PATH);
-        command.env("HOME", &home).env("TMPDIR", &home);
+        command.env("HOME", home).env("TMPDIR", home);
     }
-    if let Some(config) = recipe.config {
-        platform::pass_config(&mut command, &config)?;
+    if let Some(config) = &recipe.config {
+        platform::pass_config(&mut command, config)?;
     }
     platform::own_group(&mut command);
     spawn_lastingly(command)

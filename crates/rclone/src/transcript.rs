@@ -73,7 +73,8 @@ impl Transcript {
                 object,
                 text,
             } => {
-                let summary = text.starts_with("Bisync aborted") || text.starts_with("Failed to ");
+                let summary =
+                    text.starts_with("Bisync aborted") || text.starts_with("Failed to bisync");
                 if !summary || self.last_error.is_none() {
                     self.last_error = Some(text);
                 }

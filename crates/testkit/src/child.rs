@@ -125,40 +125,48 @@ impl Child {
     /// # Panics
     /// If the program ends or `deadline` passes first; with all it wrote.
     pub async fn line(&mut self, deadline: Duration, fits: impl Fn(&str) -> bool) -> String {
-        let end = tokio::time::Instant::now() + deadline;
-        loop {
-            let ended = self.ended().is_some();
-            let text = [self.stdout(), self.stderr()];
-            let whole = text.iter().flat_map(|text| text.split_inclusive('\n'));
-            if let Some(line) = whole
-                .filter_map(|l| l.strip_suffix('\n'))
-                .find(|line| fits(line))
-            {
-                return line.to_owned();
-            }
-            let late = tokio::time::Instant::now() > end;
-            assert!(
-                !ended && !late,
-                "no such line (ended: {ended}):\n{}\n{}",
-                text[0],
-                text[1]
-            );
-            tokio::time::sleep(Duration::from_millis(15)).await;
-        }
+        self.find(deadline, &["stdout", "stderr"], |line| {
+            fits(line).then(|| line.to_owned())
+        })
+        .await
     }
 
-    /// Waits for the first line on either output that is a JSON object.
+    /// Waits for the first line on its standard output that is a JSON object.
     ///
     /// # Panics
     /// As [`Child::line`].
     pub async fn json_line(&mut self, deadline: Duration) -> Value {
-        let object = |line: &str| {
-            serde_json::from_str(line)
-                .ok()
-                .filter(|value: &Value| value.is_object())
-        };
-        let line = self.line(deadline, |line| object(line).is_some()).await;
-        object(&line).expect("the line was an object before")
+        let object = |line: &str| serde_json::from_str(line).ok().filter(Value::is_object);
+        self.find(deadline, &["stdout"], object).await
+    }
+
+    async fn find<T>(
+        &mut self,
+        deadline: Duration,
+        outputs: &[&str],
+        fits: impl Fn(&str) -> Option<T>,
+    ) -> T {
+        let end = tokio::time::Instant::now() + deadline;
+        loop {
+            let ended = self.ended().is_some();
+            for output in outputs {
+                let text = self.written(output);
+                let mut whole = text
+                    .split_inclusive('\n')
+                    .filter_map(|l| l.strip_suffix('\n'));
+                if let Some(found) = whole.find_map(&fits) {
+                    return found;
+                }
+            }
+            let late = tokio::time::Instant::now() > end;
+            let wrote = || format!("{}\n{}", self.stdout(), self.stderr());
+            assert!(
+                !ended && !late,
+                "no such line (ended: {ended}):\n{}",
+                wrote()
+            );
+            tokio::time::sleep(Duration::from_millis(15)).await;
+        }
     }
 
     /// How it ended, if it did.
