@@ -70,15 +70,10 @@ struct AccessToken {
 }
 
 /// What the server says to this account now.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum CloudAccess {
-    Open(Health),
-    SubscriptionRequired {
-        message: String,
-        subscribe_url: String,
-    },
-    /// Signed in, but the question failed; ask again with [`Account::check_cloud`].
-    Unchecked(ApiError),
+    Open,
+    SubscriptionRequired,
 }
 
 impl std::fmt::Debug for Account {
@@ -154,17 +149,14 @@ impl Account {
             .call(|api, token| async move { api.health(&token).await })
             .await
         {
-            Ok(health) => {
+            Ok(Health { version, .. }) => {
+                tracing::debug!(version, "the server lets the account in");
                 self.update(|record| record.cloud_mode = true)?;
-                Ok(CloudAccess::Open(health))
+                Ok(CloudAccess::Open)
             }
-            Err(AuthError::Api(ApiError::SubscriptionRequired {
-                message,
-                subscribe_url,
-            })) => Ok(CloudAccess::SubscriptionRequired {
-                message,
-                subscribe_url,
-            }),
+            Err(AuthError::Api(ApiError::SubscriptionRequired { .. })) => {
+                Ok(CloudAccess::SubscriptionRequired)
+            }
             Err(error) => Err(error),
         }
     }

@@ -143,15 +143,33 @@ impl SecretStore {
         *self.0.in_use.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Asks the keyring whether it is there, and says which store is in use.
-    pub(crate) async fn probe(&self, account: &str) -> SecretStoreView {
-        match self.get(account, "probe").await {
+    /// Whether secrets can be kept, tried before a person is sent to sign in: only a write shows
+    /// that a keyring is locked, and makes it ask for its password.
+    pub(crate) async fn ready(&self) -> Result<(), SecretError> {
+        const NOBODY: &str = "nobody";
+        const PROBE: &str = "probe";
+        let tried = match self.0.choice {
+            SecretChoice::Auto | SecretChoice::Keyring => self.note(
+                self.0
+                    .keyring
+                    .set(NOBODY, PROBE, &SecretString::from(PROBE))
+                    .await,
+            ),
+            SecretChoice::File => self
+                .file(NOBODY, "", |file, account, _| file.holds(account))
+                .await
+                .map(|_| ()),
+        };
+        match tried {
+            Ok(()) => self.delete(NOBODY, PROBE).await,
             Err(SecretError::Unavailable { .. }) if self.0.choice == SecretChoice::Auto => {
                 self.met(SecretStoreView::EncryptedFile);
+                self.file(NOBODY, "", |file, account, _| file.holds(account))
+                    .await?;
+                Ok(())
             }
-            Ok(_) | Err(_) => {}
+            Err(error) => Err(error),
         }
-        self.in_use()
     }
 
     /// `None` only if the store is open and has no such secret.

@@ -14,7 +14,6 @@ const LOCK: &str = "bucket-key.lock";
 /// The bucket of an account and this device's key to it.
 #[derive(Clone)]
 pub(crate) struct BucketCredentials {
-    pub(crate) tenant_id: String,
     pub(crate) bucket: String,
     pub(crate) endpoint_url: String,
     pub(crate) region: String,
@@ -168,7 +167,6 @@ enum StoredKey {
 impl From<MountCredentials> for BucketCredentials {
     fn from(made: MountCredentials) -> Self {
         Self {
-            tenant_id: made.tenant_id,
             bucket: made.bucket_name,
             endpoint_url: made.endpoint_url,
             region: made.region,

@@ -9,9 +9,7 @@ use crate::secrets::{FileLock, SecretStore, TOKENS};
 use crate::{Clock, Places};
 
 use super::oauth::{Pending, Provider, Tokens};
-use super::{
-    Account, AccountRecord, AuthError, CloudAccess, LOCK_PATIENCE, REFRESH_TOKEN, SignInError,
-};
+use super::{Account, AccountRecord, AuthError, LOCK_PATIENCE, REFRESH_TOKEN, SignInError};
 
 /// What a sign-in needs of its surroundings.
 #[derive(Clone, Debug)]
@@ -47,14 +45,26 @@ pub(crate) enum SignInEvent {
 pub(crate) struct SignedIn {
     pub(crate) account: Account,
     pub(crate) subscription: SubscriptionOut,
-    pub(crate) access: CloudAccess,
 }
 
 impl SignIn {
     /// Signs in on `server`, as typed by a person, by the device flow. Until the person consents
     /// nothing is written and `cancel` undoes all. Another account that was signed in here is
-    /// signed out. A missing subscription is no failure: see [`SignedIn::access`].
+    /// signed out. A missing subscription is no failure, it leaves cloud mode off.
     pub(crate) async fn run(
+        &self,
+        server: &str,
+        events: &mpsc::Sender<SignInEvent>,
+        cancel: &CancellationToken,
+    ) -> Result<SignedIn, SignInError> {
+        let result = self.begin(server, events, cancel).await;
+        if let Err(error) = &result {
+            tracing::info!(code = error.code(), %error, "a sign-in ended without a session");
+        }
+        result
+    }
+
+    async fn begin(
         &self,
         server: &str,
         events: &mpsc::Sender<SignInEvent>,
@@ -66,7 +76,9 @@ impl SignIn {
         };
         events.send(asking).await.ok();
         let consent = async {
-            let config = api.sign_in_config().await?;
+            let (config, store) = tokio::join!(api.sign_in_config(), self.secrets.ready());
+            let config = config?;
+            store?;
             let provider =
                 Provider::new(&config.issuer, &config.client_id, &config.token_endpoint)?;
             let pending = provider.begin(&config).await?;
@@ -129,16 +141,12 @@ impl SignIn {
         tokens: &Tokens,
     ) -> Result<SignedIn, SignInError> {
         let subscription = api.subscription(&tokens.access).await?;
-        let access = match api.health(&tokens.access).await {
-            Ok(health) => CloudAccess::Open(health),
-            Err(ApiError::SubscriptionRequired {
-                message,
-                subscribe_url,
-            }) => CloudAccess::SubscriptionRequired {
-                message,
-                subscribe_url,
-            },
-            Err(error) => CloudAccess::Unchecked(error),
+        let cloud_mode = match api.health(&tokens.access).await {
+            Ok(_) => true,
+            Err(error) => {
+                tracing::info!(code = error.code(), %error, "signed in without cloud mode");
+                false
+            }
         };
         let record = AccountRecord {
             server_url: api.server().to_owned(),
@@ -147,7 +155,7 @@ impl SignIn {
             token_endpoint: config.token_endpoint.clone(),
             user_id: subscription.account.id.clone(),
             email: subscription.account.email.clone(),
-            cloud_mode: matches!(access, CloudAccess::Open(_)),
+            cloud_mode,
             tenant_id: None,
             bucket: None,
             endpoint_url: None,
@@ -159,7 +167,6 @@ impl SignIn {
         Ok(SignedIn {
             account,
             subscription,
-            access,
         })
     }
 

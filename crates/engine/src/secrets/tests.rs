@@ -215,7 +215,8 @@ async fn a_real_keyring_keeps_secrets_and_no_file_appears() {
         return;
     };
     let store = SecretStore::new(&places(&root), SecretChoice::Auto, None);
-    assert_eq!(store.probe(ANA).await, SecretStoreView::Keyring);
+    store.ready().await.unwrap();
+    assert_eq!(store.in_use(), SecretStoreView::Keyring);
     match role.as_str() {
         "write" => {
             store.set(ANA, "token", &secret("first")).await.unwrap();
@@ -257,7 +258,11 @@ async fn without_a_keyring_secrets_go_to_the_file_and_stay_there() {
             "keyring_unavailable",
             "must not look like `no secret`"
         );
-        assert_eq!(store.probe(ANA).await, SecretStoreView::EncryptedFile);
+        store.ready().await.unwrap();
+        assert_eq!(
+            strict.ready().await.unwrap_err().code(),
+            "keyring_unavailable"
+        );
         store
             .set(ANA, "token", &secret("in the file"))
             .await
@@ -304,6 +309,7 @@ async fn a_locked_keyring_is_locked_and_not_empty() {
     for result in [
         store.get(ANA, "token").await.map(|_| ()),
         store.set(ANA, "token", &secret("new")).await,
+        store.ready().await,
     ] {
         let error = result.unwrap_err();
         assert_eq!(
