@@ -1,22 +1,32 @@
 use std::path::Path;
+use std::time::Duration;
 
 use anyhow::Result;
 
-use crate::child::Companion;
+use crate::child::{self, Companion};
 use crate::demo::desktop::Desktop;
 use crate::demo::device::Device;
 use crate::demo::menu::{self, TrayMenu};
 use crate::demo::report::Details;
 
+const SOON: Duration = Duration::from_secs(30);
+
 /// Reads the tray menu over the bus and photographs it in the panel.
 pub(crate) fn tray_menu(
     desktop: &Desktop,
     device: &Device,
+    account: &str,
     folder: &Path,
     details: &mut Details,
 ) -> Result<TrayMenu> {
     let menu = TrayMenu::find(device.bus_address())?;
-    let lines = menu::lines(&menu.entries()?);
+    let lines = child::wait_for("the menu to know the account", SOON, || {
+        let lines = menu::lines(&menu.entries()?);
+        Ok(lines
+            .iter()
+            .any(|line| line.contains(account))
+            .then_some(lines))
+    })?;
     let mut text = lines.join("\n");
     text.push('\n');
     std::fs::write(folder.join("tray-menu.txt"), &text)?;

@@ -238,8 +238,9 @@ fn show_app(
             })?;
             let (app, menu) = report.step("The tray app shows its icon and menu", |details| {
                 desktop.dress(&mut command);
+                command.arg("--background");
                 let app = Companion::start("tray app", &mut command, Input::Nothing, &log)?;
-                let menu = pictures::tray_menu(&desktop, laptop, &folder, details)
+                let menu = pictures::tray_menu(&desktop, laptop, ANA, &folder, details)
                     .with_context(|| format!("tray app{}", app.last_words()))?;
                 Ok((app, menu))
             })?;
