@@ -10,6 +10,7 @@
 //! hyper ─▶ s3s (SigV4, XML) ─▶ gate (one key, one bucket) ─▶ api ─▶ store (transactions) ─▶ store.db, blobs/
 //! ```
 //!
+//! `If-Match` on a missing key is 404 `NoSuchKey` for writes and 412 for deletes; any other failed condition is 412.
 //! This crate must not know tenants, users, subscriptions or sync: buckets, keys and changes are its whole world.
 //! Not implemented and refused with 501: ACLs, tagging, lifecycle, encryption keys, form uploads, `UploadPartCopy`.
 

@@ -1,12 +1,15 @@
 use std::collections::BTreeMap;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use reqwest::Method;
 use secrecy::SecretString;
 use testkit::{Child, program};
+use tokio::net::TcpStream;
 
 use crate::client::Client;
-use crate::served::{Served, scratch};
+use crate::served::{Served, fresh, scratch};
 
 const SOON: Duration = Duration::from_secs(20);
 
@@ -59,7 +62,7 @@ async fn a_kill_during_a_storm_of_writes_leaves_every_key_whole() {
             assert!(now >= *version, "{key} went back from {version} to {now}");
             assert!(found == body(key, now), "{key} is torn");
         }
-        let blobs = std::fs::read_dir(folder.path().join("blobs")).unwrap();
+        let blobs = fs::read_dir(folder.path().join("blobs")).unwrap();
         let mut partial = blobs.map(|entry| entry.unwrap().file_name().into_string().unwrap());
         assert!(
             partial.all(|name| !name.ends_with(".part")),
@@ -120,7 +123,7 @@ async fn a_restart_keeps_keys_objects_and_versions() {
         .etag();
     served.stop().await;
     for stray in ["unknown", "half.part"] {
-        std::fs::write(folder.path().join("blobs").join(stray), "x").unwrap();
+        fs::write(folder.path().join("blobs").join(stray), "x").unwrap();
     }
 
     let served = Served::start(folder.path()).await;
@@ -135,9 +138,7 @@ async fn a_restart_keeps_keys_objects_and_versions() {
     assert_eq!(get.header("x-amz-meta-color"), "red");
     assert_eq!(after.list("versions").await.ok().all("VersionId").len(), 2);
     assert_eq!(
-        std::fs::read_dir(folder.path().join("blobs"))
-            .unwrap()
-            .count(),
+        fs::read_dir(folder.path().join("blobs")).unwrap().count(),
         2
     );
     served.store.delete_key(&before.access_key).unwrap();
@@ -151,4 +152,29 @@ async fn a_restart_keeps_keys_objects_and_versions() {
         &before.secret,
     );
     assert_eq!(refused.get("a.md", &[]).await.status, 403);
+}
+
+#[tokio::test]
+async fn a_stop_lets_an_upload_finish_and_takes_no_more() {
+    let (folder, served, client) = fresh().await;
+    let blobs = folder.path().join("blobs");
+    let body = vec![7; 6_000_000];
+    let answer = client
+        .send_in_two(Method::PUT, "/notes/a.bin", &body, async || {
+            testkit::wait_until(SOON, async || fs::read_dir(&blobs).unwrap().count() == 1).await;
+            served.begin_stop();
+            let host = client.endpoint.strip_prefix("http://").unwrap();
+            testkit::wait_until(SOON, async || TcpStream::connect(host).await.is_err()).await;
+        })
+        .await;
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    served.stop().await;
+    let served = Served::start(folder.path()).await;
+    let found = Client::new(
+        &served.endpoint,
+        "notes",
+        &client.access_key,
+        &client.secret,
+    );
+    assert!(found.get("a.bin", &[]).await.ok().body == body);
 }

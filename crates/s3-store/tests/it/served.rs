@@ -49,6 +49,11 @@ impl Served {
         Client::new(&self.endpoint, bucket, &access_key, &secret)
     }
 
+    /// Asks the server to stop; what is in flight goes on.
+    pub(crate) fn begin_stop(&self) {
+        self.cancel.cancel();
+    }
+
     /// Stops gracefully and closes the store.
     pub(crate) async fn stop(self) {
         self.cancel.cancel();
