@@ -60,6 +60,18 @@ impl BucketError {
         }
     }
 
+    pub(crate) fn is_missing_object(&self) -> bool {
+        matches!(self, Self::NotFound { .. })
+    }
+
+    /// Whether a condition of the request did not hold.
+    pub(crate) fn is_lost_race(&self) -> bool {
+        matches!(
+            self,
+            Self::PreconditionFailed { .. } | Self::Conflict { .. }
+        )
+    }
+
     /// The stable code of the cause.
     #[must_use]
     pub fn code(&self) -> &'static str {

@@ -202,9 +202,9 @@ mod tests {
     use super::*;
     use http::HeaderValue;
 
-    fn parsed(method: Method, target: &str) -> Result<Operation, Misfit> {
+    fn parsed(method: &Method, target: &str) -> Result<Operation, Misfit> {
         let target = target.split_once('?').unwrap_or((target, ""));
-        parse(&method, target, &HeaderMap::new(), "b")
+        parse(method, target, &HeaderMap::new(), "b")
     }
 
     fn key() -> String {
@@ -283,7 +283,7 @@ mod tests {
             ),
         ];
         for (method, target, expected) in cases {
-            assert_eq!(parsed(method, &target), Ok(expected), "{target}");
+            assert_eq!(parsed(&method, &target), Ok(expected), "{target}");
         }
     }
 
@@ -311,7 +311,7 @@ mod tests {
             (Method::GET, "/b/%ff", Misfit::Unreadable),
         ];
         for (method, target, expected) in cases {
-            assert_eq!(parsed(method, target), Err(expected), "{target}");
+            assert_eq!(parsed(&method, target), Err(expected), "{target}");
         }
     }
 

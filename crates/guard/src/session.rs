@@ -114,7 +114,7 @@ pub struct SessionOutcome {
     pub uploaded: BTreeMap<String, Stored>,
     /// Keys in the bucket.
     pub deleted: BTreeSet<String>,
-    /// In the order it happened, each pair of key and reason once.
+    /// In the order it happened, each pair of key and reason once; also what a later try of the client then achieved.
     pub refused: Vec<Refused>,
 }
 

@@ -26,10 +26,11 @@ impl Bucket {
         if response.status().is_success() {
             return described(key, response.headers()).map(Some);
         }
-        match fault(response, key, self.name()).await {
-            BucketError::NotFound { .. } => Ok(None),
-            other => Err(other),
+        let error = fault(response, key, self.name()).await;
+        if error.is_missing_object() {
+            return Ok(None);
         }
+        Err(error)
     }
 
     /// Starts a download, of just the version with the given entity tag if there is one.
@@ -121,10 +122,11 @@ impl Bucket {
         if response.status().is_success() {
             return Ok(());
         }
-        match fault(response, key, self.name()).await {
-            BucketError::NotFound { .. } => Ok(()),
-            other => Err(other),
-        }
+        let error = fault(response, key, self.name()).await;
+        // Stores answer 404 or 412 to a condition on what is gone.
+        let is_gone =
+            error.is_missing_object() || error.is_lost_race() && self.head(key).await?.is_none();
+        if is_gone { Ok(()) } else { Err(error) }
     }
 }
 

@@ -98,11 +98,11 @@ impl Bucket {
             )?,
         };
         let deleted = self.delete(scratch, STALE).await;
-        let delete_if_match = match verdict(deleted)? {
-            // A store may call a failed condition a success; what counts is whether the object is still there.
-            Support::Ignored if self.head(scratch).await?.is_some() => Support::Proven,
-            other => other,
-        };
+        let mut delete_if_match = verdict(deleted)?;
+        // A store may call a failed condition a success; what counts is whether the object is still there.
+        if delete_if_match == Support::Ignored && self.head(scratch).await?.is_some() {
+            delete_if_match = Support::Proven;
+        }
         Ok(Capabilities {
             put_if_absent,
             put_if_match,

@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use futures::{StreamExt, TryStreamExt, stream};
+use futures::{StreamExt, TryStreamExt};
 use http::{HeaderMap, HeaderValue, Method, Response, header};
 use http_body::Frame;
 use http_body_util::{BodyExt, StreamBody};
@@ -69,21 +69,28 @@ pub(super) async fn get(
             reply.headers_mut().insert(name, value.clone());
         }
     }
+    let announced = header_text(response.headers(), "content-length")
+        .and_then(|text| text.parse::<u64>().ok())
+        .unwrap_or_default();
     let size = finishing_size(response.headers());
-    let done = {
-        let (session, key) = (session.clone(), key.to_owned());
-        move || {
-            if let Some(size) = size {
-                session.tell(GuardEvent::Downloaded { key, size });
-            }
+    let (teller, key) = (session.clone(), key.to_owned());
+    let tell = move || {
+        if let Some(size) = size {
+            let key = key.clone();
+            teller.tell(GuardEvent::Downloaded { key, size });
         }
     };
-    let end = stream::once(async move {
-        done();
-        Ok(bytes::Bytes::new())
-    });
+    if announced == 0 {
+        tell();
+    }
+    let mut passed = 0;
     let bytes = stream_of(response)
-        .chain(end)
+        .inspect_ok(move |chunk| {
+            passed += chunk.len() as u64;
+            if passed == announced && announced > 0 {
+                tell();
+            }
+        })
         .take_until(session.cancel.clone().cancelled_owned())
         .map_ok(Frame::data)
         .map_err(std::io::Error::other);

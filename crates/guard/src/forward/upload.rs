@@ -111,7 +111,7 @@ pub(super) async fn complete(
     let content = Content {
         size,
         etag: joined_etag(&parts),
-        sent: Sent::Never,
+        sent: Sent::Perhaps,
     };
     let etag = settle(session, target, &content, answer).await?;
     session.inner().snapshot.uploads.remove(upload);
@@ -135,9 +135,9 @@ pub(crate) async fn abort(
     outgoing.query = &query;
     let response = session.bucket.exchange(outgoing).await?;
     if !response.status().is_success() {
-        match fault(response, stored, session.bucket.name()).await {
-            BucketError::NotFound { .. } => {}
-            error => return Err(error),
+        let error = fault(response, stored, session.bucket.name()).await;
+        if !error.is_missing_object() {
+            return Err(error);
         }
     }
     session.inner().snapshot.uploads.remove(upload);

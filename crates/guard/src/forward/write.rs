@@ -1,11 +1,11 @@
-use http::{HeaderMap, Method, header};
+use http::{HeaderMap, HeaderName, Method};
 
 use super::{ClientRequest, descriptive};
 use crate::bucket::RequestKind;
 use crate::bucket::operations::{add_condition, add_source, insert, tag_of};
 use crate::bucket::transport::{Outgoing, fault, header_text, text_of};
 use crate::decide::Target;
-use crate::encoding::{self, quoted};
+use crate::encoding;
 use crate::error::BucketError;
 use crate::listing;
 use crate::metered::{Metered, Passed};
@@ -96,7 +96,7 @@ pub(super) async fn copy(
         outgoing.headers = described.clone();
         insert(
             &mut outgoing.headers,
-            header::HeaderName::from_static(DIRECTIVE),
+            HeaderName::from_static(DIRECTIVE),
             "REPLACE",
         )?;
         kept = Some(described);
@@ -115,7 +115,7 @@ pub(super) async fn copy(
     let content = Content {
         size: source.size,
         etag: (!source.etag.contains('-')).then(|| source.etag.clone()),
-        sent: Sent::Never,
+        sent: Sent::Perhaps,
     };
     let etag = settle(session, target, &content, answer).await?;
     remember(session, target, (&etag, source.size), kept);
@@ -129,20 +129,7 @@ pub(super) async fn delete(
     key: &str,
     (stored, etag): (&str, &str),
 ) -> Result<(), BucketError> {
-    let mut outgoing = Outgoing::new(RequestKind::Delete, Method::DELETE, Some(stored));
-    insert(&mut outgoing.headers, header::IF_MATCH, &quoted(etag))?;
-    let response = session.bucket.exchange(outgoing).await?;
-    if !response.status().is_success() {
-        match fault(response, stored, session.bucket.name()).await {
-            BucketError::NotFound { .. } => {}
-            error @ (BucketError::PreconditionFailed { .. } | BucketError::Conflict { .. }) => {
-                if session.bucket.head(stored).await?.is_some() {
-                    return Err(error);
-                }
-            }
-            error => return Err(error),
-        }
-    }
+    session.bucket.delete(stored, etag).await?;
     {
         let mut inner = session.inner();
         inner.snapshot.entries.remove(key);

@@ -5,7 +5,7 @@ use crate::encoding::{self, Plus, unquoted};
 use crate::error::BucketError;
 use crate::object::Object;
 
-/// One page of ListObjectsV2.
+/// One page of `ListObjectsV2`.
 #[derive(Debug)]
 pub(crate) struct UpstreamPage {
     pub(crate) bucket: String,

@@ -25,7 +25,7 @@ impl Document {
     }
 }
 
-/// The answer to ListObjects, of either version.
+/// The answer to `ListObjects`, of either version.
 pub(crate) fn list_result(bucket: &str, query: &ListQuery, page: &Page<'_>) -> String {
     let spelled = |name: &str| match query.naming {
         Naming::Plain => name.to_owned(),

@@ -1,3 +1,4 @@
+use futures::{StreamExt, TryStreamExt, stream};
 use guard::{Body, BucketError, Capabilities, Precondition, Support};
 
 use crate::cloud::{BUCKET, Cloud, SOON, connect, read};
@@ -129,17 +130,21 @@ async fn keys_that_clients_rewrite_are_not_sent() {
 #[tokio::test]
 async fn a_sweep_joins_all_pages() {
     let cloud = Cloud::start().await;
-    let body = || Body::from(vec![]);
-    let mut expected = vec![];
-    for n in 0..1203 {
-        let key = format!("n{n:04} +é.md");
+    let expected: Vec<String> = (0..1003).map(|n| format!("n{n:04} +é.md")).collect();
+    let put = async |key: &String| {
+        let body = Body::from(vec![]);
         cloud
             .elsewhere
-            .put(&key, body(), Precondition::Absent, &[])
+            .put(key, body, Precondition::Absent, &[])
             .await
-            .unwrap();
-        expected.push(key);
-    }
+    };
+    let puts: Vec<_> = stream::iter(&expected)
+        .map(put)
+        .buffered(32)
+        .try_collect()
+        .await
+        .unwrap();
+    assert_eq!(puts.len(), expected.len());
     let bucket = cloud.bucket();
     let swept: Vec<_> = bucket
         .sweep()

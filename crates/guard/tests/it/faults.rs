@@ -78,7 +78,6 @@ async fn an_unreachable_bucket_is_said_at_once() {
     };
     let mut machine = Machine::over(bucket, vec![known], |spec| spec).await;
     let client = through(&machine.session);
-    #[expect(clippy::disallowed_methods, reason = "this test measures real time")]
     let start = Instant::now();
     let silent = |error: BucketError| {
         let is_503 = matches!(&error, BucketError::Server { status: 503, code } if code == "ServiceUnavailable");

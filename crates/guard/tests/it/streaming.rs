@@ -67,7 +67,7 @@ async fn before_a_lazy_store(taken: Arc<AtomicU64>) -> Machine {
     Machine::over(bucket, vec![huge], |spec| spec).await
 }
 
-/// The value once it has stopped growing.
+/// The value once it has stopped moving.
 async fn settled(value: impl Fn() -> u64) -> u64 {
     let mut last = value();
     loop {
@@ -108,13 +108,11 @@ async fn an_upload_that_is_not_taken_is_not_piled_up() {
             .put("new", Body::File(file), Precondition::Absent, &[])
             .await
     });
-    // The upload starts when the file, once hashed to its end, is read from its start again.
+    // It moves while the file is hashed, and stands still only when the sending of it gets stuck.
     let position = || {
         use std::io::Seek;
         (&reading).stream_position().unwrap()
     };
-    testkit::wait_until(crate::cloud::SOON, || async { position() == HUGE / 4 }).await;
-    testkit::wait_until(crate::cloud::SOON, || async { position() < HUGE / 4 }).await;
     let held = settled(position).await;
     upload.abort();
     assert!(
@@ -128,7 +126,7 @@ async fn a_large_file_passes_unchanged_both_ways() {
     let cloud = Cloud::start().await;
     let machine = Machine::new(cloud.bucket()).await;
     let client = through(&machine.session);
-    let body: Vec<u8> = (0..64u32 << 20).map(|n| (n ^ (n >> 8)) as u8).collect();
+    let body: Vec<u8> = (0..16u32 << 20).map(|n| (n ^ (n >> 8)) as u8).collect();
     let body = Bytes::from(body);
     client
         .put(
