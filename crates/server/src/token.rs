@@ -7,6 +7,7 @@ mod shape;
 
 use std::collections::HashMap;
 
+use jsonwebtoken::errors::ErrorKind;
 use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 use serde::Deserialize;
 
@@ -123,9 +124,12 @@ impl Verifier {
             .get(&unverified.key_id)
             .ok_or(TokenRefusal::UnknownKey)?;
         let claims = jsonwebtoken::decode::<Claims>(token, key, &self.validation)
-            .map_err(|error| match error.kind() {
-                jsonwebtoken::errors::ErrorKind::Json(_) => TokenRefusal::ClaimsMalformed,
-                _ => TokenRefusal::BadSignature,
+            .map_err(|error| {
+                if matches!(error.kind(), ErrorKind::Json(_)) {
+                    TokenRefusal::ClaimsMalformed
+                } else {
+                    TokenRefusal::BadSignature
+                }
             })?
             .claims;
         judge(&claims, issuer, now_s)?;

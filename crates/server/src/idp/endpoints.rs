@@ -18,7 +18,7 @@ use super::{
     Tokens,
 };
 use crate::app::App;
-use crate::error::{ApiError, chain};
+use crate::error::chain;
 use crate::extract::FormBody;
 use crate::principal::Development;
 use crate::routes::Routes;
@@ -119,7 +119,8 @@ async fn device_authorization(
     FormBody(form): FormBody<DeviceForm>,
 ) -> Result<Json<Value>, OauthError> {
     known_client(form.client_id.as_deref())?;
-    let code_challenge = accept_challenge(form.code_challenge, form.code_challenge_method)?;
+    let code_challenge =
+        accept_challenge(form.code_challenge, form.code_challenge_method.as_deref())?;
     let now = provider.now();
     let device_code = random_token("dc_");
     let user_code = random_user_code();
@@ -161,12 +162,12 @@ fn known_client(client_id: Option<&str>) -> Result<(), OauthError> {
 
 fn accept_challenge(
     challenge: Option<String>,
-    method: Option<String>,
+    method: Option<&str>,
 ) -> Result<Option<String>, OauthError> {
     let Some(challenge) = challenge else {
         return Ok(None);
     };
-    if method.as_deref() != Some("S256") {
+    if method != Some("S256") {
         return Err(OauthError::InvalidRequest(
             "code_challenge_method must be S256.",
         ));
@@ -313,8 +314,8 @@ async fn revoke(
     Ok(StatusCode::OK)
 }
 
-async fn key_set(Development { provider, .. }: Development) -> Result<Json<Value>, ApiError> {
-    Ok(Json(provider.key.key_set()))
+async fn key_set(Development { provider, .. }: Development) -> Json<Value> {
+    Json(provider.key.key_set())
 }
 
 pub(super) fn routes() -> Routes {

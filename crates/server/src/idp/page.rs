@@ -5,7 +5,6 @@
 
 mod html;
 
-use axum::extract::OriginalUri;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{Html, IntoResponse, Response};
 use serde::Deserialize;
@@ -47,12 +46,12 @@ async fn show(
     Development { provider, .. }: Development,
     headers: HeaderMap,
     QueryValues(query): QueryValues<DeviceQuery>,
-) -> Result<Response, ApiError> {
+) -> Response {
     let form = Form {
         user_code: query.user_code.unwrap_or_default(),
         ..Form::default()
     };
-    Ok(form_page(&provider, &headers, StatusCode::OK, form))
+    form_page(&provider, &headers, StatusCode::OK, form)
 }
 
 async fn answer(
@@ -106,7 +105,7 @@ async fn answer(
     }
 }
 
-async fn style(_: Development, _: OriginalUri) -> Response {
+async fn style(_: Development) -> Response {
     ([(header::CONTENT_TYPE, "text/css; charset=utf-8")], STYLE).into_response()
 }
 

@@ -1,4 +1,4 @@
-//! The store over one SQLite file: a single writer, several readers.
+//! The store over one `SQLite` file: a single writer, several readers.
 
 use std::path::Path;
 use std::time::Duration;
@@ -86,7 +86,7 @@ const AUDIT: &str = "
 insert into audit (id, at, actor, action, target, outcome, request_id)
 values ($1, $2, $3, $4, $5, $6, $7)";
 
-/// The two pools over one SQLite file; writes take turns, reads do not wait for them.
+/// The two pools over one `SQLite` file; writes take turns, reads do not wait for them.
 #[derive(Clone)]
 pub(crate) struct Database {
     pub(crate) writer: SqlitePool,

@@ -3,7 +3,7 @@
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Deserialize;
-use serde_json::Value;
+use serde::de::IgnoredAny;
 
 use super::TokenRefusal;
 
@@ -22,13 +22,13 @@ struct Header {
     kid: Option<String>,
     typ: Option<String>,
     #[serde(default, deserialize_with = "present")]
-    crit: bool,
+    crit: Option<Present>,
     #[serde(default, deserialize_with = "present")]
-    b64: bool,
+    b64: Option<Present>,
     #[serde(default, deserialize_with = "present")]
-    zip: bool,
+    zip: Option<Present>,
     #[serde(default, deserialize_with = "present")]
-    cty: bool,
+    cty: Option<Present>,
 }
 
 #[derive(Deserialize)]
@@ -36,9 +36,11 @@ struct Payload {
     iss: String,
 }
 
-/// Any value at all, `null` too, means that the header has the field.
-fn present<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
-    Value::deserialize(deserializer).map(|_| true)
+/// The header has the field, whatever its value; `null` counts too.
+struct Present;
+
+fn present<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Present>, D::Error> {
+    IgnoredAny::deserialize(deserializer).map(|_| Some(Present))
 }
 
 pub(super) fn read(token: &str) -> Result<Unverified, TokenRefusal> {
@@ -58,7 +60,10 @@ pub(super) fn read(token: &str) -> Result<Unverified, TokenRefusal> {
     if header.alg != "RS256" {
         return Err(TokenRefusal::WrongAlgorithm);
     }
-    if header.crit || header.b64 || header.zip || header.cty {
+    if [header.crit, header.b64, header.zip, header.cty]
+        .iter()
+        .any(Option::is_some)
+    {
         return Err(TokenRefusal::ExtensionAsked);
     }
     if !matches!(header.typ.as_deref(), None | Some("JWT" | "at+jwt")) {

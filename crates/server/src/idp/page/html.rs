@@ -36,13 +36,6 @@ impl FieldNote {
             text: format!(r#"<p class="wrong" id="{field}-note">{text}</p>"#),
         }
     }
-
-    fn focused() -> Self {
-        Self {
-            attributes: " autofocus".to_owned(),
-            text: String::new(),
-        }
-    }
 }
 
 pub(super) fn form(form: &Form) -> String {
@@ -62,14 +55,7 @@ pub(super) fn form(form: &Form) -> String {
         Some(Trouble::TooMany { retry_after_s }) => {
             format!("Too many wrong codes. Wait {retry_after_s} seconds, then answer once more.")
         }
-        None => {
-            if form.user_code.is_empty() {
-                code = FieldNote::focused();
-            } else {
-                email = FieldNote::focused();
-            }
-            String::new()
-        }
+        None => String::new(),
     };
     let (title, banner) = if banner.is_empty() {
         ("Connect an app", String::new())
