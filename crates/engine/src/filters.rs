@@ -80,14 +80,17 @@ impl Filters {
 
     /// Whether a file takes part in sync. The path is relative to the vault.
     pub(crate) fn includes(&self, path: &str) -> bool {
-        let folders = path.rsplit_once('/').is_none_or(|(folder, _)| self.includes_folder(folder));
+        let folders = path
+            .rsplit_once('/')
+            .is_none_or(|(folder, _)| self.includes_folder(folder));
         folders && first_match(&self.file_rules, path)
     }
 
     /// Whether anything below a folder may take part.
     pub(crate) fn includes_folder(&self, path: &str) -> bool {
         let path = format!("{path}/");
-        path.match_indices('/').all(|(at, _)| first_match(&self.folder_rules, &path[..=at]))
+        path.match_indices('/')
+            .all(|(at, _)| first_match(&self.folder_rules, &path[..=at]))
     }
 
     /// The text as it was given.
@@ -129,8 +132,9 @@ impl Filters {
             return Err("a space must follow the `-` or `+`".to_owned());
         }
         if line.starts_with('!') {
-            return Err("write an exception as `+ pattern`, above the line that leaves it out"
-                .to_owned());
+            return Err(
+                "write an exception as `+ pattern`, above the line that leaves it out".to_owned(),
+            );
         }
         glob::from_gitignore(line)
             .iter()
@@ -151,7 +155,12 @@ impl Filters {
         if glob.contains("**") {
             (for_files, for_folders) = (true, true);
         }
-        let rule = |glob: &str| Ok::<_, String>(Rule { verdict, pattern: glob::to_regex(glob)? });
+        let rule = |glob: &str| {
+            Ok::<_, String>(Rule {
+                verdict,
+                pattern: glob::to_regex(glob)?,
+            })
+        };
         if for_files {
             self.file_rules.push(rule(&glob)?);
             // A folder must be entered for what may be taken in below it, and need not be when

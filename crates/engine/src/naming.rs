@@ -34,7 +34,11 @@ pub(crate) fn numbered_conflict_name(
     let (date, time) = (at.date(), at.time());
     let (year, month, day) = (date.year(), u8::from(date.month()), date.day());
     let (hour, minute, second) = (time.hour(), time.minute(), time.second());
-    let number = if number < 2 { String::new() } else { format!(" {number}") };
+    let number = if number < 2 {
+        String::new()
+    } else {
+        format!(" {number}")
+    };
     let mark = format!(
         " (conflict {device} {year:04}-{month:02}-{day:02} \
          {hour:02}.{minute:02}.{second:02}{number}){extension}"
@@ -52,8 +56,11 @@ pub(crate) fn fold_key(path: &str) -> String {
     if path.is_ascii() {
         return path.to_ascii_lowercase();
     }
-    let folded: String =
-        path.nfc().flat_map(char::to_uppercase).flat_map(char::to_lowercase).collect();
+    let folded: String = path
+        .nfc()
+        .flat_map(char::to_uppercase)
+        .flat_map(char::to_lowercase)
+        .collect();
     folded.nfc().collect()
 }
 
@@ -82,10 +89,20 @@ fn split_extension(name: &str) -> (&str, &str) {
 fn plain_device(device: &str) -> String {
     let plain: String = device
         .chars()
-        .map(|c| if c.is_alphanumeric() || "-_. ".contains(c) { c } else { '-' })
+        .map(|c| {
+            if c.is_alphanumeric() || "-_. ".contains(c) {
+                c
+            } else {
+                '-'
+            }
+        })
         .collect();
     let plain = cut(plain.trim(), LONGEST_DEVICE).trim();
-    if plain.is_empty() { "device".to_owned() } else { plain.to_owned() }
+    if plain.is_empty() {
+        "device".to_owned()
+    } else {
+        plain.to_owned()
+    }
 }
 
 fn cut(text: &str, bytes: usize) -> &str {
@@ -109,9 +126,15 @@ mod tests {
     fn a_conflict_copy_keeps_folder_name_and_last_extension() {
         for (path, expected) in [
             ("note.md", "note (conflict laptop 2026-11-21 22.11.05).md"),
-            ("a/b/note.md", "a/b/note (conflict laptop 2026-11-21 22.11.05).md"),
+            (
+                "a/b/note.md",
+                "a/b/note (conflict laptop 2026-11-21 22.11.05).md",
+            ),
             ("x.tar.gz", "x.tar (conflict laptop 2026-11-21 22.11.05).gz"),
-            ("a.b/README", "a.b/README (conflict laptop 2026-11-21 22.11.05)"),
+            (
+                "a.b/README",
+                "a.b/README (conflict laptop 2026-11-21 22.11.05)",
+            ),
             (".env", ".env (conflict laptop 2026-11-21 22.11.05)"),
             ("Dr. Who", "Dr. Who (conflict laptop 2026-11-21 22.11.05)"),
             ("ends.", "ends (conflict laptop 2026-11-21 22.11.05)."),
@@ -134,14 +157,21 @@ mod tests {
             conflict_name("n.md", "../Ana's\nMac:1", AT),
             "n (conflict ..-Ana-s-Mac-1 2026-11-21 22.11.05).md"
         );
-        assert_eq!(conflict_name("n.md", " ", AT), "n (conflict device 2026-11-21 22.11.05).md");
+        assert_eq!(
+            conflict_name("n.md", " ", AT),
+            "n (conflict device 2026-11-21 22.11.05).md"
+        );
     }
 
     #[test]
     fn folds_case_and_accents_but_nothing_else() {
-        for (one, other) in
-            [("Note.md", "note.MD"), ("é", "e\u{301}"), ("ΑΣ", "ας"), ("K", "\u{212A}"), ("É", "e\u{301}")]
-        {
+        for (one, other) in [
+            ("Note.md", "note.MD"),
+            ("é", "e\u{301}"),
+            ("ΑΣ", "ας"),
+            ("K", "\u{212A}"),
+            ("É", "e\u{301}"),
+        ] {
             assert_eq!(fold_key(one), fold_key(other), "{one} {other}");
         }
         assert_ne!(fold_key("e"), fold_key("é"));

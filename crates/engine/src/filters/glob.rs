@@ -53,30 +53,38 @@ fn translate(glob: &str) -> Result<String, String> {
             c => push_literal(&mut out, c),
         }
     }
-    if in_braces { Err("a `{` without its `}`".to_owned()) } else { Ok(out) }
+    if in_braces {
+        Err("a `{` without its `}`".to_owned())
+    } else {
+        Ok(out)
+    }
 }
+
+const CLASSES: [&str; 14] = [
+    "alnum", "alpha", "ascii", "blank", "cntrl", "digit", "graph", "lower", "print", "punct",
+    "space", "upper", "word", "xdigit",
+];
 
 /// A set such as `[a-z]`, `[^0-9]` or `[[:digit:]]`, after its first bracket.
 fn class(rest: &mut std::iter::Peekable<std::str::Chars<'_>>) -> Result<String, String> {
     let mut out = "[".to_owned();
-    let mut depth = 1;
     let mut last = '[';
     while let Some(c) = rest.next() {
         match c {
-            '[' if rest.peek() == Some(&':') => {
-                depth += 1;
-                out.push('[');
+            '[' if rest.next_if_eq(&':').is_some() => {
+                let name: String = rest.by_ref().take_while(|&c| c != ':').collect();
+                if !CLASSES.contains(&name.as_str()) || rest.next_if_eq(&']').is_none() {
+                    return Err(format!("no set is named `[:{name}:]`"));
+                }
+                out.push_str(&format!("[:{name}:]"));
             }
             '[' => return Err("a `[` within a set".to_owned()),
             ']' if last == '[' || (last == '^' && out == "[^") => {
                 return Err("an empty set, or a `]` in it".to_owned());
             }
             ']' => {
-                depth -= 1;
                 out.push(']');
-                if depth == 0 {
-                    return Ok(out);
-                }
+                return Ok(out);
             }
             '\\' => return Err("a backslash in a set".to_owned()),
             // Doubled, these have a meaning of their own here.
@@ -84,7 +92,8 @@ fn class(rest: &mut std::iter::Peekable<std::str::Chars<'_>>) -> Result<String, 
             '-' if last == '-' => return Err("two dashes in a row in a set".to_owned()),
             c => out.push(c),
         }
-        last = c;
+        // A named set is a member like any other.
+        last = if c == '[' { ':' } else { c };
     }
     Err("a `[` without its `]`".to_owned())
 }
@@ -143,11 +152,18 @@ pub(super) fn from_gitignore(line: &str) -> Vec<String> {
     let anchored = line.strip_prefix("**/").is_none() && line.contains('/');
     let body = line.strip_prefix("**/").unwrap_or(line);
     let body = body.strip_prefix('/').unwrap_or(body);
-    let body = body.replace("[!", "[^").replace('{', "\\{").replace('}', "\\}");
+    let body = body
+        .replace("[!", "[^")
+        .replace('{', "\\{")
+        .replace('}', "\\}");
     let body = if anchored { format!("/{body}") } else { body };
     if body.ends_with("/**") {
         return vec![body];
     }
     let below = format!("{body}/**");
-    if folders_only { vec![below] } else { vec![body, below] }
+    if folders_only {
+        vec![below]
+    } else {
+        vec![body, below]
+    }
 }

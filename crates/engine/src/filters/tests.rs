@@ -1,1 +1,290 @@
+#![expect(
+    clippy::disallowed_methods,
+    reason = "rclone, in a tree of files, is the judge"
+)]
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use proptest::prelude::*;
+use proptest::strategy::ValueTree;
+use proptest::test_runner::TestRunner;
+
 use super::*;
+
+const PATHS: [&str; 30] = [
+    "n.md",
+    "N.MD",
+    "a.md",
+    "b.txt",
+    ".hidden",
+    ".DS_Store",
+    "Thumbs.db",
+    "x,y.md",
+    "sp ace.md",
+    "br[1].md",
+    "cu{r}ly.md",
+    "star*.md",
+    "q?.md",
+    "plus+(1)^$|.md",
+    "ünï.md",
+    "half.md.1a2b.rclone-part",
+    "a/n.md",
+    "a/b.md",
+    "a/b/n.md",
+    "a/b/c/d.md",
+    "a/a/a.md",
+    "b/n.md",
+    "b/a/x.md",
+    "ab/n.md",
+    ".git/config",
+    "p/.git/config",
+    "node_modules/m/i.js",
+    "p/node_modules/m/i.js",
+    "p/__pycache__/n.pyc",
+    "p/.conflict-1",
+];
+
+/// What rclone itself takes in of a tree.
+fn by_rclone(tree: &Path, filters: &Filters) -> BTreeSet<String> {
+    let rules = tree.with_extension("filters");
+    fs::write(&rules, filters.rclone_text()).unwrap();
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "rclone is the judge of its own rules"
+    )]
+    let output = Command::new(testkit::rclone())
+        .args(["lsf", "-R", "--files-only", "--config", "", "--filter-from"])
+        .arg(&rules)
+        .arg(tree)
+        .output()
+        .unwrap();
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    String::from_utf8(output.stdout)
+        .unwrap()
+        .lines()
+        .map(str::to_owned)
+        .collect()
+}
+
+fn by_us(filters: &Filters) -> BTreeSet<String> {
+    PATHS
+        .iter()
+        .filter(|path| filters.includes(path))
+        .map(|&path| path.to_owned())
+        .collect()
+}
+
+fn tree() -> (tempfile::TempDir, std::path::PathBuf) {
+    let dir = tempfile::tempdir().unwrap();
+    let tree = dir.path().join("tree");
+    for path in PATHS {
+        let path = tree.join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, "x").unwrap();
+    }
+    (dir, tree)
+}
+
+#[test]
+fn agrees_with_rclone_on_known_rules() {
+    let (_dir, tree) = tree();
+    for text in [
+        "",
+        Filters::DEFAULT_TEXT,
+        "- *.md",
+        "- /n.md",
+        "- n.md",
+        "- a/",
+        "- /a/",
+        "- a/**",
+        "- a/*",
+        "- a**",
+        "- **a",
+        "- /**/n.md",
+        "- **/n.md",
+        "+ *.md\n- *",
+        "+ /a/b/**\n- *",
+        "+ /a/b/**\n- **",
+        "+ a/\n- *",
+        "+ /a/*.md\n- /a/**\n",
+        "+ a/b/\n- a/**",
+        "- a/b/\n+ a/**\n- *",
+        "- {a,b}/**",
+        "- {a/b,b/a}/**",
+        "- *.{md,txt}",
+        "+ {a,ab}/n.md\n- *.md",
+        "+ /{a/b,p}/**\n- *",
+        "- [ab].*",
+        "- [^ab]*",
+        "- [a-m]*.md",
+        "- [[:upper:]]*",
+        "- q\\?.md\n- star\\*.md\n- br\\[1\\].md\n- cu\\{r\\}ly.md",
+        "- ?.md",
+        "- x,y.md",
+        "- plus+(1)^$|.md",
+        "- \u{fc}n?.md",
+        "# comment\n; comment\n\n  - n.md  \n",
+        "- *\n!\n- n.md",
+        "- /",
+        "- *",
+        "- **",
+        "- /*",
+        "+ /*.md\n- /**",
+        "- .*",
+        "- .*/**",
+        "+ .git/**\n- .*/**",
+        "- //n.md",
+    ] {
+        let filters = Filters::parse(text).unwrap();
+        assert_eq!(by_us(&filters), by_rclone(&tree, &filters), "{text}");
+    }
+}
+
+#[test]
+fn agrees_with_rclone_on_random_rules() {
+    let (_dir, tree) = tree();
+    let piece = prop_oneof![
+        Just("a"),
+        Just("b"),
+        Just("n"),
+        Just("p"),
+        Just("/"),
+        Just("/"),
+        Just("*"),
+        Just("**"),
+        Just("?"),
+        Just(".md"),
+        Just("."),
+        Just("{a,b}"),
+        Just("{n,a/b}"),
+        Just("[a-n]"),
+        Just("[^a]"),
+        Just("c"),
+    ];
+    let glob = prop::collection::vec(piece, 1..6).prop_map(|pieces| pieces.concat());
+    let rule =
+        (prop_oneof![Just('+'), Just('-')], glob).prop_map(|(sign, glob)| format!("{sign} {glob}"));
+    let text = prop::collection::vec(rule, 1..5).prop_map(|rules| rules.join("\n"));
+    let mut runner = TestRunner::deterministic();
+    let mut compared = 0;
+    for _ in 0..40 {
+        let text = text.new_tree(&mut runner).unwrap().current();
+        let Ok(filters) = Filters::parse(&text) else {
+            assert!(text.contains("***"), "{text}");
+            continue;
+        };
+        compared += 1;
+        assert_eq!(by_us(&filters), by_rclone(&tree, &filters), "{text}");
+    }
+    assert!(compared > 20, "{compared}");
+}
+
+#[test]
+fn takes_lines_of_a_gitignore() {
+    for (line, out, kept) in [
+        (
+            "node_modules/",
+            vec!["node_modules/x", "p/node_modules/x/y"],
+            vec!["node_modules"],
+        ),
+        (
+            "*.log",
+            vec!["a.log", "a/b.log", "x.log/inner"],
+            vec!["a.logs"],
+        ),
+        (
+            "build",
+            vec!["build", "a/build", "build/x", "a/build/x"],
+            vec!["builds", "rebuild"],
+        ),
+        ("/build", vec!["build", "build/x"], vec!["a/build"]),
+        ("doc/tmp", vec!["doc/tmp", "doc/tmp/x"], vec!["a/doc/tmp"]),
+        ("**/tmp", vec!["tmp", "a/b/tmp/x"], vec!["tmpx"]),
+        ("out/**", vec!["out/a", "out/a/b"], vec!["out", "a/out/a"]),
+        ("[!a].md", vec!["b.md"], vec!["a.md"]),
+        ("{x}.md", vec!["{x}.md"], vec!["x.md"]),
+        ("sp ace.md", vec!["sp ace.md"], vec!["ace.md"]),
+    ] {
+        let filters = Filters::parse(line).unwrap();
+        for path in out {
+            assert!(!filters.includes(path), "{line} leaves out {path}");
+        }
+        for path in kept {
+            assert!(filters.includes(path), "{line} keeps {path}");
+        }
+    }
+}
+
+#[test]
+fn names_the_line_it_cannot_use() {
+    for (text, line, reason) in [
+        ("- a\n-b", 2, "a space must follow"),
+        ("\n\n+b", 3, "a space must follow"),
+        ("!keep.md", 1, "write an exception"),
+        ("- a***", 1, "two stars"),
+        ("- [a", 1, "without its `]`"),
+        ("- a]", 1, "without its `[`"),
+        ("- {a", 1, "without its `}`"),
+        ("- a}", 1, "without its `{`"),
+        ("- {a,{b}}", 1, "braces within braces"),
+        ("- {{a.*}}", 1, "braces within braces"),
+        ("- \\d", 1, "backslash"),
+        ("- a\\", 1, "backslash"),
+        ("- []a]", 1, "empty set"),
+        ("- [z-a]", 1, "not valid"),
+        ("- [[:what:]]", 1, "no set is named"),
+        ("- [[:alpha]", 1, "no set is named"),
+    ] {
+        let error = Filters::parse(text).unwrap_err();
+        assert_eq!(error.line, line, "{text}");
+        assert!(error.reason.contains(reason), "{text}: {error}");
+    }
+}
+
+#[test]
+fn the_default_leaves_out_what_is_no_note() {
+    let filters = Filters::parse(Filters::DEFAULT_TEXT).unwrap();
+    for path in [
+        ".git/HEAD",
+        "p/.git/x/y",
+        "a/.DS_Store",
+        "x.pyc",
+        "node_modules/a/b.md",
+        "desktop.ini",
+    ] {
+        assert!(!filters.includes(path), "{path}");
+    }
+    assert!(!filters.includes_folder(".git") && !filters.includes_folder("p/node_modules/x"));
+    for path in ["n.md", ".obsidian/app.json", "img/a b.png", "git/x"] {
+        assert!(filters.includes(path), "{path}");
+    }
+    assert!(filters.includes_folder("a/b"));
+    assert_eq!(filters.text(), Filters::DEFAULT_TEXT);
+}
+
+#[test]
+fn unfinished_downloads_never_take_part_whatever_the_text_says() {
+    for text in ["", "!", "+ **", "- a\n!\n+ *"] {
+        assert!(
+            !Filters::parse(text)
+                .unwrap()
+                .includes("a/n.md.12ab.rclone-part"),
+            "{text}"
+        );
+    }
+}
+
+#[test]
+fn the_hash_follows_the_rules_and_not_the_comments() {
+    let hash = |text: &str| Filters::parse(text).unwrap().md5();
+    assert_eq!(hash("- a"), hash("# why\n\n - a \n"));
+    assert_ne!(hash("- a"), hash("+ a"));
+    assert_ne!(hash("- a\n- b"), hash("- b\n- a"));
+}

@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 
 use time::OffsetDateTime;
 
+use super::beneath::is_full;
 use super::history::Kept;
 use super::problem::{PathProblem, ProblemCode};
 use super::side::Side;
@@ -148,8 +149,18 @@ pub(crate) fn apply(
 ) -> Result<Applied, ApplyError> {
     let work = Work::open(vault, side, device, now, reached)?;
     let (path, result) = match change {
-        Change::Install { path, from, md5, mtime_ms, expect } => {
-            let source = change::Source { from, md5, mtime_ms: *mtime_ms };
+        Change::Install {
+            path,
+            from,
+            md5,
+            mtime_ms,
+            expect,
+        } => {
+            let source = change::Source {
+                from,
+                md5,
+                mtime_ms: *mtime_ms,
+            };
             (path, work.install(path, &source, expect))
         }
         Change::Remove { path, expect } => (path, work.remove(path, expect)),
@@ -163,8 +174,11 @@ pub(crate) fn apply(
 
 /// Names what failed.
 pub(super) fn doing(doing: &'static str) -> impl Fn(io::Error) -> ApplyError {
-    move |source| match source.kind() {
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => ApplyError::DiskFull,
-        _ => ApplyError::Io { doing, source },
+    move |source| {
+        if is_full(&source) {
+            ApplyError::DiskFull
+        } else {
+            ApplyError::Io { doing, source }
+        }
     }
 }

@@ -30,10 +30,9 @@ impl From<PathError> for io::Error {
     fn from(error: PathError) -> Self {
         match error {
             PathError::Io(source) => source,
-            PathError::Malformed
-            | PathError::Missing
-            | PathError::Link
-            | PathError::NotAFolder => Self::other(error),
+            PathError::Malformed | PathError::Missing | PathError::Link | PathError::NotAFolder => {
+                Self::other(error)
+            }
         }
     }
 }
@@ -150,7 +149,11 @@ impl Folder {
                 FileType::RegularFile => Found::File(stat),
                 FileType::Directory => Found::Folder,
                 FileType::Symlink => Found::Link,
-                _ => Found::Other,
+                FileType::Fifo
+                | FileType::Socket
+                | FileType::CharacterDevice
+                | FileType::BlockDevice
+                | FileType::Unknown => Found::Other,
             })),
             Err(Errno::NOENT) => Ok(None),
             Err(error) => Err(error.into()),
@@ -168,7 +171,10 @@ impl Folder {
             OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         #[cfg_attr(
             target_os = "linux",
-            expect(clippy::useless_conversion, reason = "a mode is 16 bits wide on other systems")
+            expect(
+                clippy::useless_conversion,
+                reason = "a mode is 16 bits wide on other systems"
+            )
         )]
         let mode = Mode::from_raw_mode(mode.try_into().map_err(|_| Errno::INVAL)?);
         Ok(File::from(fs::openat(&self.0, name, flags, mode)?))
@@ -195,7 +201,13 @@ impl Folder {
 
     /// Makes a second name for one file. The name must be free.
     pub(super) fn link_to(&self, name: &str, to: &Self, new_name: &str) -> io::Result<()> {
-        Ok(fs::linkat(&self.0, name, &to.0, new_name, AtFlags::empty())?)
+        Ok(fs::linkat(
+            &self.0,
+            name,
+            &to.0,
+            new_name,
+            AtFlags::empty(),
+        )?)
     }
 
     /// Removes a file of ours: only for the stage and for probes, never for vault paths.
@@ -251,12 +263,16 @@ impl AsFd for Folder {
     }
 }
 
+/// Whether an operation failed for want of space.
+pub(super) fn is_full(error: &io::Error) -> bool {
+    [io::ErrorKind::StorageFull, io::ErrorKind::QuotaExceeded].contains(&error.kind())
+}
+
 /// Cuts a relative path into its folders and its last name; refuses what could leave the root.
 fn split(path: &str) -> Result<(Vec<&str>, &str), PathError> {
     let mut components: Vec<&str> = path.split('/').collect();
-    let plain = |name: &&str| {
-        !name.is_empty() && *name != "." && *name != ".." && !name.contains('\0')
-    };
+    let plain =
+        |name: &&str| !name.is_empty() && *name != "." && *name != ".." && !name.contains('\0');
     if !components.iter().all(plain) {
         return Err(PathError::Malformed);
     }

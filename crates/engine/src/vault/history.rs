@@ -45,11 +45,22 @@ impl<'p> Slot<'p> {
     ) -> Result<Self, PathError> {
         let root = Folder::open_root(&side.history)?;
         let date = now.date();
-        let day = format!("{:04}-{:02}-{:02}", date.year(), u8::from(date.month()), date.day());
+        let day = format!(
+            "{:04}-{:02}-{:02}",
+            date.year(),
+            u8::from(date.month()),
+            date.day()
+        );
         let below = format!("{day}/{id}/{path}");
         let (folder, _) = root.make_parent_of(&below)?;
         let name = path.rsplit('/').next().ok_or(PathError::Malformed)?;
-        Ok(Self { root, folder, name, file: side.history.join(&below), below })
+        Ok(Self {
+            root,
+            folder,
+            name,
+            file: side.history.join(&below),
+            below,
+        })
     }
 
     /// Moves a file of the stage here, durably.
@@ -118,13 +129,19 @@ fn keep(
     let mut copy = stage.create_file(&names.part, 0o600).map_err(&failed)?;
     let (md5, size) = match version {
         Version::Bytes(mut bytes) => digest_into(&mut bytes, &mut copy),
-        Version::File(path) => open_own(path).and_then(|mut file| digest_into(&mut file, &mut copy)),
+        Version::File(path) => {
+            open_own(path).and_then(|mut file| digest_into(&mut file, &mut copy))
+        }
     }
     .map_err(&failed)?;
     copy.sync_all().map_err(&failed)?;
     let slot = Slot::make(side, &names.id, path, now).map_err(|error| failed(error.into()))?;
     slot.take(stage, &names.part).map_err(&failed)?;
-    Ok(Kept { file: slot.file.clone(), md5, size })
+    Ok(Kept {
+        file: slot.file,
+        md5,
+        size,
+    })
 }
 
 /// Opens a file of ours, such as one in the mirror.

@@ -64,7 +64,9 @@ pub(super) fn unsettled(stage: &Folder) -> io::Result<Vec<(Names, Option<Intent>
         .flatten()
         .filter_map(|name| {
             let (id, kind) = name.split_once('.')?;
-            ["part", "file", "aside", "json"].contains(&kind).then(|| id.to_owned())
+            ["part", "file", "aside", "json"]
+                .contains(&kind)
+                .then(|| id.to_owned())
         })
         .collect();
     ids.sort();

@@ -33,7 +33,10 @@ impl<'f> Claim<'f> {
                 system::Answer::Busy if waited >= PATIENCE => return Self::Busy,
                 system::Answer::Busy => {}
             }
-            #[expect(clippy::disallowed_methods, reason = "no event tells that a writer closed")]
+            #[expect(
+                clippy::disallowed_methods,
+                reason = "no event tells that a writer closed"
+            )]
             std::thread::sleep(pause);
             waited += pause;
             pause = (pause * 2).min(LONGEST_PAUSE);
@@ -96,7 +99,11 @@ mod system {
         // SAFETY: the descriptor is open for the whole call, the three commands used here take an
         // int and touch no memory of this process.
         let answer = unsafe { libc::fcntl(file.as_raw_fd(), command, value) };
-        if answer == -1 { Err(io::Error::last_os_error()) } else { Ok(answer) }
+        if answer == -1 {
+            Err(io::Error::last_os_error())
+        } else {
+            Ok(answer)
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use std::fs;
 use std::io::{self, Write};
 use std::path::Path;
 
-use super::beneath::{Folder, Found, PathError};
+use super::beneath::{Folder, Found, PathError, is_full};
 use super::problem::{PathProblem, ProblemCode};
 use super::side::{Linking, Side};
 use super::signature::{Signature, digest_into};
@@ -60,13 +60,21 @@ impl Filled {
 }
 
 /// Empties the mirror. Links go, the vault's files stay.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the mirror is ours; no link in it is followed"
+)]
 pub(crate) fn clear(side: &Side) -> Result<(), MirrorError> {
     let failed = io_error("empty");
     for entry in fs::read_dir(&side.mirror).map_err(&failed)? {
         let path = entry.and_then(|entry| Ok((entry.file_type()?, entry.path())));
         let (kind, path) = path.map_err(&failed)?;
-        if kind.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) }
-            .map_err(&failed)?;
+        if kind.is_dir() {
+            fs::remove_dir_all(path)
+        } else {
+            fs::remove_file(path)
+        }
+        .map_err(&failed)?;
     }
     Ok(())
 }
@@ -88,7 +96,11 @@ pub(crate) fn fill(
     let mut filled = Filled::default();
     for (path, expected) in wanted {
         match place(side.linking, &vault, &mirror, path, expected) {
-            Ok(Placed::Shown { signature, file, how }) => {
+            Ok(Placed::Shown {
+                signature,
+                file,
+                how,
+            }) => {
                 filled.linked.insert(path.clone(), signature);
                 filled.placed.insert(path.clone(), (file, how));
             }
@@ -96,7 +108,9 @@ pub(crate) fn fill(
                 filled.moved.insert(path.clone());
             }
             Ok(Placed::Unreadable) => {
-                filled.problems.push(PathProblem::new(path, ProblemCode::Unreadable));
+                filled
+                    .problems
+                    .push(PathProblem::new(path, ProblemCode::Unreadable));
             }
             Err(source) => return Err(failed(source)),
         }
@@ -121,7 +135,11 @@ pub(crate) fn read(
 }
 
 enum Placed {
-    Shown { signature: Signature, file: MirrorFile, how: Linking },
+    Shown {
+        signature: Signature,
+        file: MirrorFile,
+        how: Linking,
+    },
     Moved,
     Unreadable,
 }
@@ -139,7 +157,9 @@ fn place(
             return Ok(Placed::Unreadable);
         }
         Err(PathError::Io(error)) => return Err(error),
-        Err(PathError::Malformed | PathError::Missing | PathError::Link | PathError::NotAFolder) => {
+        Err(
+            PathError::Malformed | PathError::Missing | PathError::Link | PathError::NotAFolder,
+        ) => {
             return Ok(Placed::Moved);
         }
     };
@@ -168,7 +188,9 @@ fn place(
         digest_into(&mut file, &mut copy)?;
     }
     let signature = Signature::of_file(&file)?;
-    let Some(Found::File(stat)) = room.find(name)? else { return Ok(Placed::Moved) };
+    let Some(Found::File(stat)) = room.find(name)? else {
+        return Ok(Placed::Moved);
+    };
     let shown = Signature::of(&stat);
     let whole = shown.size == signature.size
         && (!linked || (shown.ino, shown.dev) == (signature.ino, signature.dev));
@@ -177,12 +199,20 @@ fn place(
         return Ok(Placed::Moved);
     }
     let how = if linked { Linking::Hard } else { Linking::Copy };
-    Ok(Placed::Shown { signature, file: MirrorFile::of(&shown), how })
+    Ok(Placed::Shown {
+        signature,
+        file: MirrorFile::of(&shown),
+        how,
+    })
 }
 
 impl MirrorFile {
     fn of(signature: &Signature) -> Self {
-        Self { ino: signature.ino, size: signature.size, mtime_ns: signature.mtime_ns }
+        Self {
+            ino: signature.ino,
+            size: signature.size,
+            mtime_ns: signature.mtime_ns,
+        }
     }
 }
 
@@ -193,7 +223,11 @@ fn collect(
 ) -> io::Result<()> {
     for name in folder.names()? {
         let Ok(name) = name else { continue };
-        let path = if prefix.is_empty() { name.clone() } else { format!("{prefix}/{name}") };
+        let path = if prefix.is_empty() {
+            name.clone()
+        } else {
+            format!("{prefix}/{name}")
+        };
         match folder.find(&name)? {
             Some(Found::Folder) => match folder.child(&name) {
                 Ok(child) => collect(&child, &path, files)?,
@@ -214,8 +248,11 @@ fn is_leftover(name: &str) -> bool {
 }
 
 fn io_error(doing: &'static str) -> impl Fn(io::Error) -> MirrorError {
-    move |source| match source.kind() {
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => MirrorError::DiskFull,
-        _ => MirrorError::Io { doing, source },
+    move |source| {
+        if is_full(&source) {
+            MirrorError::DiskFull
+        } else {
+            MirrorError::Io { doing, source }
+        }
     }
 }

@@ -10,7 +10,11 @@ pub(crate) struct PathProblem {
 
 impl PathProblem {
     pub(crate) fn new(path: &str, code: ProblemCode) -> Self {
-        Self { path: path.to_owned(), code, message: code.explanation().to_owned() }
+        Self {
+            path: path.to_owned(),
+            code,
+            message: code.explanation().to_owned(),
+        }
     }
 }
 

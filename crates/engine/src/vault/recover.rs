@@ -5,7 +5,7 @@ use std::path::Path;
 use time::OffsetDateTime;
 
 use super::apply::{Applied, ApplyError, State, Stop, Work, doing, on_way};
-use super::beneath::{Moved, PathError};
+use super::beneath::{Folder, Moved, PathError};
 use super::history::{Kept, Slot};
 use super::intent::{Intent, Names, unsettled};
 use super::problem::PathProblem;
@@ -35,7 +35,9 @@ pub(crate) fn recover(
     let work = Work::open(vault, side, device, now, &|_| {})?;
     let mut recovered = Vec::new();
     for (names, intent) in unsettled(&work.stage).map_err(doing("read the stage"))? {
-        work.stage.discard_own(&names.part).map_err(doing("tidy the stage"))?;
+        work.stage
+            .discard_own(&names.part)
+            .map_err(doing("tidy the stage"))?;
         let (path, settled) = match &intent {
             Some(intent) => (intent.path.as_str(), work.settle(&names, intent)),
             None => ("unfinished", work.store(&names)),
@@ -45,7 +47,10 @@ pub(crate) fn recover(
             Err(Stop::Blocked(code)) => Some(Applied::Blocked(PathProblem::new(path, code))),
             Err(Stop::Error(error)) => return Err(error),
         };
-        recovered.extend(outcome.map(|outcome| Recovered { path: path.to_owned(), outcome }));
+        recovered.extend(outcome.map(|outcome| Recovered {
+            path: path.to_owned(),
+            outcome,
+        }));
     }
     Ok(recovered)
 }
@@ -70,7 +75,10 @@ impl Work<'_> {
     fn settle_file(&self, names: &Names, intent: &Intent) -> Result<Applied, Stop> {
         let slot = self.slot(names, &intent.path)?;
         if let Some(kept) = self.keep_if(&names.file, &slot, &intent.expect)?.kept() {
-            return Ok(Applied::Done { signature: None, kept: Some(kept) });
+            return Ok(Applied::Done {
+                signature: None,
+                kept: Some(kept),
+            });
         }
         if let Some(ours) = &intent.ours
             && self.keep_if(&names.file, &slot, ours)?.kept().is_some()
@@ -96,19 +104,51 @@ impl Work<'_> {
 
     /// A move-aside stopped between its renames: the path is free, unless the user took it.
     fn settle_half_swapped(&self, names: &Names, intent: &Intent) -> Result<Applied, Stop> {
-        let is_ours = |name: &str| {
-            let file = self.stage.open_file(name).ok()?;
-            let (md5, _) = md5_of_file(&file).ok()?;
-            (Some(md5) == intent.ours).then_some(())
+        let path = intent.path.as_str();
+        let [aside, file] = [&names.aside, &names.file];
+        // Ours is aside when a save was being put back; then the save is the staged file.
+        let (first, second) = match (self.known(aside, intent), self.known(file, intent)) {
+            (true, false) => (file, aside),
+            (true | false, true) | (false, false) => (aside, file),
         };
-        let (users, other) = match (is_ours(&names.aside), is_ours(&names.file)) {
-            (Some(()), None) => (&names.file, &names.aside),
-            (Some(()) | None, Some(())) | (None, None) => (&names.aside, &names.file),
+        let outcome = if self.known(first, intent) && !absent_below(&self.root, path)? {
+            self.keep_or_lay_beside(names, first, intent)?
+        } else {
+            self.lay_back(first, path)?
         };
-        let outcome = self.lay_back(users, &intent.path)?;
-        let slot = self.slot(names, &intent.path)?;
-        slot.take(&self.stage, other).map_err(doing("move a version to history"))?;
-        Ok(outcome)
+        match self.keep_or_lay_beside(names, second, intent)? {
+            both @ Applied::KeptBoth { .. } => Ok(both),
+            Applied::Done { .. } | Applied::UserSaved | Applied::Blocked(_) => Ok(outcome),
+        }
+    }
+
+    /// Whether a staged file is a version that the cloud has too.
+    fn known(&self, staged: &str, intent: &Intent) -> bool {
+        let Ok(file) = self.stage.open_file(staged) else {
+            return false;
+        };
+        md5_of_file(&file)
+            .is_ok_and(|(md5, _)| md5 == intent.expect || Some(&md5) == intent.ours.as_ref())
+    }
+
+    fn keep_or_lay_beside(
+        &self,
+        names: &Names,
+        staged: &str,
+        intent: &Intent,
+    ) -> Result<Applied, Stop> {
+        let own = Names::of(&format!("{}-{}", names.id, staged.len()));
+        let slot = self.slot(&own, &intent.path)?;
+        for md5 in [Some(&intent.expect), intent.ours.as_ref()]
+            .into_iter()
+            .flatten()
+        {
+            if self.keep_if(staged, &slot, md5)?.kept().is_some() {
+                return Ok(Applied::UserSaved);
+            }
+        }
+        slot.abandon();
+        self.lay_beside(staged, &intent.path)
     }
 
     /// Files without a readable intent are kept where nothing is lost.
@@ -116,14 +156,25 @@ impl Work<'_> {
         let failed = doing("move a version to history");
         let mut kept = None;
         for name in [&names.file, &names.aside] {
-            let Ok(file) = self.stage.open_file(name) else { continue };
-            let Ok((md5, signature)) = md5_of_file(&file) else { continue };
+            let Ok(file) = self.stage.open_file(name) else {
+                continue;
+            };
+            let Ok((md5, signature)) = md5_of_file(&file) else {
+                continue;
+            };
             let slot = self.slot(names, name)?;
             slot.take(&self.stage, name).map_err(&failed)?;
-            kept = Some(Kept { file: slot.file.clone(), md5, size: signature.size });
+            kept = Some(Kept {
+                file: slot.file.clone(),
+                md5,
+                size: signature.size,
+            });
         }
         names.settle(&self.stage).map_err(doing("tidy the stage"))?;
-        Ok(kept.map(|kept| Applied::Done { signature: None, kept: Some(kept) }))
+        Ok(kept.map(|kept| Applied::Done {
+            signature: None,
+            kept: Some(kept),
+        }))
     }
 
     fn slot<'p>(&self, names: &Names, path: &'p str) -> Result<Slot<'p>, Stop> {
@@ -132,7 +183,11 @@ impl Work<'_> {
     }
 
     fn has(&self, name: &str) -> Result<bool, Stop> {
-        Ok(self.stage.find(name).map_err(doing("read the stage"))?.is_some())
+        Ok(self
+            .stage
+            .find(name)
+            .map_err(doing("read the stage"))?
+            .is_some())
     }
 
     fn rename(&self, from: &str, to: &str) -> Result<(), Stop> {
@@ -141,5 +196,16 @@ impl Work<'_> {
             Moved::Done => Ok(()),
             Moved::Taken | Moved::Gone => Err(failed(std::io::ErrorKind::NotFound.into()).into()),
         }
+    }
+}
+
+fn absent_below(root: &Folder, path: &str) -> Result<bool, Stop> {
+    match root.parent_of(path) {
+        Ok((folder, name)) => Ok(folder
+            .find(name)
+            .map_err(doing("look at the note's path"))?
+            .is_none()),
+        Err(PathError::Missing) => Ok(true),
+        Err(error) => Err(on_way(error)),
     }
 }

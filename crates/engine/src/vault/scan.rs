@@ -61,11 +61,20 @@ impl Scan {
 /// [`RootError`] if there is no vault to speak of; anything below it becomes a problem instead.
 pub(crate) fn scan(root: &Path, filters: &Filters) -> Result<Scan, RootError> {
     let folder = open(root)?;
-    let stat = folder.stat().map_err(|source| RootError::Unreadable { source })?;
-    let mut walk = Walk { filters, device: Signature::of(&stat).dev, scan: Scan::default() };
-    walk.folder(&folder, "").map_err(|source| RootError::Unreadable { source })?;
+    let stat = folder
+        .stat()
+        .map_err(|source| RootError::Unreadable { source })?;
+    let mut walk = Walk {
+        filters,
+        device: Signature::of(&stat).dev,
+        scan: Scan::default(),
+    };
+    walk.folder(&folder, "")
+        .map_err(|source| RootError::Unreadable { source })?;
     // A vault that was unmounted or replaced meanwhile must not look emptied.
-    let after = open(root)?.stat().map_err(|source| RootError::Unreadable { source })?;
+    let after = open(root)?
+        .stat()
+        .map_err(|source| RootError::Unreadable { source })?;
     if (after.st_dev, after.st_ino) != (stat.st_dev, stat.st_ino) {
         return Err(RootError::Missing);
     }
@@ -91,10 +100,15 @@ pub(crate) fn absent(root: &Path, path: &str) -> Result<bool, RootError> {
 }
 
 fn open(root: &Path) -> Result<Folder, RootError> {
-    Folder::open_root(root).map_err(|source| match source.kind() {
-        io::ErrorKind::NotFound => RootError::Missing,
-        io::ErrorKind::NotADirectory => RootError::NotAFolder,
-        _ => RootError::Unreadable { source },
+    Folder::open_root(root).map_err(|source| {
+        let kind = source.kind();
+        if kind == io::ErrorKind::NotFound {
+            RootError::Missing
+        } else if kind == io::ErrorKind::NotADirectory {
+            RootError::NotAFolder
+        } else {
+            RootError::Unreadable { source }
+        }
     })
 }
 
@@ -109,8 +123,11 @@ impl Walk<'_> {
         for name in folder.names()? {
             match name {
                 Ok(name) => {
-                    let path =
-                        if prefix.is_empty() { name.clone() } else { format!("{prefix}/{name}") };
+                    let path = if prefix.is_empty() {
+                        name.clone()
+                    } else {
+                        format!("{prefix}/{name}")
+                    };
                     self.entry(folder, &name, path);
                 }
                 Err(lossy) => self.unnamed(prefix, &lossy),
@@ -153,7 +170,9 @@ impl Walk<'_> {
         if let Some(code) = unfit(name, &path) {
             self.scan.problems.push(PathProblem::new(&path, code));
         } else if mode & 0o444 != 0o444 && !folder.may_read(name) {
-            self.scan.problems.push(PathProblem::new(&path, ProblemCode::Unreadable));
+            self.scan
+                .problems
+                .push(PathProblem::new(&path, ProblemCode::Unreadable));
         } else {
             self.scan.files.insert(path, signature);
         }
@@ -195,8 +214,14 @@ impl Walk<'_> {
     }
 
     fn unnamed(&mut self, prefix: &str, lossy: &str) {
-        let path = if prefix.is_empty() { lossy.to_owned() } else { format!("{prefix}/{lossy}") };
-        self.scan.problems.push(PathProblem::new(&path, ProblemCode::NameNotUtf8));
+        let path = if prefix.is_empty() {
+            lossy.to_owned()
+        } else {
+            format!("{prefix}/{lossy}")
+        };
+        self.scan
+            .problems
+            .push(PathProblem::new(&path, ProblemCode::NameNotUtf8));
     }
 }
 
@@ -205,8 +230,11 @@ impl Scan {
     fn leave_out_twins(&mut self) {
         let mut first: BTreeMap<String, &str> = BTreeMap::new();
         let mut twins: BTreeSet<String> = BTreeSet::new();
-        let folders: BTreeSet<String> =
-            self.folders.iter().map(|path| naming::fold_key(path)).collect();
+        let folders: BTreeSet<String> = self
+            .folders
+            .iter()
+            .map(|path| naming::fold_key(path))
+            .collect();
         for path in self.files.keys() {
             let key = naming::fold_key(path);
             if folders.contains(&key) {
@@ -219,7 +247,8 @@ impl Scan {
         }
         for path in twins {
             self.files.remove(&path);
-            self.problems.push(PathProblem::new(&path, ProblemCode::NameTwins));
+            self.problems
+                .push(PathProblem::new(&path, ProblemCode::NameTwins));
         }
     }
 }

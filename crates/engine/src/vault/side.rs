@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{AtFlags, StatxFlags};
 
-use super::beneath::{Folder, Moved};
+use super::beneath::{Folder, Moved, is_full};
 use super::swap::Swap;
 
 /// The working folder of one pair, on the file system of its vault and outside of it.
@@ -66,7 +66,9 @@ impl Side {
         if pair.is_empty() || !pair.chars().all(plain) {
             return Err(SideError::BadPairName);
         }
-        let vault = vault.canonicalize().map_err(|source| SideError::Vault { source })?;
+        let vault = vault
+            .canonicalize()
+            .map_err(|source| SideError::Vault { source })?;
         let home = Folder::open_root(&vault)
             .and_then(|folder| mount_of(&folder))
             .map_err(|source| SideError::Vault { source })?;
@@ -74,7 +76,9 @@ impl Side {
         if let Some(parent) = vault.parent() {
             places.push(parent.join(format!(".basic-memory-{pair}")));
         }
-        let mut last = SideError::NoPlace { tried: preferred.to_owned() };
+        let mut last = SideError::NoPlace {
+            tried: preferred.to_owned(),
+        };
         for place in places {
             match usable(&place, &vault, home) {
                 Ok(true) => return Self::at(place),
@@ -86,8 +90,7 @@ impl Side {
     }
 
     fn at(root: PathBuf) -> Result<Self, SideError> {
-        let [mirror, stage, history] =
-            ["mirror", "stage", "history"].map(|name| root.join(name));
+        let [mirror, stage, history] = ["mirror", "stage", "history"].map(|name| root.join(name));
         for place in [&mirror, &stage, &history] {
             make_private(place).map_err(|source| place_error(place, source))?;
         }
@@ -100,17 +103,28 @@ impl Side {
             mirror,
             stage,
             history,
-            linking: if abilities.links { Linking::Hard } else { Linking::Copy },
-            swap: if abilities.exchange { Swap::Exchange } else { Swap::MoveAside },
+            linking: if abilities.links {
+                Linking::Hard
+            } else {
+                Linking::Copy
+            },
+            swap: if abilities.exchange {
+                Swap::Exchange
+            } else {
+                Swap::MoveAside
+            },
             new_mode: abilities.new_mode,
         })
     }
 }
 
 fn place_error(place: &Path, source: io::Error) -> SideError {
-    match source.kind() {
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => SideError::DiskFull,
-        _ => SideError::Io { place: place.to_owned(), source },
+    if is_full(&source) {
+        return SideError::DiskFull;
+    }
+    SideError::Io {
+        place: place.to_owned(),
+        source,
     }
 }
 
@@ -118,8 +132,8 @@ fn place_error(place: &Path, source: io::Error) -> SideError {
 fn usable(place: &Path, vault: &Path, home: Mount) -> io::Result<bool> {
     let existed = place.exists();
     make_private(place)?;
-    let fits = !place.canonicalize()?.starts_with(vault)
-        && mount_of(&Folder::open_root(place)?)? == home;
+    let fits =
+        !place.canonicalize()?.starts_with(vault) && mount_of(&Folder::open_root(place)?)? == home;
     if !fits && !existed {
         // Refused only while something is in it, which then is not ours to remove.
         drop(std::fs::remove_dir(place));
@@ -128,7 +142,10 @@ fn usable(place: &Path, vault: &Path, home: Mount) -> io::Result<bool> {
 }
 
 fn make_private(place: &Path) -> io::Result<()> {
-    DirBuilder::new().recursive(true).mode(0o700).create(place)?;
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(place)?;
     std::fs::set_permissions(place, Permissions::from_mode(0o700))
 }
 
@@ -176,5 +193,10 @@ fn probe(stage: &Path) -> io::Result<Abilities> {
     let no_replace = matches!(stage.move_to(a, &stage, b), Ok(Moved::Taken));
     let exchange = matches!(stage.exchange(a, &stage, b), Ok(Moved::Done));
     sweep()?;
-    Ok(Abilities { links, exchange, no_replace, new_mode })
+    Ok(Abilities {
+        links,
+        exchange,
+        no_replace,
+        new_mode,
+    })
 }

@@ -56,7 +56,10 @@ impl Signature {
     }
 
     pub(super) fn untrusted(self) -> Self {
-        Self { ctime_ns: Self::UNTRUSTED, ..self }
+        Self {
+            ctime_ns: Self::UNTRUSTED,
+            ..self
+        }
     }
 
     #[expect(
@@ -88,7 +91,11 @@ pub(crate) fn md5_of(path: &Path) -> Result<(String, Signature), HashError> {
         Ok(fd) => File::from(fd),
         Err(Errno::NOENT | Errno::NOTDIR) => return Err(HashError::Missing),
         Err(Errno::LOOP | Errno::NXIO) => return Err(HashError::NotAFile),
-        Err(error) => return Err(HashError::Unreadable { source: error.into() }),
+        Err(error) => {
+            return Err(HashError::Unreadable {
+                source: error.into(),
+            });
+        }
     };
     md5_of_file(&file)
 }
@@ -167,5 +174,7 @@ fn now_of_the_kernel() -> i64 {
 }
 
 fn nanoseconds(seconds: i64, nanoseconds: i64) -> i64 {
-    seconds.saturating_mul(1_000_000_000).saturating_add(nanoseconds)
+    seconds
+        .saturating_mul(1_000_000_000)
+        .saturating_add(nanoseconds)
 }

@@ -1,3 +1,9 @@
+#![expect(
+    clippy::disallowed_methods,
+    clippy::wildcard_enum_match_arm,
+    reason = "the tests play the user and rclone, who may do all of this"
+)]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -32,7 +38,12 @@ struct Rig {
 impl Rig {
     fn new() -> Self {
         let memory = Path::new("/dev/shm");
-        let dir = if memory.is_dir() { TempDir::new_in(memory) } else { TempDir::new() }.unwrap();
+        let dir = if memory.is_dir() {
+            TempDir::new_in(memory)
+        } else {
+            TempDir::new()
+        }
+        .unwrap();
         let vault = dir.path().join("notes");
         fs::create_dir(&vault).unwrap();
         let side = Side::open(&vault, &dir.path().join("data"), "p1").unwrap();
@@ -123,7 +134,10 @@ fn content(text: &str) -> Expect {
 }
 
 fn remove(path: &str, text: &str) -> Change {
-    Change::Remove { path: path.to_owned(), expect: content(text) }
+    Change::Remove {
+        path: path.to_owned(),
+        expect: content(text),
+    }
 }
 
 fn files(root: &Path) -> BTreeMap<String, String> {
@@ -138,7 +152,11 @@ fn files(root: &Path) -> BTreeMap<String, String> {
             if path.is_dir() {
                 folders.push(path);
             } else {
-                let name = path.strip_prefix(root).unwrap().to_string_lossy().into_owned();
+                let name = path
+                    .strip_prefix(root)
+                    .unwrap()
+                    .to_string_lossy()
+                    .into_owned();
                 let text = fs::read(&path).unwrap();
                 found.insert(name, String::from_utf8_lossy(&text).into_owned());
             }

@@ -46,12 +46,7 @@ impl Work<'_> {
         result
     }
 
-    fn install_new(
-        &self,
-        path: &str,
-        source: &Source<'_>,
-        names: &Names,
-    ) -> Result<Applied, Stop> {
+    fn install_new(&self, path: &str, source: &Source<'_>, names: &Names) -> Result<Applied, Stop> {
         match self.root.parent_of(path) {
             Ok((folder, name)) => {
                 if let Some(answer) = self.already(&folder, name, source.md5)? {
@@ -61,7 +56,10 @@ impl Work<'_> {
             Err(PathError::Missing) => {}
             Err(error) => return Err(on_way(error)),
         }
-        let looks = Looks { mode: self.side.new_mode, owner: None };
+        let looks = Looks {
+            mode: self.side.new_mode,
+            owner: None,
+        };
         let signature = self.stage(path, source, names, looks)?;
         self.reach(ApplyStep::Staged);
         let (folder, name) = self.root.make_parent_of(path).map_err(on_way)?;
@@ -69,16 +67,23 @@ impl Work<'_> {
         match moved.map_err(on_path("put the note in place"))? {
             Moved::Done => {}
             Moved::Taken => {
-                return Ok(self.already(&folder, name, source.md5)?.unwrap_or(Applied::UserSaved));
+                return Ok(self
+                    .already(&folder, name, source.md5)?
+                    .unwrap_or(Applied::UserSaved));
             }
             // The user removed the folder in this moment.
             Moved::Gone => return Ok(Applied::UserSaved),
         }
         self.reach(ApplyStep::Swapped);
-        folder.sync().map_err(doing("make the note's folder durable"))?;
+        folder
+            .sync()
+            .map_err(doing("make the note's folder durable"))?;
         self.reach(ApplyStep::Synced);
         self.reach(ApplyStep::Settled);
-        Ok(Applied::Done { signature: Some(signature.untrusted()), kept: None })
+        Ok(Applied::Done {
+            signature: Some(signature.untrusted()),
+            kept: None,
+        })
     }
 
     fn install_over(
@@ -95,11 +100,17 @@ impl Work<'_> {
         };
         let looks = match self.examine(&folder, name)? {
             State::Content { md5, signature, .. } if md5 == source.md5 => {
-                return Ok(Applied::Done { signature: Some(signature), kept: None });
+                return Ok(Applied::Done {
+                    signature: Some(signature),
+                    kept: None,
+                });
             }
-            State::Content { md5, mode, owner, .. } if md5 == expected => {
-                Looks { mode, owner: Some(owner) }
-            }
+            State::Content {
+                md5, mode, owner, ..
+            } if md5 == expected => Looks {
+                mode,
+                owner: Some(owner),
+            },
             State::Content { .. } | State::Moving | State::Absent => {
                 return Ok(Applied::UserSaved);
             }
@@ -115,8 +126,10 @@ impl Work<'_> {
         };
         let slot = self.intend(names, &intent)?;
         self.prepare(names)?;
-        let swapped =
-            self.side.swap.run(&self.stage, &names.file, &names.aside, &folder, name);
+        let swapped = self
+            .side
+            .swap
+            .run(&self.stage, &names.file, &names.aside, &folder, name);
         match swapped {
             Ok(Swapped::Done) => {}
             Ok(Swapped::Gone) => {
@@ -139,18 +152,26 @@ impl Work<'_> {
         match self.keep_if(&names.file, &slot, &intent.expect)? {
             Proof::Kept(kept) => {
                 self.finish(&folder, names)?;
-                Ok(Applied::Done { signature, kept: Some(kept) })
+                Ok(Applied::Done {
+                    signature,
+                    kept: Some(kept),
+                })
             }
             Proof::Differs => self.return_to_user(&folder, name, names, &slot, &intent),
             Proof::Busy => match self.return_to_user(&folder, name, names, &slot, &intent)? {
                 Applied::UserSaved => Err(Stop::Blocked(ProblemCode::InUse)),
-                other => Ok(other),
+                settled @ (Applied::Done { .. }
+                | Applied::KeptBoth { .. }
+                | Applied::Blocked(_)) => Ok(settled),
             },
         }
     }
 
     pub(super) fn remove(&self, path: &str, expect: &Expect) -> Result<Applied, Stop> {
-        const GONE: Applied = Applied::Done { signature: None, kept: None };
+        const GONE: Applied = Applied::Done {
+            signature: None,
+            kept: None,
+        };
         let (folder, name) = match self.root.parent_of(path) {
             Ok(found) => found,
             Err(PathError::Missing) => return Ok(GONE),
@@ -189,12 +210,17 @@ impl Work<'_> {
                 self.finish(&folder, &names)?;
                 drop(folder);
                 remove_empty_parents(&self.root, path);
-                Ok(Applied::Done { signature: None, kept: Some(kept) })
+                Ok(Applied::Done {
+                    signature: None,
+                    kept: Some(kept),
+                })
             }
             Proof::Differs => self.return_to_user(&folder, name, &names, &slot, &intent),
             Proof::Busy => match self.return_to_user(&folder, name, &names, &slot, &intent)? {
                 Applied::UserSaved => Err(Stop::Blocked(ProblemCode::InUse)),
-                other => Ok(other),
+                settled @ (Applied::Done { .. }
+                | Applied::KeptBoth { .. }
+                | Applied::Blocked(_)) => Ok(settled),
             },
         }
     }
@@ -203,9 +229,10 @@ impl Work<'_> {
     fn already(&self, folder: &Folder, name: &str, ours: &str) -> Result<Option<Applied>, Stop> {
         Ok(match self.examine(folder, name)? {
             State::Absent => None,
-            State::Content { md5, signature, .. } if md5 == ours => {
-                Some(Applied::Done { signature: Some(signature), kept: None })
-            }
+            State::Content { md5, signature, .. } if md5 == ours => Some(Applied::Done {
+                signature: Some(signature),
+                kept: None,
+            }),
             State::Content { .. } | State::Moving => Some(Applied::UserSaved),
         })
     }
@@ -234,10 +261,16 @@ impl Work<'_> {
     ) -> Result<Signature, Stop> {
         let failed = doing("stage the new version");
         let mut from = open_own(source.from).map_err(&failed)?;
-        let mut copy = self.stage.create_file(&names.part, 0o600).map_err(&failed)?;
+        let mut copy = self
+            .stage
+            .create_file(&names.part, 0o600)
+            .map_err(&failed)?;
         let (md5, _) = digest_into(&mut from, &mut copy).map_err(&failed)?;
         if md5 != source.md5 {
-            return Err(ApplyError::WrongSource { path: path.to_owned() }.into());
+            return Err(ApplyError::WrongSource {
+                path: path.to_owned(),
+            }
+            .into());
         }
         give_looks(&copy, looks).map_err(&failed)?;
         // Whole milliseconds: what the kernel stamps on a later write is never the same.
@@ -248,7 +281,10 @@ impl Work<'_> {
             tv_sec: mtime_ms.div_euclid(1000),
             tv_nsec: mtime_ms.rem_euclid(1000) * 1_000_000,
         };
-        let times = Timestamps { last_access: time, last_modification: time };
+        let times = Timestamps {
+            last_access: time,
+            last_modification: time,
+        };
         rustix::fs::futimens(&copy, &times).map_err(|error| failed(error.into()))?;
         copy.sync_all().map_err(&failed)?;
         Ok(Signature::of_file(&copy).map_err(&failed)?)
@@ -269,7 +305,11 @@ impl Work<'_> {
 
     fn prepare(&self, names: &Names) -> Result<(), Stop> {
         let failed = doing("stage the new version");
-        match self.stage.move_to(&names.part, &self.stage, &names.file).map_err(&failed)? {
+        match self
+            .stage
+            .move_to(&names.part, &self.stage, &names.file)
+            .map_err(&failed)?
+        {
             Moved::Done => Ok(()),
             Moved::Taken | Moved::Gone => Err(failed(io::ErrorKind::NotFound.into()).into()),
         }
@@ -286,7 +326,9 @@ impl Work<'_> {
     }
 
     fn finish(&self, folder: &Folder, names: &Names) -> Result<(), Stop> {
-        folder.sync().map_err(doing("make the note's folder durable"))?;
+        folder
+            .sync()
+            .map_err(doing("make the note's folder durable"))?;
         self.reach(ApplyStep::Synced);
         names.settle(&self.stage).map_err(doing("tidy the stage"))?;
         self.reach(ApplyStep::Settled);
@@ -301,13 +343,16 @@ fn give_looks(copy: &File, looks: Looks) -> io::Result<()> {
     {
         let (user, group) = (Uid::from_raw(user), Gid::from_raw(group));
         // Only an administrator may give files away; a group of one's own is worth trying.
-        if rustix::fs::fchown(copy, Some(user), Some(group)).is_err() {
-            drop(rustix::fs::fchown(copy, None, Some(group)));
-        }
+        rustix::fs::fchown(copy, Some(user), Some(group))
+            .or_else(|_| rustix::fs::fchown(copy, None, Some(group)))
+            .ok();
     }
     #[cfg_attr(
         target_os = "linux",
-        expect(clippy::useless_conversion, reason = "a mode is 16 bits wide on other systems")
+        expect(
+            clippy::useless_conversion,
+            reason = "a mode is 16 bits wide on other systems"
+        )
     )]
     let mode = Mode::from_raw_mode(looks.mode.try_into().map_err(io::Error::other)?);
     Ok(rustix::fs::fchmod(copy, mode)?)

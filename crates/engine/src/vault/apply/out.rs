@@ -62,7 +62,12 @@ fn read(file: &File) -> Reading<'_> {
         return Reading::Busy;
     }
     match md5_of_file(file) {
-        Ok((md5, signature)) => Reading::Proven(Proven { md5, signature, claim, file }),
+        Ok((md5, signature)) => Reading::Proven(Proven {
+            md5,
+            signature,
+            claim,
+            file,
+        }),
         Err(_) => Reading::Unsteady,
     }
 }
@@ -75,7 +80,9 @@ impl Work<'_> {
         slot: &Slot<'_>,
         md5: &str,
     ) -> Result<Proof, Stop> {
-        let Ok(file) = self.stage.open_file(staged) else { return Ok(Proof::Differs) };
+        let Ok(file) = self.stage.open_file(staged) else {
+            return Ok(Proof::Differs);
+        };
         let proven = match read(&file) {
             Reading::Proven(proven) if proven.md5 == md5 => proven,
             Reading::Proven(_) | Reading::Unsteady => return Ok(Proof::Differs),
@@ -107,14 +114,19 @@ impl Work<'_> {
         slot: &Slot<'_>,
         intent: &Intent,
     ) -> Result<Applied, Stop> {
-        let applied = self.put_back(folder, name, names, slot, intent).map_err(|stop| match stop {
-            Stop::Blocked(code) => {
-                Stop::Error(ApplyError::Unfinished { path: intent.path.clone(), code })
-            }
-            Stop::Error(error) => Stop::Error(error),
-        })?;
+        let applied =
+            self.put_back(folder, name, names, slot, intent)
+                .map_err(|stop| match stop {
+                    Stop::Blocked(code) => Stop::Error(ApplyError::Unfinished {
+                        path: intent.path.clone(),
+                        code,
+                    }),
+                    Stop::Error(error) => Stop::Error(error),
+                })?;
         slot.abandon();
-        folder.sync().map_err(doing("make the note's folder durable"))?;
+        folder
+            .sync()
+            .map_err(doing("make the note's folder durable"))?;
         self.reach(ApplyStep::Synced);
         names.settle(&self.stage).map_err(doing("tidy the stage"))?;
         self.reach(ApplyStep::Settled);
@@ -163,13 +175,17 @@ impl Work<'_> {
         intent: &Intent,
         folder: &Folder,
     ) -> Result<Applied, Stop> {
-        self.stage.discard_own(&names.file).map_err(doing("tidy the stage"))?;
+        self.stage
+            .discard_own(&names.file)
+            .map_err(doing("tidy the stage"))?;
         let applied = match self.keep_if(&names.aside, slot, &intent.expect)? {
             Proof::Kept(_) => Applied::UserSaved,
             Proof::Differs | Proof::Busy => self.lay_beside(&names.aside, &intent.path)?,
         };
         slot.abandon();
-        folder.sync().map_err(doing("make the note's folder durable"))?;
+        folder
+            .sync()
+            .map_err(doing("make the note's folder durable"))?;
         names.settle(&self.stage).map_err(doing("tidy the stage"))?;
         Ok(applied)
     }
@@ -193,8 +209,7 @@ impl Work<'_> {
     pub(in crate::vault) fn lay_beside(&self, staged: &str, path: &str) -> Result<Applied, Stop> {
         let failed = on_path("keep the user's version beside the note");
         for attempt in 1.. {
-            let copy =
-                naming::numbered_conflict_name(path, self.device, self.now, attempt);
+            let copy = naming::numbered_conflict_name(path, self.device, self.now, attempt);
             let (folder, name) = self.root.make_parent_of(&copy).map_err(on_way)?;
             match self.stage.move_to(staged, &folder, name).map_err(&failed)? {
                 Moved::Done => {

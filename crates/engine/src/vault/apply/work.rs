@@ -32,7 +32,12 @@ pub(in crate::vault) enum State {
     Absent,
     /// A file that changed while it was read.
     Moving,
-    Content { md5: String, signature: Signature, mode: u32, owner: (u32, u32) },
+    Content {
+        md5: String,
+        signature: Signature,
+        mode: u32,
+        owner: (u32, u32),
+    },
 }
 
 impl From<ApplyError> for Stop {
@@ -51,7 +56,14 @@ impl<'w> Work<'w> {
     ) -> Result<Self, ApplyError> {
         let root = Folder::open_root(vault).map_err(|source| ApplyError::Vault { source })?;
         let stage = Folder::open_root(&side.stage).map_err(doing("open the stage"))?;
-        Ok(Self { root, stage, side, device, now, reached })
+        Ok(Self {
+            root,
+            stage,
+            side,
+            device,
+            now,
+            reached,
+        })
     }
 
     /// Reads what a vault path has.
@@ -76,13 +88,19 @@ impl<'w> Work<'w> {
         let stat = rustix::fs::fstat(&file).map_err(|error| failed(error.into()))?;
         #[cfg_attr(
             target_os = "linux",
-            expect(clippy::useless_conversion, reason = "a mode is 16 bits wide on other systems")
+            expect(
+                clippy::useless_conversion,
+                reason = "a mode is 16 bits wide on other systems"
+            )
         )]
         let mode = u32::from(stat.st_mode) & 0o777;
         match md5_of_file(&file) {
-            Ok((md5, signature)) => {
-                Ok(State::Content { md5, signature, mode, owner: (stat.st_uid, stat.st_gid) })
-            }
+            Ok((md5, signature)) => Ok(State::Content {
+                md5,
+                signature,
+                mode,
+                owner: (stat.st_uid, stat.st_gid),
+            }),
             Err(HashError::Moved) => Ok(State::Moving),
             Err(HashError::Missing | HashError::NotAFile) => {
                 Err(Stop::Blocked(ProblemCode::NotAFile))
@@ -98,13 +116,20 @@ impl<'w> Work<'w> {
 
 /// Sorts a failure on a vault path into what stops that path and what stops everything.
 pub(in crate::vault) fn on_path(what: &'static str) -> impl Fn(io::Error) -> Stop {
-    move |source| match source.kind() {
-        io::ErrorKind::CrossesDevices => Stop::Blocked(ProblemCode::OtherFileSystem),
-        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
+    move |source| {
+        use io::ErrorKind::{
+            CrossesDevices, InvalidFilename, PermissionDenied, ReadOnlyFilesystem,
+        };
+        let kind = source.kind();
+        if kind == CrossesDevices {
+            Stop::Blocked(ProblemCode::OtherFileSystem)
+        } else if [PermissionDenied, ReadOnlyFilesystem].contains(&kind) {
             Stop::Blocked(ProblemCode::NotPermitted)
+        } else if kind == InvalidFilename {
+            Stop::Blocked(ProblemCode::NameTooLong)
+        } else {
+            Stop::Error(doing(what)(source))
         }
-        io::ErrorKind::InvalidFilename => Stop::Blocked(ProblemCode::NameTooLong),
-        _ => Stop::Error(doing(what)(source)),
     }
 }
 
@@ -114,9 +139,9 @@ pub(in crate::vault) fn on_way(error: PathError) -> Stop {
         PathError::Malformed => Stop::Blocked(ProblemCode::NameNotPortable),
         PathError::Link => Stop::Blocked(ProblemCode::LinkInPath),
         PathError::NotAFolder => Stop::Blocked(ProblemCode::ParentIsAFile),
-        PathError::Missing => {
-            Stop::Error(doing("open the note's folder")(io::ErrorKind::NotFound.into()))
-        }
+        PathError::Missing => Stop::Error(doing("open the note's folder")(
+            io::ErrorKind::NotFound.into(),
+        )),
         PathError::Io(source) => on_path("open the note's folder")(source),
     }
 }

@@ -6,7 +6,9 @@ const MODES: [Swap; 2] = [Swap::Exchange, Swap::MoveAside];
 
 fn kept(applied: Applied) -> Kept {
     match applied {
-        Applied::Done { kept: Some(kept), .. } => kept,
+        Applied::Done {
+            kept: Some(kept), ..
+        } => kept,
         other => panic!("{other:?}"),
     }
 }
@@ -23,15 +25,25 @@ fn installs_a_new_note_with_its_folders_and_time() {
     let rig = Rig::new();
     let applied = rig.apply(&rig.install("a/b/n.md", "new", Expect::Absent));
     let meta = fs::metadata(rig.vault.join("a/b/n.md")).unwrap();
-    let Applied::Done { signature: Some(signature), kept: None } = applied else {
+    let Applied::Done {
+        signature: Some(signature),
+        kept: None,
+    } = applied
+    else {
         panic!("{applied:?}")
     };
     assert_eq!(rig.read("a/b/n.md").unwrap(), "new");
     assert_eq!((signature.ino, signature.size), (meta.ino(), 3));
     assert_eq!(signature.mtime_ns, 1_700_000_000_123_000_000);
-    assert_eq!((meta.mtime(), meta.mtime_nsec()), (1_700_000_000, 123_000_000));
+    assert_eq!(
+        (meta.mtime(), meta.mtime_nsec()),
+        (1_700_000_000, 123_000_000)
+    );
     assert!(signature.same_content_likely(&rig.scan().files["a/b/n.md"]));
-    assert!(!rig.scan().files["a/b/n.md"].unchanged_since(&signature), "it must be hashed once");
+    assert!(
+        !rig.scan().files["a/b/n.md"].unchanged_since(&signature),
+        "it must be hashed once"
+    );
     assert_eq!(rig.stage_names(), [""; 0]);
 }
 
@@ -46,9 +58,18 @@ fn replaces_a_note_and_keeps_the_old_version_under_its_path() {
         assert_eq!(fs::read_to_string(&kept.file).unwrap(), "old");
         assert_eq!((kept.md5.as_str(), kept.size), (md5("old").as_str(), 3));
         assert!(kept.file.ends_with("a/n.md") && kept.file.starts_with(&rig.side.history));
-        let day = kept.file.strip_prefix(&rig.side.history).unwrap().components().next().unwrap();
+        let day = kept
+            .file
+            .strip_prefix(&rig.side.history)
+            .unwrap()
+            .components()
+            .next()
+            .unwrap();
         assert_eq!(day.as_os_str(), "2026-11-21");
-        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o640);
+        assert_eq!(
+            fs::metadata(&path).unwrap().permissions().mode() & 0o777,
+            0o640
+        );
         assert_eq!(rig.stage_names(), [""; 0]);
     }
 }
@@ -71,11 +92,17 @@ fn leaves_a_note_that_is_not_what_the_cycle_saw() {
             rig.install("gone.md", "new", content("old")),
             rig.install("gone/too.md", "new", content("old")),
             remove("n.md", "old"),
-            Change::Remove { path: "n.md".to_owned(), expect: Expect::Absent },
+            Change::Remove {
+                path: "n.md".to_owned(),
+                expect: Expect::Absent,
+            },
         ] {
             assert_eq!(rig.apply(&change), Applied::UserSaved, "{change:?}");
         }
-        assert_eq!(rig.vault_files(), [("n.md".to_owned(), "saved meanwhile".to_owned())].into());
+        assert_eq!(
+            rig.vault_files(),
+            [("n.md".to_owned(), "saved meanwhile".to_owned())].into()
+        );
         assert_eq!((rig.stage_names().len(), rig.history_texts().len()), (0, 0));
     }
 }
@@ -86,9 +113,21 @@ fn is_done_where_the_vault_has_the_version_already() {
     rig.write("n.md", "new");
     for expect in [Expect::Absent, content("old")] {
         let applied = rig.apply(&rig.install("n.md", "new", expect));
-        assert!(matches!(applied, Applied::Done { signature: Some(_), kept: None }), "{applied:?}");
+        assert!(
+            matches!(
+                applied,
+                Applied::Done {
+                    signature: Some(_),
+                    kept: None
+                }
+            ),
+            "{applied:?}"
+        );
     }
-    let gone = Applied::Done { signature: None, kept: None };
+    let gone = Applied::Done {
+        signature: None,
+        kept: None,
+    };
     assert_eq!(rig.apply(&remove("gone.md", "x")), gone);
     assert_eq!(rig.apply(&remove("gone/too.md", "x")), gone);
 }
@@ -150,7 +189,12 @@ fn two_saves_around_the_swap_are_both_kept() {
             | ApplyStep::Settled => {}
         });
         let copy = "d/n (conflict laptop 2026-11-21 22.11.05).md";
-        assert_eq!(applied, Applied::KeptBoth { copy: copy.to_owned() });
+        assert_eq!(
+            applied,
+            Applied::KeptBoth {
+                copy: copy.to_owned()
+            }
+        );
         assert_eq!(rig.read("d/n.md").unwrap(), "first save");
         assert_eq!(rig.read(copy).unwrap(), "second save");
         assert_eq!(rig.stage_names(), [""; 0]);
@@ -176,7 +220,10 @@ fn a_note_made_anew_while_its_removal_runs_stays_and_so_does_an_unseen_save() {
     let applied = rig.apply_with(&remove("n.md", "old"), &save_at(true));
     assert!(matches!(applied, Applied::KeptBoth { .. }), "{applied:?}");
     let texts: BTreeSet<String> = rig.vault_files().into_values().collect();
-    assert_eq!(texts, ["made anew".to_owned(), "unseen save".to_owned()].into());
+    assert_eq!(
+        texts,
+        ["made anew".to_owned(), "unseen save".to_owned()].into()
+    );
 }
 
 #[test]
@@ -264,7 +311,10 @@ fn paths_that_lead_elsewhere_are_blocked() {
             assert_eq!(blocked(rig.apply(&change)), code, "{change:?}");
         }
     }
-    assert_eq!(files(&outside), [("n.md".to_owned(), "outside".to_owned())].into());
+    assert_eq!(
+        files(&outside),
+        [("n.md".to_owned(), "outside".to_owned())].into()
+    );
     assert_eq!(rig.stage_names(), [""; 0]);
 }
 
@@ -272,13 +322,27 @@ fn paths_that_lead_elsewhere_are_blocked() {
 fn refuses_a_mirror_file_that_is_not_the_announced_version() {
     let rig = Rig::new();
     rig.write("n.md", "old");
-    let Change::Install { path, from, mtime_ms, expect, .. } =
-        rig.install("n.md", "new", content("old"))
+    let Change::Install {
+        path,
+        from,
+        mtime_ms,
+        expect,
+        ..
+    } = rig.install("n.md", "new", content("old"))
     else {
         panic!()
     };
-    let change = Change::Install { path, from, md5: md5("other"), mtime_ms, expect };
-    assert!(matches!(rig.try_apply(&change), Err(ApplyError::WrongSource { .. })));
+    let change = Change::Install {
+        path,
+        from,
+        md5: md5("other"),
+        mtime_ms,
+        expect,
+    };
+    assert!(matches!(
+        rig.try_apply(&change),
+        Err(ApplyError::WrongSource { .. })
+    ));
     assert_eq!(rig.read("n.md").unwrap(), "old");
     assert_eq!(rig.stage_names(), [""; 0]);
 }
@@ -299,7 +363,10 @@ fn carries_odd_and_long_names() {
         "trailing. ",
         long.as_str(),
     ] {
-        assert!(matches!(rig.apply(&rig.install(name, "1", Expect::Absent)), Applied::Done { .. }));
+        assert!(matches!(
+            rig.apply(&rig.install(name, "1", Expect::Absent)),
+            Applied::Done { .. }
+        ));
         let kept = kept(rig.apply(&rig.install(name, "2", content("1"))));
         assert!(kept.file.ends_with(name));
         assert_eq!(rig.read(name).unwrap(), "2");
@@ -310,7 +377,9 @@ fn carries_odd_and_long_names() {
             ApplyStep::Swapped => fs::write(&path, "b").unwrap(),
             _ => {}
         });
-        let Applied::KeptBoth { copy } = applied else { panic!("{applied:?}") };
+        let Applied::KeptBoth { copy } = applied else {
+            panic!("{applied:?}")
+        };
         assert_eq!(rig.read(&copy).unwrap(), "b");
     }
 }

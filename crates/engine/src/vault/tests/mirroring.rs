@@ -19,7 +19,9 @@ fn shows_just_the_wanted_files_and_the_sentinel() {
         let filled = fill(&rig.side, &rig.vault, &wanted, SENTINEL).unwrap();
         assert_eq!(
             files(&rig.side.mirror),
-            [("SENTINEL", "here"), ("a/n.md", "text")].map(|(p, t)| (p.into(), t.into())).into()
+            [("SENTINEL", "here"), ("a/n.md", "text")]
+                .map(|(p, t)| (p.into(), t.into()))
+                .into()
         );
         let links = if linking == Linking::Hard { 2 } else { 1 };
         assert_eq!(fs::metadata(path).unwrap().nlink(), links);
@@ -37,7 +39,13 @@ fn shows_just_the_wanted_files_and_the_sentinel() {
 fn leaves_what_changed_since_the_scan_to_the_next_cycle() {
     for linking in [Linking::Hard, Linking::Copy] {
         let rig = Rig::with(Swap::Exchange, linking);
-        for path in ["edited.md", "gone.md", "replaced.md", "folder/now-a-link.md", "kept.md"] {
+        for path in [
+            "edited.md",
+            "gone.md",
+            "replaced.md",
+            "folder/now-a-link.md",
+            "kept.md",
+        ] {
             rig.write(path, "text");
         }
         let wanted = wanted(&rig);
@@ -51,7 +59,12 @@ fn leaves_what_changed_since_the_scan_to_the_next_cycle() {
         assert_eq!(filled.linked.keys().collect::<Vec<_>>(), ["kept.md"]);
         assert_eq!(
             filled.moved.iter().collect::<Vec<_>>(),
-            ["edited.md", "folder/now-a-link.md", "gone.md", "replaced.md"]
+            [
+                "edited.md",
+                "folder/now-a-link.md",
+                "gone.md",
+                "replaced.md"
+            ]
         );
     }
 }
@@ -65,15 +78,26 @@ fn tells_what_rclone_replaced_from_what_the_user_saved() {
     fs::write(user, "saved in place").unwrap();
     let mirror = &rig.side.mirror;
     write(&mirror.join("cloud.md.1a2b.rclone-part"), "cloud");
-    fs::rename(mirror.join("cloud.md.1a2b.rclone-part"), mirror.join("cloud.md")).unwrap();
+    fs::rename(
+        mirror.join("cloud.md.1a2b.rclone-part"),
+        mirror.join("cloud.md"),
+    )
+    .unwrap();
     write(&mirror.join("half.md.1a2b.rclone-part"), "ha");
     write(&mirror.join("new.md"), "new");
     let seen = read_mirror(&rig.side, SENTINEL.0).unwrap();
-    assert_eq!(seen.keys().collect::<Vec<_>>(), ["cloud.md", "new.md", "user.md"]);
+    assert_eq!(
+        seen.keys().collect::<Vec<_>>(),
+        ["cloud.md", "new.md", "user.md"]
+    );
     assert!(filled.untouched("user.md", &seen["user.md"]));
     assert!(!filled.untouched("cloud.md", &seen["cloud.md"]));
     assert!(!filled.untouched("new.md", &seen["new.md"]));
-    assert_eq!(rig.read("cloud.md").unwrap(), "text", "the vault is untouched");
+    assert_eq!(
+        rig.read("cloud.md").unwrap(),
+        "text",
+        "the vault is untouched"
+    );
 }
 
 #[test]
@@ -81,7 +105,10 @@ fn the_working_folder_is_private_and_beside_a_vault_on_another_disk() {
     let rig = Rig::new();
     let mode = fs::metadata(&rig.side.root).unwrap().mode() & 0o777;
     assert_eq!(mode, 0o700);
-    assert_eq!((rig.side.linking, rig.side.swap), (Linking::Hard, Swap::Exchange));
+    assert_eq!(
+        (rig.side.linking, rig.side.swap),
+        (Linking::Hard, Swap::Exchange)
+    );
     assert_eq!(rig.side.root, rig.dir.path().join("data/p1"));
     let other = TempDir::new_in(env!("CARGO_MANIFEST_DIR")).unwrap();
     if fs::metadata(other.path()).unwrap().dev() == fs::metadata(&rig.vault).unwrap().dev() {

@@ -5,7 +5,10 @@ use std::os::unix::fs::symlink;
 use super::*;
 
 fn codes(scan: &Scan) -> BTreeSet<(&str, ProblemCode)> {
-    scan.problems.iter().map(|problem| (problem.path.as_str(), problem.code)).collect()
+    scan.problems
+        .iter()
+        .map(|problem| (problem.path.as_str(), problem.code))
+        .collect()
 }
 
 #[test]
@@ -15,8 +18,14 @@ fn lists_files_and_folders_with_their_signatures() {
     rig.write("top.md", "");
     fs::create_dir(rig.vault.join("empty")).unwrap();
     let scan = rig.scan();
-    assert_eq!(scan.files.keys().collect::<Vec<_>>(), ["a/b/n.md", "top.md"]);
-    assert_eq!(scan.folders.iter().collect::<Vec<_>>(), ["a", "a/b", "empty"]);
+    assert_eq!(
+        scan.files.keys().collect::<Vec<_>>(),
+        ["a/b/n.md", "top.md"]
+    );
+    assert_eq!(
+        scan.folders.iter().collect::<Vec<_>>(),
+        ["a", "a/b", "empty"]
+    );
     let (hash, signature) = md5_of(&rig.vault.join("a/b/n.md")).unwrap();
     assert_eq!(hash, md5("text"));
     assert!(scan.files["a/b/n.md"].same_content_likely(&signature));
@@ -27,7 +36,10 @@ fn lists_files_and_folders_with_their_signatures() {
 fn tells_a_missing_vault_from_one_that_is_no_folder() {
     let rig = Rig::new();
     let none = Filters::parse("").unwrap();
-    assert!(matches!(scan(&rig.vault.join("gone"), &none), Err(RootError::Missing)));
+    assert!(matches!(
+        scan(&rig.vault.join("gone"), &none),
+        Err(RootError::Missing)
+    ));
     let file = rig.write("file", "x");
     assert!(matches!(scan(&file, &none), Err(RootError::NotAFolder)));
 }
@@ -51,14 +63,32 @@ fn does_not_follow_links_and_does_not_call_what_they_hide_deleted() {
 #[test]
 fn leaves_out_every_twin_and_lists_it() {
     let rig = Rig::new();
-    for path in ["Note.md", "note.md", "NOTE.md", "d/é.md", "d/e\u{301}.md", "x", "X/in.md", "fine.md"]
-    {
+    for path in [
+        "Note.md",
+        "note.md",
+        "NOTE.md",
+        "d/é.md",
+        "d/e\u{301}.md",
+        "x",
+        "X/in.md",
+        "fine.md",
+    ] {
         rig.write(path, path);
     }
     let scan = rig.scan();
-    assert_eq!(scan.files.keys().collect::<Vec<_>>(), ["X/in.md", "fine.md"]);
-    let expected = ["Note.md", "note.md", "NOTE.md", "d/é.md", "d/e\u{301}.md", "x"]
-        .map(|path| (path, ProblemCode::NameTwins));
+    assert_eq!(
+        scan.files.keys().collect::<Vec<_>>(),
+        ["X/in.md", "fine.md"]
+    );
+    let expected = [
+        "Note.md",
+        "note.md",
+        "NOTE.md",
+        "d/é.md",
+        "d/e\u{301}.md",
+        "x",
+    ]
+    .map(|path| (path, ProblemCode::NameTwins));
     assert_eq!(codes(&scan), expected.into());
     assert!(!scan.is_gone("note.md", &Filters::parse("").unwrap()));
 }
@@ -68,7 +98,13 @@ fn lists_names_that_cannot_sync() {
     let rig = Rig::new();
     let long = "n".repeat(224);
     fs::write(rig.vault.join(OsStr::from_bytes(b"bad\xff.md")), "x").unwrap();
-    for path in [long.as_str(), "new\nline.md", "mark\u{201B}.md", "ctl\u{1}/in.md", "ok.md"] {
+    for path in [
+        long.as_str(),
+        "new\nline.md",
+        "mark\u{201B}.md",
+        "ctl\u{1}/in.md",
+        "ok.md",
+    ] {
         rig.write(path, "x");
     }
     let scan = rig.scan();
@@ -118,7 +154,10 @@ fn filtered_paths_are_neither_seen_nor_gone() {
 
 #[test]
 fn a_folder_that_cannot_be_entered_hides_its_content() {
-    let scan = Scan { unreadable: ["a/b".to_owned()].into(), ..Scan::default() };
+    let scan = Scan {
+        unreadable: ["a/b".to_owned()].into(),
+        ..Scan::default()
+    };
     let all = Filters::parse("").unwrap();
     assert!(!scan.is_gone("a/b/c/n.md", &all) && !scan.is_gone("a/b", &all));
     assert!(scan.is_gone("a/n.md", &all) && scan.is_gone("a/bc.md", &all));
@@ -146,12 +185,38 @@ fn hashing_tells_what_is_no_file_and_what_moved() {
     let rig = Rig::new();
     let path = rig.write("n.md", "x");
     symlink(&path, rig.vault.join("link")).unwrap();
-    assert!(matches!(md5_of(&rig.vault.join("link")), Err(HashError::NotAFile)));
+    assert!(matches!(
+        md5_of(&rig.vault.join("link")),
+        Err(HashError::NotAFile)
+    ));
     assert!(matches!(md5_of(&rig.vault), Err(HashError::NotAFile)));
-    assert!(matches!(md5_of(&rig.vault.join("gone")), Err(HashError::Missing)));
+    assert!(matches!(
+        md5_of(&rig.vault.join("gone")),
+        Err(HashError::Missing)
+    ));
     let (_, signature) = md5_of(&path).unwrap();
-    assert_eq!(signature.ctime_ns, Signature::UNTRUSTED, "it was written in this very tick");
-    let old = Signature { ctime_ns: 5, ..signature };
-    let linked = Signature { ctime_ns: 6, ..signature };
+    let old = Signature {
+        ctime_ns: 5,
+        ..signature
+    };
+    let linked = Signature {
+        ctime_ns: 6,
+        ..signature
+    };
     assert!(!linked.unchanged_since(&old) && linked.same_content_likely(&old));
+}
+
+#[test]
+fn a_hash_taken_in_the_tick_of_a_save_is_not_trusted_for_long() {
+    let rig = Rig::new();
+    let untrusted = (0..10_000).any(|n| {
+        let path = rig.write("n.md", &n.to_string());
+        md5_of(&path).unwrap().1.ctime_ns == Signature::UNTRUSTED
+    });
+    assert!(untrusted);
+    let trusted = (0..1_000_000).find_map(|_| {
+        let (_, signature) = md5_of(&rig.vault.join("n.md")).unwrap();
+        (signature.ctime_ns != Signature::UNTRUSTED).then_some(signature)
+    });
+    assert!(rig.scan().files["n.md"].unchanged_since(&trusted.unwrap()));
 }
