@@ -5,6 +5,7 @@ mod cloud;
 mod faults;
 mod multipart;
 mod random;
+mod raw;
 mod rclone;
 mod sessions;
 mod streaming;
