@@ -4,8 +4,31 @@
 //! never reads the environment, knows no window and no server internals. It reaches the bucket
 //! through `guard` only and starts rclone through `rclone` only.
 
+mod account;
+mod api;
+mod clock;
+mod config;
+mod connection;
+mod control;
+mod cycle;
+mod engine;
+mod filters;
+mod naming;
+mod places;
+mod plan;
+mod profile;
 pub mod request;
+mod secrets;
+mod settings;
+mod state;
+mod vault;
 pub mod view;
 
+pub use clock::Clock;
+pub use config::{Config, DEFAULT_INTERVAL, Mode, Observer, Step, device_name};
+pub use connection::Connection;
+pub use engine::{Engine, StartError};
+pub use places::Places;
 pub use request::{Refusal, Reply, Request, RunKind};
+pub use secrets::SecretChoice;
 pub use view::View;

@@ -9,11 +9,18 @@ use crate::view::ProfileName;
 ///
 /// Long work answers at once with a run number; its progress and result appear in the view.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
-#[serde(tag = "type", rename_all = "camelCase", rename_all_fields = "camelCase")]
+#[serde(
+    tag = "type",
+    rename_all = "camelCase",
+    rename_all_fields = "camelCase"
+)]
 #[ts(export)]
 pub enum Request {
     /// Starts the device flow; the code and link appear in [`crate::View`].
-    SignIn { server_url: String, open_browser: bool },
+    SignIn {
+        server_url: String,
+        open_browser: bool,
+    },
     CancelSignIn,
     /// Revokes this device's credentials, forgets the tokens, leaves the folder as it is.
     SignOut,
@@ -25,19 +32,33 @@ pub enum Request {
         folder: PathBuf,
         profile: ProfileName,
     },
-    SetProfile { pair: String, profile: ProfileName },
+    SetProfile {
+        pair: String,
+        profile: ProfileName,
+    },
     /// The toggle: `false` stops carrying changes, deletes nothing, and is remembered.
-    SetSync { on: bool },
+    SetSync {
+        on: bool,
+    },
     /// Stops carrying changes until the time given (Unix milliseconds).
     PauseUntil {
         #[ts(type = "number")]
         until_ms: i64,
     },
-    SyncNow { pair: Option<String>, run: RunKind },
+    SyncNow {
+        pair: Option<String>,
+        run: RunKind,
+    },
     /// A person saw the evidence of a halt and wants the next cycle to go on.
-    ConfirmHalt { pair: String },
-    DismissConflict { id: String },
-    OpenFolder { pair: Option<String> },
+    ConfirmHalt {
+        pair: String,
+    },
+    DismissConflict {
+        id: String,
+    },
+    OpenFolder {
+        pair: Option<String>,
+    },
     /// Finds rclone again, and installs the app's own copy if none is fit.
     InstallRclone,
     /// Asks the engine's process to end.
@@ -60,7 +81,11 @@ pub enum RunKind {
 
 /// What the engine answers to a request it took.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
-#[serde(tag = "type", rename_all = "camelCase", rename_all_fields = "camelCase")]
+#[serde(
+    tag = "type",
+    rename_all = "camelCase",
+    rename_all_fields = "camelCase"
+)]
 #[ts(export)]
 pub enum Reply {
     Done,
@@ -82,4 +107,29 @@ pub struct Refusal {
     pub hint: Option<String>,
     /// The form field at fault, where there is one.
     pub field: Option<String>,
+}
+
+impl Refusal {
+    pub(crate) fn new(code: &str, message: impl Into<String>) -> Self {
+        Self {
+            code: code.to_owned(),
+            message: message.into(),
+            hint: None,
+            field: None,
+        }
+    }
+
+    pub(crate) fn hint(self, hint: impl Into<String>) -> Self {
+        Self {
+            hint: Some(hint.into()),
+            ..self
+        }
+    }
+
+    pub(crate) fn field(self, field: &str) -> Self {
+        Self {
+            field: Some(field.to_owned()),
+            ..self
+        }
+    }
 }

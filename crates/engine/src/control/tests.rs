@@ -1,0 +1,101 @@
+use std::path::Path;
+
+use crate::config::{Config, Mode, Observer};
+use crate::{Clock, Connection, Places, Request, SecretChoice, StartError};
+
+fn config(home: &Path) -> Config {
+    let places = Places::resolve(|name| (name == "HOME").then(|| home.into())).unwrap();
+    Config {
+        places,
+        device: "laptop".into(),
+        clock: Clock::system(),
+        mode: Mode::OnRequest,
+        secrets: SecretChoice::File,
+        rclone: None,
+        path_variable: None,
+        observer: Observer::none(),
+    }
+}
+
+#[tokio::test]
+async fn a_second_program_joins_the_engine_and_sees_its_views() {
+    let home = testkit::scratch();
+    let own = Connection::open(config(home.path())).await.unwrap();
+    let other = Connection::open(config(home.path())).await.unwrap();
+    assert!(!own.is_shared() && other.is_shared());
+
+    other.send(Request::SetSync { on: false }).await.unwrap();
+    let off = |view: &crate::View| view.sync == crate::view::SyncSwitch::Off;
+    assert!(own.wait_for(off).await.is_some());
+    assert!(other.wait_for(off).await.is_some());
+    let refusal = other
+        .send(Request::SyncNow {
+            pair: None,
+            run: crate::RunKind::Sync,
+        })
+        .await
+        .unwrap_err();
+    assert_eq!(refusal.code, "signed_out");
+    assert!(refusal.hint.is_some());
+
+    own.close().await;
+    assert!(
+        other.wait_for(|_| false).await.is_none(),
+        "the other side sees the end"
+    );
+    let again = Connection::open(config(home.path())).await.unwrap();
+    assert!(!again.is_shared());
+    assert_eq!(
+        again.view().sync,
+        crate::view::SyncSwitch::Off,
+        "the switch is remembered"
+    );
+    again.close().await;
+}
+
+#[tokio::test]
+async fn quitting_ends_the_engine_for_all() {
+    let home = testkit::scratch();
+    let own = Connection::open(config(home.path())).await.unwrap();
+    let other = Connection::open(config(home.path())).await.unwrap();
+    other.send(Request::Quit).await.unwrap();
+    assert!(own.wait_for(|_| false).await.is_none());
+    own.close().await;
+}
+
+#[tokio::test]
+async fn a_lock_without_an_answer_is_told() {
+    let home = testkit::scratch();
+    let config = config(home.path());
+    config.places.create().unwrap();
+    let lock = std::fs::File::options()
+        .create(true)
+        .append(true)
+        .open(config.places.engine_lock());
+    let lock = lock.unwrap();
+    lock.lock().unwrap();
+    let error = Connection::open(config).await.unwrap_err();
+    assert!(matches!(error, StartError::AlreadyRunning), "{error}");
+}
+
+#[tokio::test]
+async fn a_damaged_state_is_put_aside_and_said() {
+    let home = testkit::scratch();
+    let config = config(home.path());
+    config.places.create().unwrap();
+    crate::settings::replace_file(&config.places.database(), &[7; 8192]).unwrap();
+    let engine = Connection::open(config.clone()).await.unwrap();
+    engine.close().await;
+    let aside = std::fs::read_dir(&config.places.state)
+        .unwrap()
+        .filter(|entry| {
+            entry
+                .as_ref()
+                .unwrap()
+                .file_name()
+                .to_string_lossy()
+                .contains("damaged-")
+        })
+        .count();
+    assert_eq!(aside, 1);
+}

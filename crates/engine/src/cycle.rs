@@ -1,0 +1,184 @@
+//! One cycle of a pair: verify, and where the sides differ, bisync in a clean room, safe apply,
+//! publish.
+//!
+//! A cycle may be interrupted anywhere. Until [`publish`](crate::state::State::publish) commits,
+//! nothing it did counts: the next cycle starts from the same baseline and finds what already got
+//! through to be equal.
+
+mod carry;
+mod failure;
+mod resolve;
+mod settle;
+mod store;
+mod verify;
+mod workdir;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use guard::{Access, Bucket, Guard};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use crate::config::{Observer, Step};
+use crate::filters::Filters;
+use crate::profile::Profile;
+use crate::view::{PreviewView, ProgressView, RunView};
+use crate::{Clock, RunKind};
+
+pub(crate) use failure::CycleFailure;
+pub(crate) use store::StateHandle;
+
+/// How often a cycle is begun again at once, when the other side moved or the user saved
+/// meanwhile, before it is left to the next pass.
+const ATTEMPTS: u32 = 5;
+
+/// All that a run needs; made anew for each.
+pub(crate) struct CycleInput {
+    pub(crate) number: u64,
+    pub(crate) pair: String,
+    pub(crate) vault: PathBuf,
+    /// Where the pair's side folder goes when the vault is on the same file system.
+    pub(crate) side_home: PathBuf,
+    pub(crate) work: PathBuf,
+    pub(crate) run_dir: PathBuf,
+    pub(crate) profile: Profile,
+    pub(crate) kind: RunKind,
+    pub(crate) access: Access,
+    /// A person saw a halt's evidence and wants to go on.
+    pub(crate) confirmed: Confirmed,
+    pub(crate) state: StateHandle,
+    pub(crate) bucket: Bucket,
+    pub(crate) guard: Arc<Guard>,
+    pub(crate) rclone: rclone::Binary,
+    pub(crate) filters: Filters,
+    pub(crate) device: String,
+    /// Distinguishes this device's conflict marks in mirror and listings.
+    pub(crate) mark: String,
+    pub(crate) clock: Clock,
+    pub(crate) observer: Observer,
+    pub(crate) progress: watch::Sender<Option<ProgressView>>,
+    pub(crate) cancel: CancellationToken,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Confirmed {
+    No,
+    Yes,
+}
+
+/// What a run did, as far as it got.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Tally {
+    pub(crate) uploaded: u64,
+    pub(crate) downloaded: u64,
+    pub(crate) removed_here: u64,
+    pub(crate) removed_in_cloud: u64,
+    pub(crate) conflicts: u64,
+    /// Changes here that could not go up.
+    pub(crate) waiting: u64,
+    pub(crate) problems: Vec<crate::vault::PathProblem>,
+    pub(crate) preview: Option<PreviewView>,
+    /// Whether rclone was needed.
+    pub(crate) carried: bool,
+}
+
+/// Whether another attempt has something to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Next {
+    Settled,
+    Again,
+}
+
+/// Runs cycles until both sides are settled, a limit is reached, or something stands in the way.
+pub(crate) async fn run(input: &CycleInput) -> (Tally, Result<(), CycleFailure>) {
+    let mut tally = Tally::default();
+    if input.kind == RunKind::Resync {
+        if let Err(error) = input.state.forget_baseline(&input.pair).await {
+            return (tally, Err(error.into()));
+        }
+    }
+    for attempt in 1..=ATTEMPTS {
+        let result = once(input, &mut tally).await;
+        match result {
+            Ok(Next::Settled) => return (tally, Ok(())),
+            Ok(Next::Again) => tracing::info!(attempt, "changes came in meanwhile, going on"),
+            Err(failure) if failure.heals_at_once() && attempt < ATTEMPTS => {
+                tracing::info!(attempt, error = %failure, "the other side moved, comparing again");
+                let pause = Duration::from_millis(50 * u64::from(attempt));
+                tokio::time::sleep(pause).await;
+            }
+            Err(failure) => return (tally, Err(failure)),
+        }
+        if input.cancel.is_cancelled() {
+            return (tally, Err(CycleFailure::Stopped));
+        }
+    }
+    (tally, Ok(()))
+}
+
+async fn once(input: &CycleInput, tally: &mut Tally) -> Result<Next, CycleFailure> {
+    input.report("verify", 0, 0);
+    let mut verified = verify::verify(input).await?;
+    input.observer.reached(Step::Verified);
+    tally.problems = std::mem::take(&mut verified.plan.problems);
+    if input.kind == RunKind::DryRun {
+        tally.preview = Some(verify::preview(input, &verified).await?);
+        return Ok(Next::Settled);
+    }
+    tally.waiting = match input.access {
+        Access::ReadWrite => 0,
+        Access::ReadOnly => verified.plan.keep_downloads(),
+    };
+    if verified.plan.scope.is_empty() {
+        verify::publish_touched(input, verified).await?;
+        return Ok(Next::Settled);
+    }
+    if input.confirmed == Confirmed::No {
+        verify::check_brakes(input, &verified)?;
+    }
+    let carried = carry::carry(input, verified).await?;
+    tally.carried = true;
+    resolve::apply_and_publish(input, carried, tally).await
+}
+
+impl CycleInput {
+    pub(crate) fn report(&self, phase: &str, done: u64, total: u64) {
+        let view = ProgressView {
+            number: self.number,
+            phase: phase.to_owned(),
+            done,
+            total,
+        };
+        self.progress.send_replace(Some(view));
+    }
+}
+
+impl Tally {
+    /// The finished run as front ends see it.
+    pub(crate) fn view(
+        &self,
+        number: u64,
+        ended_at_ms: i64,
+        duration_ms: u64,
+        result: crate::view::RunResult,
+        requests: u64,
+    ) -> RunView {
+        RunView {
+            number,
+            ended_at_ms,
+            duration_ms,
+            result,
+            uploaded: self.uploaded,
+            downloaded: self.downloaded,
+            removed_here: self.removed_here,
+            removed_in_cloud: self.removed_in_cloud,
+            conflicts: self.conflicts,
+            requests,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

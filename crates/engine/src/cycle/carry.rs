@@ -1,0 +1,241 @@
+//! The clean room: the mirror holds the paths in question, the guard shows the same ones, and
+//! bisync makes the two equal.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use guard::{SessionOutcome, SessionSpec, Visibility};
+use rclone::listing::Entry;
+use rclone::{Bisync, DryRun};
+use time::OffsetDateTime;
+use tokio::sync::{mpsc, watch};
+
+use super::settle::{Evidence, Settled, original_of, settle};
+use super::verify::{SENTINEL_TEXT, Verified, sentinel};
+use super::workdir::{Workdir, fresh_folder};
+use super::{CycleFailure, CycleInput};
+use crate::config::Step;
+use crate::naming::conflict_name;
+use crate::plan::SENTINEL;
+use crate::profile::AccessCheck;
+use crate::vault::{self, Side, Signature};
+
+/// A bisync run that succeeded, with the meaning of every path.
+pub(super) struct Carried {
+    pub(super) verified: Verified,
+    pub(super) side: Side,
+    pub(super) settled: BTreeMap<String, Settled>,
+    /// Paths whose file changed before it could be linked.
+    pub(super) moved: BTreeSet<String>,
+}
+
+pub(super) async fn carry(
+    input: &CycleInput,
+    mut verified: Verified,
+) -> Result<Carried, CycleFailure> {
+    input.report("refresh", 0, verified.plan.scope.len() as u64);
+    let sentinel = sentinel(input, &verified.cloud).await?;
+    let side = open_side(input).await?;
+    let filled = fill_mirror(input, &verified, side.clone()).await?;
+    input.observer.reached(Step::MirrorFilled);
+    for path in &filled.moved {
+        verified.plan.scope.remove(path);
+    }
+
+    let scope = &verified.plan.scope;
+    let mut visible: BTreeSet<String> = scope.keys().cloned().collect();
+    let mut entries: Vec<Entry> = scope
+        .keys()
+        .filter_map(|path| {
+            let known = verified.baseline.get(path)?;
+            Some(Entry {
+                path: path.clone(),
+                size: known.size,
+                md5: Some(known.md5.clone()),
+            })
+        })
+        .collect();
+    let mut snapshot: Vec<guard::Object> = scope
+        .keys()
+        .filter_map(|path| verified.cloud.get(path).cloned())
+        .collect();
+    if let Some(object) = &sentinel {
+        visible.insert(SENTINEL.to_owned());
+        entries.push(Entry {
+            path: SENTINEL.to_owned(),
+            size: object.size,
+            md5: Some(object.etag.clone()),
+        });
+        snapshot.push(object.clone());
+    }
+    entries.sort_by(|one, other| one.path.cmp(&other.path));
+
+    let (events, received) = mpsc::channel(64);
+    let session = input.guard.open(SessionSpec {
+        snapshot,
+        visible: Visibility::Keys(visible),
+        access: input.access,
+        rename: Some(conflict_namer(input)),
+        events,
+    });
+    let remote = format!("guard:{}", session.bucket());
+    let workdir = Workdir::render(
+        &input.work,
+        &side.mirror,
+        &remote,
+        &entries,
+        input.clock.now(),
+    )?;
+    fresh_folder(&input.run_dir).map_err(|source| CycleFailure::Disk {
+        what: "the run folder",
+        source,
+    })?;
+    let total = scope.len() as u64;
+    let bisync = Bisync {
+        mirror: side.mirror.clone(),
+        endpoint: session.endpoint(),
+        bucket: session.bucket().to_owned(),
+        access_key: session.access_key().to_owned(),
+        secret_key: session.secret_key().clone(),
+        workdir: workdir.path().to_owned(),
+        filters: None,
+        check_filename: check_filename(input, sentinel.is_some()),
+        conflict_suffix: input.mark.clone(),
+        // Only paths of the scope are in reach, and the brake has counted their deletes against
+        // the whole baseline.
+        max_delete_percent: 100,
+        transfers: 16,
+        dry_run: DryRun::No,
+        bandwidth: None,
+        run_dir: input.run_dir.clone(),
+    };
+    input.report("bisync", 0, total);
+    input.observer.reached(Step::BisyncStarting);
+    let drained = tokio::spawn(drain(received));
+    let finished = run_rclone(input, &bisync, total).await;
+    let outcome = session.outcome();
+    drop(session);
+    drained.await.map_err(CycleFailure::panicked)?;
+    finished.map_err(|error| CycleFailure::from_run(error, &outcome))?;
+    input.observer.reached(Step::BisyncEnded);
+    read_evidence(input, verified, side, filled, &workdir, &outcome).await
+}
+
+async fn open_side(input: &CycleInput) -> Result<Side, CycleFailure> {
+    let (vault, home, pair) = (
+        input.vault.clone(),
+        input.side_home.clone(),
+        input.pair.clone(),
+    );
+    let (device, clock) = (input.device.clone(), input.clock.clone());
+    tokio::task::spawn_blocking(move || {
+        let side = Side::open(&vault, &home, &pair)?;
+        let now = OffsetDateTime::from(clock.now());
+        for recovered in vault::recover(&vault, &side, &device, now)? {
+            tracing::warn!(?recovered, "an interrupted change was settled");
+        }
+        Ok(side)
+    })
+    .await
+    .map_err(CycleFailure::panicked)?
+}
+
+async fn fill_mirror(
+    input: &CycleInput,
+    verified: &Verified,
+    side: Side,
+) -> Result<vault::Filled, CycleFailure> {
+    let wanted: BTreeMap<String, Signature> = verified
+        .plan
+        .scope
+        .keys()
+        .filter_map(|path| Some((path.clone(), *verified.scan.files.get(path)?)))
+        .collect();
+    let vault = input.vault.clone();
+    let filled = tokio::task::spawn_blocking(move || {
+        vault::fill(&side, &vault, &wanted, (SENTINEL, SENTINEL_TEXT))
+    })
+    .await
+    .map_err(CycleFailure::panicked)?;
+    Ok(filled?)
+}
+
+async fn run_rclone(
+    input: &CycleInput,
+    bisync: &Bisync,
+    total: u64,
+) -> Result<(), rclone::CycleError> {
+    let (progress, mut seen) = watch::channel(rclone::Progress::default());
+    let reporter = async {
+        while seen.changed().await.is_ok() {
+            let done = seen.borrow_and_update().transfers;
+            input.report("bisync", done.min(total), total);
+        }
+        std::future::pending::<()>().await;
+    };
+    tokio::select! {
+        result = rclone::bisync(&input.rclone, bisync, progress, input.cancel.clone()) => {
+            result.map(|_| ())
+        }
+        () = reporter => unreachable!("the reporter never ends"),
+    }
+}
+
+async fn drain(mut events: mpsc::Receiver<guard::GuardEvent>) {
+    while let Some(event) = events.recv().await {
+        tracing::debug!(?event, "guard");
+    }
+}
+
+async fn read_evidence(
+    input: &CycleInput,
+    verified: Verified,
+    side: Side,
+    filled: vault::Filled,
+    workdir: &Workdir,
+    outcome: &SessionOutcome,
+) -> Result<Carried, CycleFailure> {
+    let mirror = {
+        let side = side.clone();
+        tokio::task::spawn_blocking(move || vault::read_mirror(&side, SENTINEL))
+            .await
+            .map_err(CycleFailure::panicked)??
+    };
+    let settled = settle(&Evidence {
+        scope: &verified.plan.scope,
+        baseline: &verified.baseline,
+        linked: &filled.linked,
+        mirror: &mirror,
+        snapshot: &verified.cloud,
+        uploaded: &outcome.uploaded,
+        deleted: &outcome.deleted,
+        listed: &workdir.listed()?,
+        mark: &input.mark,
+    });
+    Ok(Carried {
+        verified,
+        side,
+        settled,
+        moved: filled.moved,
+    })
+}
+
+fn check_filename(input: &CycleInput, present: bool) -> Option<String> {
+    (input.profile.access_check == AccessCheck::Required && present).then(|| SENTINEL.to_owned())
+}
+
+/// Names the copy of a conflict by the device and the time of that version's save, so that a
+/// repeated cycle gives the same bytes the same name.
+fn conflict_namer(input: &CycleInput) -> guard::Rename {
+    let (mark, device, clock) = (
+        input.mark.clone(),
+        input.device.clone(),
+        input.clock.clone(),
+    );
+    Arc::new(move |key, saved_ms| {
+        let original = original_of(key, &mark)?;
+        let ms = saved_ms.unwrap_or_else(|| clock.now_ms());
+        let at = OffsetDateTime::from_unix_timestamp_nanos(i128::from(ms) * 1_000_000).ok()?;
+        Some(conflict_name(&original, &device, at))
+    })
+}

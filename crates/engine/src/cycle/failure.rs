@@ -1,0 +1,290 @@
+use std::io;
+
+use guard::{BucketError, RefusedReason, SessionOutcome};
+
+use crate::plan::Brake;
+use crate::state::StateError;
+use crate::vault::{ApplyError, MirrorError, RootError, SideError};
+use crate::view::{ChangeAction, HaltView};
+
+/// Why a cycle did not finish. Nothing of it counts, and nothing is lost by it.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum CycleFailure {
+    #[error("{}", halt_words(.0).0)]
+    Braked(Brake),
+    #[error("The notes folder is another one than before")]
+    RootReplaced,
+    #[error(transparent)]
+    Root(#[from] RootError),
+    #[error(transparent)]
+    Side(#[from] SideError),
+    #[error(transparent)]
+    Mirror(#[from] MirrorError),
+    #[error(transparent)]
+    Apply(#[from] ApplyError),
+    #[error(transparent)]
+    Bucket(#[from] BucketError),
+    #[error(transparent)]
+    State(#[from] StateError),
+    #[error("rclone: {0}")]
+    Rclone(#[source] rclone::CycleError),
+    #[error("another device changed {count} of the same notes meanwhile")]
+    LostRace { count: usize },
+    #[error("the bucket does not take changes from this device any more")]
+    Refused,
+    #[error("the cloud cannot be reached")]
+    Unreachable,
+    #[error(transparent)]
+    Name(#[from] rclone::NameTooLong),
+    #[error("rclone's listing could not be read: {0}")]
+    Listing(#[from] rclone::listing::ListingError),
+    #[error("could not write {what}: {source}")]
+    Disk {
+        what: &'static str,
+        source: io::Error,
+    },
+    #[error("the run was stopped")]
+    Stopped,
+    #[error("a part of the run ended unexpectedly: {detail}")]
+    Panicked { detail: String },
+}
+
+impl CycleFailure {
+    pub(crate) fn panicked(error: tokio::task::JoinError) -> Self {
+        Self::Panicked {
+            detail: error.to_string(),
+        }
+    }
+
+    /// The guard knows more about a failed transfer than rclone's exit does.
+    pub(crate) fn from_run(error: rclone::CycleError, outcome: &SessionOutcome) -> Self {
+        if matches!(error, rclone::CycleError::Stopped) {
+            return Self::Stopped;
+        }
+        let lost = |reason: &RefusedReason| *reason == RefusedReason::LostRace;
+        let races = outcome
+            .refused
+            .iter()
+            .filter(|refused| lost(&refused.reason))
+            .count();
+        if races > 0 {
+            return Self::LostRace { count: races };
+        }
+        match (outcome.refused.last(), error) {
+            (Some(refused), _) if refused.reason == RefusedReason::Unreachable => Self::Unreachable,
+            (Some(_), _) => Self::Refused,
+            (None, rclone::CycleError::AccessCheckFailed) => Self::Braked(Brake::AccessCheckFailed),
+            (None, error) => Self::Rclone(error),
+        }
+    }
+
+    /// Whether the same cycle is worth another try this moment.
+    pub(crate) fn heals_at_once(&self) -> bool {
+        match self {
+            Self::LostRace { .. } => true,
+            Self::Rclone(error) => {
+                matches!(
+                    error,
+                    rclone::CycleError::SourceMoved | rclone::CycleError::SocketTaken
+                )
+            }
+            Self::Bucket(error) => matches!(error, BucketError::PreconditionFailed { .. }),
+            Self::Braked(_)
+            | Self::RootReplaced
+            | Self::Root(_)
+            | Self::Side(_)
+            | Self::Mirror(_)
+            | Self::Apply(_)
+            | Self::State(_)
+            | Self::Refused
+            | Self::Unreachable
+            | Self::Name(_)
+            | Self::Listing(_)
+            | Self::Disk { .. }
+            | Self::Stopped
+            | Self::Panicked { .. } => false,
+        }
+    }
+
+    /// Whether it is tried again by itself later.
+    pub(crate) fn is_transient(&self) -> bool {
+        match self {
+            Self::Bucket(error) => error.is_transient(),
+            Self::Rclone(error) => error.is_transient(),
+            Self::LostRace { .. } | Self::Unreachable | Self::Stopped | Self::Panicked { .. } => {
+                true
+            }
+            Self::Root(_) | Self::Disk { .. } | Self::Apply(_) | Self::Mirror(_) => true,
+            Self::Braked(_)
+            | Self::RootReplaced
+            | Self::Side(_)
+            | Self::State(_)
+            | Self::Refused
+            | Self::Name(_)
+            | Self::Listing(_) => false,
+        }
+    }
+
+    /// Whether the cause is a network or server that does not answer.
+    pub(crate) fn is_offline(&self) -> bool {
+        match self {
+            Self::Unreachable => true,
+            Self::Bucket(error) => error.is_transient(),
+            Self::Rclone(error) => matches!(error, rclone::CycleError::Unreachable),
+            Self::Braked(_)
+            | Self::RootReplaced
+            | Self::Root(_)
+            | Self::Side(_)
+            | Self::Mirror(_)
+            | Self::Apply(_)
+            | Self::State(_)
+            | Self::LostRace { .. }
+            | Self::Refused
+            | Self::Name(_)
+            | Self::Listing(_)
+            | Self::Disk { .. }
+            | Self::Stopped
+            | Self::Panicked { .. } => false,
+        }
+    }
+
+    /// Whether the bucket does not accept our key.
+    pub(crate) fn is_refused(&self) -> bool {
+        matches!(
+            self,
+            Self::Refused | Self::Bucket(BucketError::Refused { .. })
+        )
+    }
+
+    /// Stable name for scripts and logs.
+    pub(crate) fn code(&self) -> &'static str {
+        match self {
+            Self::Braked(brake) => halt_words(brake).2,
+            Self::RootReplaced => "RootReplaced",
+            Self::Root(_) => "RootMissing",
+            Self::Side(_) => "side_folder",
+            Self::Mirror(MirrorError::DiskFull) => "DiskFull",
+            Self::Mirror(_) => "mirror",
+            Self::Apply(ApplyError::DiskFull) => "DiskFull",
+            Self::Apply(_) => "apply",
+            Self::Bucket(BucketError::ClockSkew { .. }) => "ClockSkew",
+            Self::Bucket(error) => error.code(),
+            Self::State(_) => "state",
+            Self::Rclone(error) => error.code(),
+            Self::LostRace { .. } => "lost_race",
+            Self::Refused => "refused",
+            Self::Unreachable => "unreachable",
+            Self::Name(_) => "name_too_long",
+            Self::Listing(_) => "listing",
+            Self::Disk { source, .. } if source.kind() == io::ErrorKind::StorageFull => "DiskFull",
+            Self::Disk { .. } => "disk",
+            Self::Stopped => "stopped",
+            Self::Panicked { .. } => "internal",
+        }
+    }
+
+    /// What a person can do about it.
+    pub(crate) fn hint(&self) -> Option<String> {
+        let hint = match self.code() {
+            "RootMissing" => {
+                "Bring the folder back (connect its disk); sync goes on by itself. \
+                 Nothing was deleted in the cloud."
+            }
+            "DiskFull" => "Free some space; sync goes on by itself.",
+            "ClockSkew" => "Set this computer's clock right.",
+            "unreachable" => "Check the connection; changes wait here and go up by themselves.",
+            "refused" => "Sign in again: run `bm-cloud login`.",
+            "name_too_long" | "side_folder" => {
+                "Choose a folder with a shorter path on a local disk."
+            }
+            _ => return None,
+        };
+        Some(hint.to_owned())
+    }
+
+    /// The halt this is, if a person has to look first.
+    pub(crate) fn halt(&self) -> Option<HaltView> {
+        match self {
+            Self::Braked(brake) => {
+                let (message, hint, code) = halt_words(brake);
+                let can_confirm = !matches!(brake, Brake::AccessCheckFailed);
+                Some(HaltView {
+                    code: code.to_owned(),
+                    message,
+                    hint: hint.to_owned(),
+                    can_confirm,
+                })
+            }
+            Self::RootReplaced => Some(HaltView {
+                code: self.code().to_owned(),
+                message: self.to_string(),
+                hint: "If this is the right folder, go on: both sides are compared and nothing \
+                       is deleted. Otherwise bring the old folder back."
+                    .to_owned(),
+                can_confirm: true,
+            }),
+            Self::Root(_) => Some(HaltView {
+                code: self.code().to_owned(),
+                message: self.to_string(),
+                hint: self.hint().unwrap_or_default(),
+                can_confirm: false,
+            }),
+            Self::Side(_)
+            | Self::Mirror(_)
+            | Self::Apply(_)
+            | Self::Bucket(_)
+            | Self::State(_)
+            | Self::Rclone(_)
+            | Self::LostRace { .. }
+            | Self::Refused
+            | Self::Unreachable
+            | Self::Name(_)
+            | Self::Listing(_)
+            | Self::Disk { .. }
+            | Self::Stopped
+            | Self::Panicked { .. } => None,
+        }
+    }
+}
+
+/// Message, hint and code of a brake.
+fn halt_words(brake: &Brake) -> (String, &'static str, &'static str) {
+    match brake {
+        Brake::VaultEmptied { known } => (
+            format!("The notes folder is empty, but {known} notes are known"),
+            "If the notes are elsewhere, bring them back. To delete them in the cloud too, go on.",
+            "RootEmptied",
+        ),
+        Brake::CloudEmptied { known } => (
+            format!("The cloud is empty, but {known} notes are known"),
+            "To remove the notes here too (they stay in history), go on. To put them back into \
+             the cloud: `bm-cloud bisync --resync`.",
+            "RootEmptied",
+        ),
+        Brake::TooManyDeletes {
+            deletes,
+            known,
+            side,
+        } => {
+            let place = match side {
+                ChangeAction::RemoveHere => "here",
+                ChangeAction::RemoveInCloud
+                | ChangeAction::Upload
+                | ChangeAction::Download
+                | ChangeAction::Conflict => "in the cloud",
+            };
+            (
+                format!("{deletes} of {known} notes would be removed {place}"),
+                "Look at the list with `bm-cloud bisync --dry-run`, then go on or bring the \
+                 notes back.",
+                "TooManyDeletes",
+            )
+        }
+        Brake::AccessCheckFailed => (
+            "The cloud side is not what we left: its sync marker is gone".to_owned(),
+            "Check that the account is the right one, then compare again: \
+             `bm-cloud bisync --resync`.",
+            "AccessCheckFailed",
+        ),
+    }
+}

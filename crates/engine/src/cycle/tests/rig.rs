@@ -1,0 +1,293 @@
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use guard::{Access, Bucket, BucketConfig, Credentials, Guard};
+use rclone::Binary;
+use s3_store::Store;
+use tempfile::TempDir;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+use url::Url;
+
+use crate::config::{Observer, Step};
+use crate::cycle::{self, Confirmed, CycleFailure, CycleInput, StateHandle, Tally};
+use crate::filters::Filters;
+use crate::profile::Profile;
+use crate::state::State;
+use crate::view::ProfileName;
+use crate::{Clock, RunKind};
+
+const BUCKET: &str = "basic-memory-test";
+
+/// The embedded store behind a real socket.
+pub(super) struct Cloud {
+    store: Store,
+    endpoint: Url,
+    _stop: tokio_util::sync::DropGuard,
+    _root: TempDir,
+}
+
+impl Cloud {
+    pub(super) async fn start() -> Self {
+        let root = tempfile::tempdir().unwrap();
+        let store = Store::open(root.path(), Arc::new(|| Clock::system().now_ms())).unwrap();
+        store.create_bucket(BUCKET).unwrap();
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let endpoint = format!("http://{}", listener.local_addr().unwrap())
+            .parse()
+            .unwrap();
+        let stop = CancellationToken::new();
+        let serving = store.clone().serve(listener, stop.clone());
+        tokio::spawn(async move { serving.await.unwrap() });
+        Self {
+            store,
+            endpoint,
+            _stop: stop.drop_guard(),
+            _root: root,
+        }
+    }
+
+    pub(super) fn bucket(&self) -> Bucket {
+        let (access_key, secret_key) = self.store.create_key(BUCKET).unwrap();
+        let config = BucketConfig {
+            endpoint: self.endpoint.clone(),
+            region: "auto".into(),
+            bucket: BUCKET.into(),
+            credentials: Credentials {
+                access_key,
+                secret_key,
+            },
+        };
+        Bucket::new(config, Arc::new(|| Clock::system().now())).unwrap()
+    }
+
+    /// Every object but the sentinel, with its text.
+    pub(super) async fn files(&self) -> BTreeMap<String, String> {
+        use futures::TryStreamExt as _;
+        let bucket = self.bucket();
+        let mut files = BTreeMap::new();
+        for object in bucket.sweep().await.unwrap() {
+            if object.key == crate::plan::SENTINEL {
+                continue;
+            }
+            let download = bucket.get(&object.key, None).await.unwrap();
+            let parts: Vec<_> = download.stream.try_collect().await.unwrap();
+            files.insert(object.key, String::from_utf8(parts.concat()).unwrap());
+        }
+        files
+    }
+}
+
+/// One machine with a notes folder. Dropping and opening it again is a restart.
+pub(super) struct Device {
+    pub(super) name: String,
+    pub(super) home: PathBuf,
+    pub(super) vault: PathBuf,
+    pub(super) profile: ProfileName,
+    pub(super) kind: RunKind,
+    pub(super) confirmed: Confirmed,
+    pub(super) access: Access,
+    pub(super) observer: Observer,
+    pub(super) cancel: CancellationToken,
+    pub(super) bucket: Bucket,
+    guard: Arc<Guard>,
+    rclone: Binary,
+    _root: Option<TempDir>,
+}
+
+impl Device {
+    pub(super) async fn new(name: &str, cloud: &Cloud) -> Self {
+        let root = testkit::scratch();
+        let device = Self::at(name, root.path(), cloud.bucket()).await;
+        Self {
+            _root: Some(root),
+            ..device
+        }
+    }
+
+    pub(super) async fn at(name: &str, home: &Path, bucket: Bucket) -> Self {
+        let vault = home.join("Notes");
+        fs::create_dir_all(&vault).unwrap();
+        for folder in ["data", "state", "run"] {
+            crate::places::create_private(&home.join(folder)).unwrap();
+        }
+        Self {
+            name: name.into(),
+            home: home.to_owned(),
+            vault,
+            profile: ProfileName::Safe,
+            kind: RunKind::Sync,
+            confirmed: Confirmed::No,
+            access: Access::ReadWrite,
+            observer: Observer::none(),
+            cancel: CancellationToken::new(),
+            guard: Arc::new(Guard::start(bucket.clone()).await.unwrap()),
+            bucket,
+            rclone: rclone::find(&[testkit::rclone()]).await.unwrap(),
+            _root: None,
+        }
+    }
+
+    pub(super) fn save(&self, path: &str, text: &str) {
+        let file = self.vault.join(path);
+        fs::create_dir_all(file.parent().unwrap()).unwrap();
+        write(&file, text);
+    }
+
+    /// Saves the way most editors do: a new file renamed over the note.
+    pub(super) fn save_atomically(&self, path: &str, text: &str) {
+        let new = self.home.join("editor-temp");
+        write(&new, text);
+        rename(&new, &self.vault.join(path));
+    }
+
+    pub(super) fn set_time(&self, path: &str, time: SystemTime) {
+        let file = fs::File::options()
+            .append(true)
+            .open(self.vault.join(path))
+            .unwrap();
+        file.set_modified(time).unwrap();
+    }
+
+    pub(super) fn delete(&self, path: &str) {
+        delete(&self.vault.join(path));
+    }
+
+    pub(super) fn read(&self, path: &str) -> Option<String> {
+        fs::read_to_string(self.vault.join(path)).ok()
+    }
+
+    pub(super) fn files(&self) -> BTreeMap<String, String> {
+        files_below(&self.vault)
+    }
+
+    /// Everything that sync put into this device's history.
+    pub(super) fn history(&self) -> Vec<String> {
+        files_below(&self.home.join("data"))
+            .into_iter()
+            .filter(|(path, _)| path.contains("history/"))
+            .map(|(_, text)| text)
+            .collect()
+    }
+
+    pub(super) fn state(&self) -> StateHandle {
+        StateHandle::new(State::open(&self.home.join("state/state.db")).unwrap())
+    }
+
+    pub(super) async fn run(&self) -> (Tally, Result<(), CycleFailure>) {
+        let requests = self.input(self.state());
+        cycle::run(&requests).await
+    }
+
+    /// Runs and expects success.
+    pub(super) async fn sync(&self) -> Tally {
+        let (tally, result) = tokio::time::timeout(Duration::from_secs(120), self.run())
+            .await
+            .expect("a cycle ends in two minutes");
+        if let Err(failure) = result {
+            panic!("{}: {failure} ({})", self.name, failure.code());
+        }
+        tally
+    }
+
+    pub(super) async fn failure(&self) -> CycleFailure {
+        self.run().await.1.expect_err("this run cannot succeed")
+    }
+
+    /// Calls `hook` once, the first time that `step` is reached.
+    pub(super) fn at_step(&mut self, step: Step, hook: impl FnOnce() + Send + 'static) {
+        let hook = std::sync::Mutex::new(Some(hook));
+        self.observer = Observer::new(move |reached| {
+            if reached == step
+                && let Some(hook) = hook.lock().unwrap().take()
+            {
+                hook();
+            }
+        });
+    }
+
+    fn input(&self, state: StateHandle) -> CycleInput {
+        CycleInput {
+            number: 1,
+            pair: "pair_test".into(),
+            vault: self.vault.clone(),
+            side_home: self.home.join("data"),
+            work: self.home.join("state/work"),
+            run_dir: self.home.join("run/r"),
+            profile: Profile::named(self.profile),
+            kind: self.kind,
+            access: self.access,
+            confirmed: self.confirmed,
+            state,
+            bucket: self.bucket.clone(),
+            guard: Arc::clone(&self.guard),
+            rclone: self.rclone.clone(),
+            filters: Filters::parse(Filters::DEFAULT_TEXT).unwrap(),
+            device: self.name.clone(),
+            mark: format!("bmc-{}-", self.name),
+            clock: Clock::system(),
+            observer: self.observer.clone(),
+            progress: watch::Sender::new(None),
+            cancel: self.cancel.clone(),
+        }
+    }
+}
+
+pub(super) fn map(files: &[(&str, &str)]) -> BTreeMap<String, String> {
+    files
+        .iter()
+        .map(|(path, text)| ((*path).to_owned(), (*text).to_owned()))
+        .collect()
+}
+
+fn files_below(root: &Path) -> BTreeMap<String, String> {
+    let mut files = BTreeMap::new();
+    for entry in walkdir::WalkDir::new(root) {
+        let Ok(entry) = entry else { continue };
+        if entry.file_type().is_file() {
+            let path = entry
+                .path()
+                .strip_prefix(root)
+                .unwrap()
+                .to_str()
+                .unwrap()
+                .to_owned();
+            let text = fs::read(entry.path()).unwrap();
+            files.insert(path, String::from_utf8_lossy(&text).into_owned());
+        }
+    }
+    files
+}
+
+#[expect(clippy::disallowed_methods, reason = "the test plays the user")]
+fn write(file: &Path, text: &str) {
+    fs::write(file, text).unwrap();
+}
+
+#[expect(clippy::disallowed_methods, reason = "the test plays the user")]
+fn rename(from: &Path, to: &Path) {
+    fs::rename(from, to).unwrap();
+}
+
+#[expect(clippy::disallowed_methods, reason = "the test plays the user")]
+fn delete(file: &Path) {
+    fs::remove_file(file).unwrap();
+}
+
+/// The user saves right now, in place or by rename.
+pub(super) fn save_at(file: &Path, text: &str, atomically: bool) {
+    if atomically {
+        let new = file.with_extension("tmp");
+        write(&new, text);
+        rename(&new, file);
+    } else {
+        write(file, text);
+    }
+}
+
+pub(super) fn move_folder(from: &Path, to: &Path) {
+    rename(from, to);
+}

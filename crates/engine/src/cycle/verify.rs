@@ -1,0 +1,228 @@
+//! The first step of each cycle, and mostly the last: compare both sides with the baseline.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::path::Path;
+
+use guard::{Access, Body, BucketError, Object, Precondition};
+
+use super::{CycleFailure, CycleInput};
+use crate::config::Step;
+use crate::plan::{self, Plan, SENTINEL};
+use crate::state::{Baseline, Node, Publication};
+use crate::vault::{self, RootError, Scan, Signature};
+use crate::view::PreviewView;
+
+pub(super) const SENTINEL_TEXT: &[u8] =
+    b"Sync recognizes its bucket by this object. Please leave it here.\n";
+
+/// Lines a preview shows at most.
+const PREVIEW_LINES: usize = 200;
+
+pub(super) struct Verified {
+    pub(super) plan: Plan,
+    pub(super) baseline: Baseline,
+    pub(super) scan: Scan,
+    pub(super) cloud: BTreeMap<String, Object>,
+    /// Files that look different but hold the known bytes.
+    pub(super) touched: BTreeMap<String, Signature>,
+    pub(super) root_ino: u64,
+}
+
+pub(super) async fn verify(input: &CycleInput) -> Result<Verified, CycleFailure> {
+    let local = {
+        let (vault, filters) = (input.vault.clone(), input.filters.clone());
+        tokio::task::spawn_blocking(move || {
+            let ino = root_ino(&vault)?;
+            vault::scan(&vault, &filters).map(|scan| (scan, ino))
+        })
+    };
+    let pair = input.pair.clone();
+    let known = input
+        .state
+        .with(move |state| Ok((state.baseline(&pair)?, state.root_ino(&pair)?)))
+        .await?;
+    let (baseline, known_ino) = known;
+    let (scan, root_ino) = local.await.map_err(CycleFailure::panicked)??;
+    if known_ino.is_some_and(|known| known != root_ino) && !baseline.is_empty() {
+        return match input.confirmed {
+            super::Confirmed::No => Err(CycleFailure::RootReplaced),
+            super::Confirmed::Yes => {
+                input.state.forget_baseline(&input.pair).await?;
+                Box::pin(verify(input)).await
+            }
+        };
+    }
+    let cloud: BTreeMap<String, Object> = input
+        .bucket
+        .sweep()
+        .await?
+        .into_iter()
+        .map(|object| (object.key.clone(), object))
+        .collect();
+    let plan = plan::plan(&baseline, &scan, &cloud, &input.filters);
+    let mut verified = Verified {
+        plan,
+        baseline,
+        scan,
+        cloud,
+        touched: BTreeMap::new(),
+        root_ino,
+    };
+    clear_suspects(input, &mut verified).await?;
+    Ok(verified)
+}
+
+/// The folder's inode number, by which another folder in its place is noticed.
+fn root_ino(vault: &Path) -> Result<u64, RootError> {
+    let found = std::fs::metadata(vault).map_err(|source| match source.kind() {
+        io::ErrorKind::NotFound => RootError::Missing,
+        _ => RootError::Unreadable { source },
+    })?;
+    #[cfg(unix)]
+    let ino = std::os::unix::fs::MetadataExt::ino(&found);
+    #[cfg(not(unix))]
+    let ino = u64::from(found.is_dir());
+    Ok(ino)
+}
+
+/// Hashes what merely looks different, so that a touched file costs no cycle.
+async fn clear_suspects(input: &CycleInput, verified: &mut Verified) -> Result<(), CycleFailure> {
+    let suspects = std::mem::take(&mut verified.plan.suspects);
+    let hashed = hash_all(input, suspects.into_keys().collect()).await?;
+    for (path, (md5, signature)) in hashed {
+        if verified
+            .baseline
+            .get(&path)
+            .is_some_and(|node| node.md5 == md5)
+        {
+            verified.plan.clear_suspect(&path);
+            verified.touched.insert(path, signature);
+        }
+    }
+    Ok(())
+}
+
+/// Hashes vault files; those that cannot be read or are being written are left out.
+async fn hash_all(
+    input: &CycleInput,
+    paths: Vec<String>,
+) -> Result<BTreeMap<String, (String, Signature)>, CycleFailure> {
+    let vault = input.vault.clone();
+    tokio::task::spawn_blocking(move || {
+        paths
+            .into_iter()
+            .filter_map(|path| {
+                let hashed = vault::md5_of(&vault.join(&path)).ok()?;
+                Some((path, hashed))
+            })
+            .collect()
+    })
+    .await
+    .map_err(CycleFailure::panicked)
+}
+
+/// Records new signatures for files that were only touched.
+pub(super) async fn publish_touched(
+    input: &CycleInput,
+    verified: Verified,
+) -> Result<(), CycleFailure> {
+    let Verified {
+        baseline,
+        touched,
+        root_ino,
+        ..
+    } = verified;
+    let news = Publication {
+        at_ms: input.clock.now_ms(),
+        set: touched_nodes(&baseline, &touched),
+        root_ino: Some(root_ino),
+        ..Publication::default()
+    };
+    let pair = input.pair.clone();
+    Ok(input
+        .state
+        .with(move |state| state.publish(&pair, &news))
+        .await?)
+}
+
+pub(super) fn touched_nodes(
+    baseline: &Baseline,
+    touched: &BTreeMap<String, Signature>,
+) -> BTreeMap<String, Node> {
+    let touch = |(path, signature): (&String, &Signature)| {
+        let known = baseline.get(path)?;
+        Some((
+            path.clone(),
+            Node {
+                signature: *signature,
+                ..known.clone()
+            },
+        ))
+    };
+    touched.iter().filter_map(touch).collect()
+}
+
+/// Tells what a cycle would do, with equal files on both sides told apart from conflicts.
+pub(super) async fn preview(
+    input: &CycleInput,
+    verified: &Verified,
+) -> Result<PreviewView, CycleFailure> {
+    let contested: Vec<String> = verified.plan.contested().cloned().collect();
+    let hashed = hash_all(input, contested).await?;
+    let identical: BTreeSet<String> = hashed
+        .into_iter()
+        .filter(|(path, (md5, _))| {
+            verified
+                .cloud
+                .get(path)
+                .is_some_and(|object| object.etag == *md5)
+        })
+        .map(|(path, _)| path)
+        .collect();
+    let changes = verified.plan.preview(&identical);
+    let unchanged = verified
+        .plan
+        .known
+        .saturating_sub(verified.plan.scope.len());
+    Ok(PreviewView {
+        number: input.number,
+        change_count: changes.len() as u64,
+        identical: (identical.len() + unchanged) as u64,
+        changes: changes.into_iter().take(PREVIEW_LINES).collect(),
+    })
+}
+
+pub(super) fn check_brakes(input: &CycleInput, verified: &Verified) -> Result<(), CycleFailure> {
+    let Verified {
+        plan, scan, cloud, ..
+    } = verified;
+    match plan::brake(plan, scan, cloud, input.profile) {
+        Some(brake) => Err(CycleFailure::Braked(brake)),
+        None => Ok(()),
+    }
+}
+
+/// Makes sure that the bucket holds the sentinel, and answers with it as it is there.
+pub(super) async fn sentinel(
+    input: &CycleInput,
+    cloud: &BTreeMap<String, Object>,
+) -> Result<Option<Object>, CycleFailure> {
+    if let Some(object) = cloud.get(SENTINEL) {
+        return Ok(Some(object.clone()));
+    }
+    if input.access == Access::ReadOnly {
+        return Ok(None);
+    }
+    let body = Body::from(SENTINEL_TEXT.to_vec());
+    match input
+        .bucket
+        .put(SENTINEL, body, Precondition::Absent, &[])
+        .await
+    {
+        Ok(_) | Err(BucketError::PreconditionFailed { .. }) => {}
+        Err(error) => return Err(error.into()),
+    }
+    input.observer.reached(Step::SentinelReady);
+    Ok(input.bucket.head(SENTINEL).await?)
+}

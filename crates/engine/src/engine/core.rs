@@ -1,0 +1,387 @@
+//! The loop that owns the engine's state. Tasks bring inputs, the model changes, views go out.
+
+use std::collections::VecDeque;
+use std::fs::File;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use wire::SubscriptionOut;
+
+use super::files::FileEvents;
+use super::link::Link;
+use super::model::{Model, PairModel, render};
+use super::run::{Ended, QueuedRun};
+use super::{Ask, StartError, start};
+use crate::account::{Account, AuthError, SignInError, SignInEvent, SignedIn};
+use crate::config::{Config, Mode};
+use crate::cycle::StateHandle;
+use crate::places::Places;
+use crate::secrets::SecretStore;
+use crate::settings::PairSettings;
+use crate::view::{AccountView, ProgressView, RcloneView};
+use crate::{Refusal, Reply, View};
+
+mod requests;
+mod session;
+
+/// Conflicts and activity lines that a view holds at most.
+const CONFLICTS: u32 = 100;
+const ACTIVITY: u32 = 50;
+
+type Answer = oneshot::Sender<Result<Reply, Refusal>>;
+
+/// What tasks report to the loop.
+pub(super) enum Input {
+    SignIn(SignInEvent),
+    SignInEnded(Box<Result<SignedIn, SignInError>>),
+    Subscription(Result<SubscriptionOut, AuthError>, Option<Answer>),
+    SignedOut(Result<(), AuthError>, Answer),
+    SetUp(Box<Result<PairSettings, Refusal>>, Answer),
+    Rclone(Result<rclone::Binary, RcloneView>),
+    RunEnded(Box<Ended>),
+    /// Something in the folder changed.
+    FileEvent,
+    /// File events are not to be had; the interval alone tells.
+    FileEventsLost(String),
+}
+
+pub(super) struct Core {
+    pub(super) config: Config,
+    pub(super) model: Model,
+    pub(super) state: StateHandle,
+    pub(super) secrets: SecretStore,
+    pub(super) account: Option<Account>,
+    pub(super) rclone: Option<rclone::Binary>,
+    pub(super) link: Option<Link>,
+    pub(super) queue: VecDeque<QueuedRun>,
+    pub(super) running: Option<CancellationToken>,
+    pub(super) progress: watch::Sender<Option<ProgressView>>,
+    pub(super) numbers: u64,
+    pub(super) signing_in: Option<CancellationToken>,
+    pub(super) inputs: mpsc::Sender<Input>,
+    received: Option<mpsc::Receiver<Input>>,
+    /// When the next pass is due by itself.
+    due: Option<Instant>,
+    /// Failures in a row, for the back-off.
+    failures: u32,
+    files: Option<FileEvents>,
+    view: watch::Sender<Arc<View>>,
+    stop: CancellationToken,
+    _lock: File,
+}
+
+impl Core {
+    pub(super) async fn open(config: Config, stop: CancellationToken) -> Result<Self, StartError> {
+        let opened = {
+            let config = config.clone();
+            tokio::task::spawn_blocking(move || start::open(&config))
+                .await
+                .map_err(|error| StartError::State(error.to_string()))??
+        };
+        let secrets = SecretStore::new(&config.places, config.secrets, None);
+        let (account, account_view) = match Account::load(&config.places, &config.clock, &secrets) {
+            Ok(Some(account)) => {
+                let view = session::signed_in_view(&account);
+                (Some(account), view)
+            }
+            Ok(None) => (None, AccountView::SignedOut { reason: None }),
+            Err(error) => (
+                None,
+                AccountView::SignedOut {
+                    reason: Some(error.to_string()),
+                },
+            ),
+        };
+        let state = StateHandle::new(opened.state);
+        let notice = opened.put_aside.map(|path| {
+            format!(
+                "The sync state was damaged and put aside as {}",
+                path.display()
+            )
+        });
+        let model = Model {
+            settings: opened.settings,
+            account: account_view,
+            secret_store: secrets.in_use(),
+            notice,
+            starting: matches!(config.mode, Mode::Background { .. }),
+            ..Model::empty(&config.device)
+        };
+        let (inputs, received) = mpsc::channel(64);
+        let view = watch::Sender::new(Arc::new(render(&model, config.clock.now_ms())));
+        let mut core = Self {
+            config,
+            model,
+            state,
+            secrets,
+            account,
+            rclone: None,
+            link: None,
+            queue: VecDeque::new(),
+            running: None,
+            progress: watch::Sender::new(None),
+            numbers: 0,
+            signing_in: None,
+            inputs,
+            received: Some(received),
+            due: None,
+            failures: 0,
+            files: None,
+            view,
+            stop,
+            _lock: opened.lock,
+        };
+        core.load_pairs().await;
+        core.publish_view();
+        Ok(core)
+    }
+
+    pub(super) fn view(&self) -> watch::Receiver<Arc<View>> {
+        self.view.subscribe()
+    }
+
+    pub(super) fn places(&self) -> &Places {
+        &self.config.places
+    }
+
+    pub(super) async fn run(mut self, mut asks: mpsc::Receiver<Ask>) {
+        let Some(mut received) = self.received.take() else {
+            return;
+        };
+        let mut progress = self.progress.subscribe();
+        self.look_for_rclone();
+        self.watch_files();
+        if self.interval().is_some() {
+            self.due = Some(Instant::now());
+            if self.account.is_some() {
+                self.ask_subscription(None);
+            }
+        }
+        let mut age = tokio::time::interval(Duration::from_secs(1));
+        loop {
+            let due = self.due;
+            tokio::select! {
+                () = self.stop.cancelled() => break,
+                Some(ask) = asks.recv() => self.take_ask(ask).await,
+                Some(input) = received.recv() => self.take_input(input).await,
+                Ok(()) = progress.changed() => {
+                    let seen = progress.borrow_and_update().clone();
+                    self.show_progress(seen);
+                }
+                () = sleep_until(due) => self.pass_is_due(),
+                _ = age.tick() => {}
+            }
+            self.start_next_run();
+            self.publish_view();
+        }
+        self.wind_down(&mut received).await;
+    }
+
+    async fn take_ask(&mut self, ask: Ask) {
+        let Ask { request, answer } = ask;
+        self.take_request(request, answer).await;
+    }
+
+    async fn take_input(&mut self, input: Input) {
+        match input {
+            Input::SignIn(event) => self.show_sign_in(event),
+            Input::SignInEnded(result) => self.end_sign_in(*result).await,
+            Input::Subscription(result, answer) => self.take_subscription(result, answer).await,
+            Input::SignedOut(result, answer) => self.finish_sign_out(result, answer).await,
+            Input::SetUp(result, answer) => self.finish_set_up(*result, answer).await,
+            Input::Rclone(found) => self.take_rclone(found),
+            Input::RunEnded(ended) => self.end_run(*ended).await,
+            Input::FileEvent => self.pass_within(QUIET),
+            Input::FileEventsLost(reason) => {
+                tracing::warn!(
+                    reason,
+                    "file events are not available, the interval goes on"
+                );
+            }
+        }
+    }
+
+    pub(super) fn take_rclone(&mut self, found: Result<rclone::Binary, RcloneView>) {
+        match found {
+            Ok(binary) => {
+                self.model.rclone = RcloneView::Ready {
+                    version: binary.version.to_string(),
+                    path: binary.path.display().to_string(),
+                };
+                self.rclone = Some(binary);
+            }
+            Err(view) => {
+                self.rclone = None;
+                self.model.rclone = view;
+            }
+        }
+    }
+
+    /// Plans a pass of all pairs in `delay`, unless one is due sooner.
+    pub(super) fn pass_within(&mut self, delay: Duration) {
+        if self.interval().is_some() {
+            let wanted = Instant::now() + delay;
+            self.due = Some(self.due.map_or(wanted, |due| due.min(wanted)));
+        }
+    }
+
+    /// Plans the pass after a run: by the interval, or by back-off while something fails.
+    pub(super) fn plan_next_pass(&mut self, failed: Option<Retry>) {
+        let Some(interval) = self.interval() else {
+            return;
+        };
+        let delay = match failed {
+            None => {
+                self.failures = 0;
+                interval
+            }
+            Some(Retry::Later) => interval,
+            Some(Retry::BackOff) => {
+                self.failures = (self.failures + 1).min(5);
+                interval.min(Duration::from_secs(1 << self.failures))
+            }
+        };
+        self.due = Some(Instant::now() + delay);
+    }
+
+    fn pass_is_due(&mut self) {
+        self.due = None;
+        let now_ms = self.config.clock.now_ms();
+        let ready = self.account.is_some() && self.model.carries(now_ms);
+        if !ready || self.running.is_some() || !self.queue.is_empty() {
+            self.plan_next_pass(None);
+            return;
+        }
+        self.queue_all();
+    }
+
+    fn interval(&self) -> Option<Duration> {
+        match self.config.mode {
+            Mode::Background { interval } => Some(interval),
+            Mode::OnRequest => None,
+        }
+    }
+
+    /// Watches the folders of this account's pairs, in background mode.
+    pub(super) fn watch_files(&mut self) {
+        if self.interval().is_none() {
+            return;
+        }
+        let folders = self
+            .model
+            .pairs
+            .iter()
+            .map(|pair| pair.settings.folder.clone());
+        self.files = FileEvents::watch(folders.collect(), &self.inputs);
+    }
+
+    /// Shows the pairs of the account that is signed in, and no others.
+    pub(super) async fn load_pairs(&mut self) {
+        let key = self
+            .account
+            .as_ref()
+            .map(|account| account.key().to_owned());
+        let mut pairs = Vec::new();
+        for settings in &self.model.settings.pairs {
+            if Some(&settings.account) == key.as_ref() {
+                let id = settings.id.clone();
+                let count = self.state.with(move |state| state.node_count(&id)).await;
+                pairs.push(PairModel::new(settings.clone(), count.unwrap_or(0)));
+            }
+        }
+        self.model.pairs = pairs;
+        self.load_lists().await;
+    }
+
+    /// Reads conflicts and activity for the view.
+    pub(super) async fn load_lists(&mut self) {
+        let read = self
+            .state
+            .with(|state| {
+                let conflicts = state.conflicts(CONFLICTS)?;
+                Ok((
+                    conflicts,
+                    state.open_conflict_count()?,
+                    state.activity(ACTIVITY)?,
+                ))
+            })
+            .await;
+        match read {
+            Ok((conflicts, open, activity)) => {
+                self.model.conflicts = conflicts;
+                self.model.open_conflicts = open;
+                self.model.activity = activity;
+            }
+            Err(error) => tracing::error!(%error, "could not read conflicts and activity"),
+        }
+    }
+
+    fn show_progress(&mut self, progress: Option<ProgressView>) {
+        let Some(progress) = progress else { return };
+        for pair in &mut self.model.pairs {
+            if pair
+                .running
+                .as_ref()
+                .is_some_and(|running| running.number == progress.number)
+            {
+                pair.running = Some(progress.clone());
+            }
+        }
+    }
+
+    /// Sends the view out if it changed.
+    pub(super) fn publish_view(&mut self) {
+        self.model.secret_store = self.secrets.in_use();
+        let view = render(&self.model, self.config.clock.now_ms());
+        self.view.send_if_modified(|current| {
+            let changed = **current != view;
+            if changed {
+                *current = Arc::new(view);
+            }
+            changed
+        });
+    }
+
+    /// Ends what runs, in reverse order of its start.
+    async fn wind_down(mut self, received: &mut mpsc::Receiver<Input>) {
+        self.files = None;
+        if let Some(signing_in) = self.signing_in.take() {
+            signing_in.cancel();
+        }
+        self.queue.clear();
+        if let Some(running) = self.running.take() {
+            running.cancel();
+            while let Some(input) = received.recv().await {
+                if let Input::RunEnded(ended) = input {
+                    self.end_run(*ended).await;
+                    break;
+                }
+            }
+        }
+        self.publish_view();
+    }
+
+    pub(super) fn quit(&self) {
+        self.stop.cancel();
+    }
+}
+
+/// A burst of file events is over after this long without one.
+const QUIET: Duration = Duration::from_millis(500);
+
+/// When a failed run is tried again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Retry {
+    BackOff,
+    Later,
+}
+
+async fn sleep_until(due: Option<Instant>) {
+    match due {
+        Some(due) => tokio::time::sleep_until(due).await,
+        None => std::future::pending().await,
+    }
+}

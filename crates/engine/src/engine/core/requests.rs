@@ -1,0 +1,344 @@
+//! What each request does.
+
+use std::path::{Path, PathBuf};
+
+use uuid::Uuid;
+
+use super::super::run::QueuedRun;
+use super::{Answer, Core, Input};
+use crate::cycle::Confirmed;
+use crate::engine::model::PairModel;
+use crate::engine::start::settings_path;
+use crate::settings::PairSettings;
+use crate::view::{ProfileName, RcloneView, SyncSwitch};
+use crate::{Refusal, Reply, Request, RunKind};
+
+impl Core {
+    pub(super) async fn take_request(&mut self, request: Request, answer: Answer) {
+        let result = match request {
+            Request::SignIn {
+                server_url,
+                open_browser,
+            } => self.sign_in(&server_url, open_browser),
+            Request::CancelSignIn => {
+                if let Some(signing_in) = self.signing_in.take() {
+                    signing_in.cancel();
+                }
+                Ok(Reply::Done)
+            }
+            Request::SignOut => return self.sign_out(answer),
+            Request::CheckSubscription => return self.ask_subscription(Some(answer)),
+            Request::SetUp { folder, profile } => return self.set_up(folder, profile, answer),
+            Request::SetProfile { pair, profile } => self.set_profile(&pair, profile),
+            Request::SetSync { on } => {
+                self.set_switch(if on { SyncSwitch::On } else { SyncSwitch::Off })
+            }
+            Request::PauseUntil { until_ms } => {
+                self.set_switch(SyncSwitch::PausedUntil { until_ms })
+            }
+            Request::SyncNow { pair, run } => self.sync_now(pair.as_deref(), run),
+            Request::ConfirmHalt { pair } => self.confirm_halt(&pair),
+            Request::DismissConflict { id } => self.dismiss_conflict(id).await,
+            Request::OpenFolder { pair } => self.open_folder(pair.as_deref()),
+            Request::InstallRclone => {
+                self.install_rclone();
+                Ok(Reply::Done)
+            }
+            Request::Quit => {
+                self.quit();
+                Ok(Reply::Done)
+            }
+        };
+        reply(answer, result);
+    }
+
+    fn sync_now(&mut self, pair: Option<&str>, kind: RunKind) -> Result<Reply, Refusal> {
+        self.must_be_signed_in()?;
+        let chosen: Vec<String> = match pair {
+            Some(id) => vec![self.pair(id)?.settings.id.clone()],
+            None => self
+                .model
+                .pairs
+                .iter()
+                .map(|pair| pair.settings.id.clone())
+                .collect(),
+        };
+        if chosen.is_empty() {
+            return Err(Refusal::new("not_set_up", "No folder is set up yet")
+                .hint("Run `bm-cloud setup --folder PATH`, or use the window."));
+        }
+        if matches!(
+            self.model.rclone,
+            RcloneView::Missing { .. } | RcloneView::TooOld { .. }
+        ) {
+            self.look_for_rclone();
+        }
+        let number = self.queue_runs(chosen, kind, Confirmed::No);
+        Ok(Reply::Run { number })
+    }
+
+    fn confirm_halt(&mut self, id: &str) -> Result<Reply, Refusal> {
+        let halt = self.pair(id)?.halt.as_ref();
+        if !halt.is_some_and(|halt| halt.can_confirm) {
+            return Err(Refusal::new(
+                "nothing_to_confirm",
+                "There is nothing to go on with",
+            ));
+        }
+        let number = self.queue_runs(vec![id.to_owned()], RunKind::Sync, Confirmed::Yes);
+        Ok(Reply::Run { number })
+    }
+
+    fn queue_runs(&mut self, pairs: Vec<String>, kind: RunKind, confirmed: Confirmed) -> u64 {
+        self.numbers += 1;
+        let number = self.numbers;
+        for pair in pairs {
+            self.queue.push_back(QueuedRun {
+                number,
+                pair,
+                kind,
+                confirmed,
+            });
+        }
+        number
+    }
+
+    /// Queues a plain run of every pair.
+    pub(super) fn queue_all(&mut self) {
+        let pairs = self
+            .model
+            .pairs
+            .iter()
+            .map(|pair| pair.settings.id.clone())
+            .collect();
+        self.queue_runs(pairs, RunKind::Sync, Confirmed::No);
+    }
+
+    fn set_profile(&mut self, id: &str, profile: ProfileName) -> Result<Reply, Refusal> {
+        self.pair(id)?;
+        for settings in &mut self.model.settings.pairs {
+            if settings.id == id {
+                settings.profile = profile;
+            }
+        }
+        if let Some(pair) = self.model.pair_mut(id) {
+            pair.settings.profile = profile;
+        }
+        self.save_settings()
+    }
+
+    fn set_switch(&mut self, sync: SyncSwitch) -> Result<Reply, Refusal> {
+        self.model.settings.sync = sync;
+        let saved = self.save_settings();
+        if self.model.carries(self.config.clock.now_ms()) {
+            self.pass_within(std::time::Duration::ZERO);
+        } else if let Some(running) = &self.running {
+            self.queue.clear();
+            running.cancel();
+        }
+        saved
+    }
+
+    async fn dismiss_conflict(&mut self, id: String) -> Result<Reply, Refusal> {
+        let dismissed = self
+            .state
+            .with(move |state| state.dismiss_conflict(&id))
+            .await;
+        self.load_lists().await;
+        match dismissed {
+            Ok(true) => Ok(Reply::Done),
+            Ok(false) => Err(Refusal::new("not_found", "There is no such open conflict")),
+            Err(error) => Err(Refusal::new("state", error.to_string())),
+        }
+    }
+
+    fn open_folder(&self, pair: Option<&str>) -> Result<Reply, Refusal> {
+        let folder = match pair {
+            Some(id) => &self.pair(id)?.settings.folder,
+            None => match self.model.pairs.first() {
+                Some(pair) => &pair.settings.folder,
+                None => return Err(Refusal::new("not_set_up", "No folder is set up yet")),
+            },
+        };
+        match open::that_detached(folder) {
+            Ok(()) => Ok(Reply::Done),
+            Err(error) => Err(Refusal::new(
+                "open_failed",
+                format!("The folder could not be opened: {error}"),
+            )),
+        }
+    }
+
+    fn set_up(&mut self, folder: PathBuf, profile: ProfileName, answer: Answer) {
+        let prepared = self.must_be_signed_in().and_then(|()| {
+            fit_for_notes(
+                &folder,
+                &self.model.settings.pairs,
+                &self.config.places.state,
+            )
+        });
+        let (folder, account) = match (prepared, &self.account) {
+            (Ok(folder), Some(account)) => (folder, account.clone()),
+            (Err(refusal), _) => return reply(answer, Err(refusal)),
+            (Ok(_), None) => return reply(answer, Err(signed_out())),
+        };
+        let known = self
+            .model
+            .pairs
+            .iter()
+            .find(|pair| pair.settings.folder == folder);
+        let id = known.map_or_else(
+            || format!("pair_{}", &Uuid::now_v7().simple().to_string()[20..]),
+            |pair| pair.settings.id.clone(),
+        );
+        let inputs = self.inputs.clone();
+        tokio::spawn(async move {
+            let result = match account.bucket_credentials().await {
+                Ok(credentials) => Ok(PairSettings {
+                    id,
+                    folder,
+                    profile,
+                    account: account.key().to_owned(),
+                    bucket: credentials.bucket.clone(),
+                }),
+                Err(error) => Err(super::session::refusal(&error)),
+            };
+            if let Err(unsent) = inputs.send(Input::SetUp(Box::new(result), answer)).await {
+                tracing::debug!(%unsent, "the engine stopped meanwhile");
+            }
+        });
+    }
+
+    pub(super) async fn finish_set_up(
+        &mut self,
+        result: Result<PairSettings, Refusal>,
+        answer: Answer,
+    ) {
+        let pair = match result {
+            Ok(pair) => pair,
+            Err(refusal) => return reply(answer, Err(refusal)),
+        };
+        self.model
+            .settings
+            .pairs
+            .retain(|known| known.id != pair.id);
+        self.model.settings.pairs.push(pair.clone());
+        let saved = self.save_settings();
+        self.load_pairs().await;
+        self.watch_files();
+        let result = saved.map(|_| {
+            let number = self.queue_runs(vec![pair.id], RunKind::Sync, Confirmed::No);
+            Reply::Run { number }
+        });
+        reply(answer, result);
+    }
+
+    fn save_settings(&self) -> Result<Reply, Refusal> {
+        let path = settings_path(&self.config.places);
+        match self.model.settings.save(&path) {
+            Ok(()) => Ok(Reply::Done),
+            Err(error) => Err(Refusal::new("settings", error.to_string())
+                .hint("Check the free space and the folder's permissions.")),
+        }
+    }
+
+    fn pair(&self, id: &str) -> Result<&PairModel, Refusal> {
+        self.model
+            .pairs
+            .iter()
+            .find(|pair| pair.settings.id == id)
+            .ok_or_else(|| Refusal::new("not_found", "There is no such folder").field("pair"))
+    }
+
+    fn must_be_signed_in(&self) -> Result<(), Refusal> {
+        if self.account.is_some() {
+            Ok(())
+        } else {
+            Err(signed_out())
+        }
+    }
+}
+
+fn signed_out() -> Refusal {
+    Refusal::new("signed_out", "Nobody is signed in").hint("Run `bm-cloud login`.")
+}
+
+/// Checks a folder for use as a vault and makes it if it is missing.
+fn fit_for_notes(folder: &Path, pairs: &[PairSettings], own: &Path) -> Result<PathBuf, Refusal> {
+    let refuse = |code: &str, message: String| Refusal::new(code, message).field("folder");
+    if !folder.is_absolute() {
+        return Err(refuse(
+            "folder_relative",
+            "Give the folder's whole path".to_owned(),
+        ));
+    }
+    if let Err(error) = std::fs::create_dir_all(folder) {
+        let message = format!("{} could not be made: {error}", folder.display());
+        return Err(refuse("folder_unusable", message));
+    }
+    let folder = folder.canonicalize().map_err(|error| {
+        refuse(
+            "folder_unusable",
+            format!("{} cannot be read: {error}", folder.display()),
+        )
+    })?;
+    if own
+        .canonicalize()
+        .is_ok_and(|own| own.starts_with(&folder) || folder.starts_with(own))
+    {
+        let message = "Sync keeps its own files there; choose another folder".to_owned();
+        return Err(refuse("folder_unusable", message));
+    }
+    let nested = pairs.iter().find(|pair| {
+        pair.folder != folder
+            && (pair.folder.starts_with(&folder) || folder.starts_with(&pair.folder))
+    });
+    match nested {
+        Some(pair) => {
+            let message = format!("This folder and {} overlap", pair.folder.display());
+            Err(refuse("folder_nested", message))
+        }
+        None => Ok(folder),
+    }
+}
+
+/// Answers; a front end that went away does not mind.
+pub(super) fn reply(answer: Answer, result: Result<Reply, Refusal>) {
+    if answer.send(result).is_err() {
+        tracing::debug!("nobody waits for this answer any more");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn refuses_folders_that_overlap_or_are_ours() {
+        let scratch = tempfile::tempdir().unwrap();
+        let root = scratch.path().canonicalize().unwrap();
+        let own = root.join("state");
+        std::fs::create_dir(&own).unwrap();
+        let taken = PairSettings {
+            id: "p".into(),
+            folder: root.join("Notes"),
+            profile: ProfileName::Safe,
+            account: "a".into(),
+            bucket: "b".into(),
+        };
+        let fit = |path: &Path| fit_for_notes(path, std::slice::from_ref(&taken), &own);
+        let code = |path: &Path| fit(path).unwrap_err().code;
+        assert_eq!(code(Path::new("Notes")), "folder_relative");
+        assert_eq!(code(&root.join("Notes/sub")), "folder_nested");
+        assert_eq!(code(&root), "folder_unusable");
+        assert_eq!(code(&own.join("x")), "folder_unusable");
+        assert_eq!(fit(&root.join("Notes")).unwrap(), root.join("Notes"));
+        assert_eq!(fit(&root.join("Other")).unwrap(), root.join("Other"));
+        std::fs::File::options()
+            .create(true)
+            .append(true)
+            .open(root.join("file"))
+            .unwrap();
+        assert_eq!(code(&root.join("file")), "folder_unusable");
+    }
+}

@@ -1,0 +1,278 @@
+//! Signing in and out, and what the account has.
+
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+use wire::SubscriptionOut;
+
+use super::requests::reply;
+use super::{Answer, Core, Input};
+use crate::account::{Account, AuthError, SignIn, SignInError, SignInEvent, SignedIn};
+use crate::clock::unix_ms;
+use crate::view::{AccountView, SubscriptionView};
+use crate::{Refusal, Reply};
+
+impl Core {
+    pub(super) fn sign_in(
+        &mut self,
+        server_url: &str,
+        open_browser: bool,
+    ) -> Result<Reply, Refusal> {
+        if let Some(before) = self.signing_in.take() {
+            before.cancel();
+        }
+        let cancel = CancellationToken::new();
+        self.signing_in = Some(cancel.clone());
+        self.model.account = AccountView::SigningIn {
+            server_url: server_url.to_owned(),
+        };
+        let sign_in = SignIn {
+            places: self.config.places.clone(),
+            clock: self.config.clock.clone(),
+            secrets: self.secrets.clone(),
+        };
+        let (events, mut told) = mpsc::channel(8);
+        let inputs = self.inputs.clone();
+        tokio::spawn(async move {
+            while let Some(event) = told.recv().await {
+                if open_browser
+                    && let SignInEvent::Code {
+                        url, url_complete, ..
+                    } = &event
+                {
+                    open_link(url_complete.as_deref().unwrap_or(url));
+                }
+                if inputs.send(Input::SignIn(event)).await.is_err() {
+                    return;
+                }
+            }
+        });
+        let inputs = self.inputs.clone();
+        let server = server_url.to_owned();
+        tokio::spawn(async move {
+            let result = sign_in.run(&server, &events, &cancel).await;
+            drop(events);
+            if inputs
+                .send(Input::SignInEnded(Box::new(result)))
+                .await
+                .is_err()
+            {
+                tracing::debug!("the engine stopped during a sign-in");
+            }
+        });
+        Ok(Reply::Done)
+    }
+
+    pub(super) fn show_sign_in(&mut self, event: SignInEvent) {
+        match event {
+            SignInEvent::Asking { server_url } => {
+                self.model.account = AccountView::SigningIn { server_url };
+            }
+            SignInEvent::Code {
+                user_code,
+                url,
+                url_complete,
+                expires_at,
+            } => {
+                let server_url = match &self.model.account {
+                    AccountView::SigningIn { server_url }
+                    | AccountView::AwaitingBrowser { server_url, .. } => server_url.clone(),
+                    AccountView::SignedOut { .. } | AccountView::SignedIn { .. } => return,
+                };
+                self.model.account = AccountView::AwaitingBrowser {
+                    server_url,
+                    user_code,
+                    verification_url: url,
+                    verification_url_complete: url_complete,
+                    expires_at_ms: unix_ms(expires_at),
+                };
+            }
+            SignInEvent::Approved { .. } => {}
+        }
+    }
+
+    pub(super) async fn end_sign_in(&mut self, result: Result<SignedIn, SignInError>) {
+        match result {
+            Ok(signed_in) => {
+                self.signing_in = None;
+                self.model.account = signed_in_view(&signed_in.account);
+                self.model.subscription = Some(subscription_view(&signed_in.subscription));
+                self.account = Some(signed_in.account);
+                self.link = None;
+                self.load_pairs().await;
+                self.watch_files();
+                self.pass_within(std::time::Duration::ZERO);
+            }
+            // The account that was there before is still there.
+            Err(error) => {
+                let newer_attempt = self
+                    .signing_in
+                    .as_ref()
+                    .is_some_and(|cancel| !cancel.is_cancelled());
+                if matches!(error, SignInError::Canceled) && newer_attempt {
+                    return;
+                }
+                self.signing_in = None;
+                self.model.account = match &self.account {
+                    Some(account) => signed_in_view(account),
+                    None => AccountView::SignedOut {
+                        reason: sign_in_reason(&error),
+                    },
+                };
+            }
+        }
+    }
+
+    pub(super) fn sign_out(&mut self, answer: Answer) {
+        if let Some(signing_in) = self.signing_in.take() {
+            signing_in.cancel();
+        }
+        self.queue.clear();
+        if let Some(running) = &self.running {
+            running.cancel();
+        }
+        let Some(account) = self.account.clone() else {
+            self.model.account = AccountView::SignedOut { reason: None };
+            return reply(answer, Ok(Reply::Done));
+        };
+        let inputs = self.inputs.clone();
+        tokio::spawn(async move {
+            let result = account.sign_out().await;
+            if inputs.send(Input::SignedOut(result, answer)).await.is_err() {
+                tracing::debug!("the engine stopped during a sign-out");
+            }
+        });
+    }
+
+    pub(super) async fn finish_sign_out(&mut self, result: Result<(), AuthError>, answer: Answer) {
+        if let Err(error) = result {
+            return reply(answer, Err(refusal(&error)));
+        }
+        self.account = None;
+        self.link = None;
+        self.model.account = AccountView::SignedOut { reason: None };
+        self.model.subscription = None;
+        self.load_pairs().await;
+        reply(answer, Ok(Reply::Done));
+    }
+
+    /// Asks the server what the account has, and whether it lets it in.
+    pub(super) fn ask_subscription(&self, answer: Option<Answer>) {
+        let Some(account) = self.account.clone() else {
+            if let Some(answer) = answer {
+                let refusal = Refusal::new("signed_out", "Nobody is signed in");
+                reply(answer, Err(refusal.hint("Run `bm-cloud login`.")));
+            }
+            return;
+        };
+        let inputs = self.inputs.clone();
+        tokio::spawn(async move {
+            let result = async {
+                account.check_cloud().await?;
+                account.subscription().await
+            }
+            .await;
+            if inputs
+                .send(Input::Subscription(result, answer))
+                .await
+                .is_err()
+            {
+                tracing::debug!("the engine stopped during a question");
+            }
+        });
+    }
+
+    pub(super) async fn take_subscription(
+        &mut self,
+        result: Result<SubscriptionOut, AuthError>,
+        answer: Option<Answer>,
+    ) {
+        let result = match result {
+            Ok(subscription) => {
+                self.take_standing(&subscription);
+                Ok(Reply::Done)
+            }
+            Err(error) => {
+                self.take_auth_error(&error).await;
+                Err(refusal(&error))
+            }
+        };
+        if let Some(answer) = answer {
+            reply(answer, result);
+        }
+    }
+
+    /// Takes in what the server says of the account.
+    pub(in crate::engine) fn take_standing(&mut self, subscription: &SubscriptionOut) {
+        self.model.subscription = Some(subscription_view(subscription));
+        if let Some(account) = &self.account {
+            self.model.account = signed_in_view(account);
+        }
+    }
+
+    /// A session that ended shows as signed out; folders and waiting changes stay.
+    pub(in crate::engine) async fn take_auth_error(&mut self, error: &AuthError) {
+        if matches!(error, AuthError::SignedOut { .. }) {
+            self.account = None;
+            self.link = None;
+            self.model.account = AccountView::SignedOut {
+                reason: Some(error.to_string()),
+            };
+            self.model.subscription = None;
+            self.load_pairs().await;
+        }
+    }
+}
+
+pub(super) fn signed_in_view(account: &Account) -> AccountView {
+    let record = account.record();
+    AccountView::SignedIn {
+        server_url: record.server_url,
+        user_id: record.user_id,
+        email: record.email,
+        cloud_mode: record.cloud_mode,
+    }
+}
+
+pub(super) fn refusal(error: &AuthError) -> Refusal {
+    let refusal = Refusal::new(error.code(), error.to_string());
+    match error.hint() {
+        Some(hint) => refusal.hint(hint),
+        None => refusal,
+    }
+}
+
+fn sign_in_reason(error: &SignInError) -> Option<String> {
+    match error {
+        SignInError::Canceled => None,
+        SignInError::Denied | SignInError::Expired | SignInError::Auth(_) => {
+            Some(match error.hint() {
+                Some(hint) => format!("{error}. {hint}"),
+                None => error.to_string(),
+            })
+        }
+    }
+}
+
+fn subscription_view(subscription: &SubscriptionOut) -> SubscriptionView {
+    let period_end_ms = subscription
+        .current_period_end
+        .as_deref()
+        .and_then(|text| OffsetDateTime::parse(text, &Rfc3339).ok())
+        .map(|end| unix_ms(end.into()));
+    SubscriptionView {
+        current: subscription.current,
+        status: subscription.status.clone(),
+        plan: subscription.plan.clone(),
+        period_end_ms,
+        subscribe_url: subscription.subscribe_url.clone(),
+        manage_url: subscription.manage_url.clone(),
+    }
+}
+
+fn open_link(url: &str) {
+    if let Err(error) = open::that_detached(url) {
+        tracing::info!(%error, "the browser did not open, the link is shown instead");
+    }
+}

@@ -1,0 +1,64 @@
+use std::sync::Arc;
+
+use guard::{Bucket, BucketConfig, Credentials, Guard};
+use url::Url;
+
+use crate::Clock;
+use crate::account::{Account, AuthError, BucketCredentials};
+
+/// The way to the account's bucket, kept from run to run.
+#[derive(Clone)]
+pub(super) struct Link {
+    pub(super) bucket: Bucket,
+    pub(super) guard: Arc<Guard>,
+    access_key: String,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub(super) enum LinkError {
+    #[error(transparent)]
+    Auth(#[from] AuthError),
+    #[error("the server gave a bucket address that cannot be used: {0}")]
+    Address(String),
+    #[error("the local gateway could not start: {0}")]
+    Gateway(#[from] std::io::Error),
+}
+
+impl Link {
+    pub(super) async fn open(account: &Account, clock: &Clock) -> Result<Self, LinkError> {
+        let credentials = account.bucket_credentials().await?;
+        let access_key = credentials.access_key.clone();
+        let endpoint = Url::parse(&credentials.endpoint_url)
+            .map_err(|error| LinkError::Address(error.to_string()))?;
+        let config = BucketConfig {
+            endpoint,
+            region: credentials.region.clone(),
+            bucket: credentials.bucket.clone(),
+            credentials: keys(credentials),
+        };
+        let time = clock.clone();
+        let bucket = Bucket::new(config, Arc::new(move || time.now()))
+            .map_err(|error| LinkError::Address(error.to_string()))?;
+        let guard = Arc::new(Guard::start(bucket.clone()).await?);
+        Ok(Self {
+            bucket,
+            guard,
+            access_key,
+        })
+    }
+
+    /// Takes a new key in place of one that the bucket refuses; runs go on with it.
+    pub(super) async fn rotate(&mut self, account: &Account) -> Result<(), AuthError> {
+        let credentials = account.rotate_bucket_credentials(&self.access_key).await?;
+        self.access_key.clone_from(&credentials.access_key);
+        self.bucket.set_credentials(keys(credentials));
+        Ok(())
+    }
+}
+
+fn keys(credentials: BucketCredentials) -> Credentials {
+    Credentials {
+        access_key: credentials.access_key,
+        secret_key: credentials.secret_key,
+    }
+}

