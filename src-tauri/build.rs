@@ -1,0 +1,9 @@
+use tauri_build::{AppManifest, Attributes};
+
+fn main() {
+    let commands = AppManifest::new().commands(&["view", "send", "open_link", "pick_folder"]);
+    let attributes = Attributes::new()
+        .app_manifest(commands)
+        .capabilities_path_pattern("./src-tauri/capabilities/**/*.json");
+    tauri_build::try_build(attributes).expect("tauri.conf.json, icons and capabilities are sound");
+}

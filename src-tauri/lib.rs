@@ -1,0 +1,13 @@
+//! The tray app: a tray icon with a menu and one window over the client engine.
+//!
+//! Adapters only. Whatever has to be decided is decided in `engine`: this crate turns a
+//! [`engine::View`] into a menu, an icon and window content, and clicks into
+//! [`engine::Request`]s. It must not know servers, buckets, rclone or files.
+
+mod app;
+mod commands;
+mod shell;
+mod tray;
+mod window;
+
+pub use app::{Options, run};

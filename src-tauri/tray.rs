@@ -1,0 +1,5 @@
+mod apply;
+mod icon;
+mod menu;
+
+pub(crate) use apply::Tray;

@@ -1,0 +1,117 @@
+use std::sync::{Mutex, PoisonError};
+
+use engine::view::{Status, SyncSwitch};
+use engine::{Clock, Request, View};
+use tauri::menu::{CheckMenuItem, Menu as NativeMenu, MenuItem, PredefinedMenuItem};
+use tauri::tray::{TrayIcon, TrayIconBuilder};
+use tauri::{AppHandle, Manager as _};
+
+use super::icon::{Panel, icon};
+use super::menu::{Action, Item, Menu, RUN, menu};
+use crate::shell::Shell;
+use crate::{app, window};
+
+/// The tray icon, and what it shows now.
+pub(crate) struct Tray {
+    icon: TrayIcon,
+    clock: Clock,
+    shown: Mutex<Option<(Status, Menu)>>,
+}
+
+impl Tray {
+    pub(crate) fn new(app: &AppHandle, view: &View) -> tauri::Result<Self> {
+        let clock = Clock::system();
+        let first = menu(view, clock.now_ms(), "Quit");
+        let icon = TrayIconBuilder::with_id("main")
+            .icon(icon(view.status, Panel::Dark)?)
+            .menu(&native(app, &first)?)
+            .on_menu_event(|app, event| {
+                let action = Action::ALL
+                    .into_iter()
+                    .find(|action| event.id() == action.id());
+                if let Some(action) = action {
+                    act(app, action);
+                }
+            })
+            .build(app)?;
+        Ok(Self {
+            icon,
+            clock,
+            shown: Mutex::new(Some((view.status, first))),
+        })
+    }
+
+    /// Shows a view; what is equal is not set again, so an open menu does not flicker.
+    pub(crate) fn apply(&self, app: &AppHandle, view: &View, quit: &str) {
+        let wanted = (view.status, menu(view, self.clock.now_ms(), quit));
+        let mut shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = shown.take();
+        let mut result = Ok(());
+        if before.as_ref().map(|(status, _)| *status) != Some(wanted.0) {
+            result = icon(wanted.0, Panel::Dark).and_then(|icon| self.icon.set_icon(Some(icon)));
+        }
+        if before.as_ref().map(|(_, menu)| menu) != Some(&wanted.1) {
+            result = result
+                .and(native(app, &wanted.1))
+                .and_then(|native| self.icon.set_menu(Some(native)));
+        }
+        match result {
+            Ok(()) => *shown = Some(wanted),
+            Err(error) => tracing::warn!(%error, "the tray did not take the new state"),
+        }
+    }
+}
+
+fn native(app: &AppHandle, menu: &Menu) -> tauri::Result<NativeMenu<tauri::Wry>> {
+    let native = NativeMenu::new(app)?;
+    for item in &menu.0 {
+        match item {
+            Item::Fact(text) => {
+                native.append(&MenuItem::new(app, text, false, None::<&str>)?)?;
+            }
+            Item::Command {
+                action,
+                label,
+                enabled,
+            } => {
+                let id = action.id();
+                native.append(&MenuItem::with_id(app, id, label, *enabled, None::<&str>)?)?;
+            }
+            Item::Toggle {
+                action,
+                label,
+                checked,
+            } => {
+                let id = action.id();
+                let item = CheckMenuItem::with_id(app, id, label, true, *checked, None::<&str>)?;
+                native.append(&item)?;
+            }
+            Item::Separator => native.append(&PredefinedMenuItem::separator(app)?)?,
+        }
+    }
+    Ok(native)
+}
+
+fn act(app: &AppHandle, action: Action) {
+    let shell = app.state::<Shell>().inner().clone();
+    let request = match action {
+        Action::OpenWindow => return window::show(app),
+        Action::Quit => return app::quit(app),
+        Action::OpenFolder => Request::OpenFolder { pair: None },
+        Action::ToggleSync => Request::SetSync {
+            on: shell.view().sync != SyncSwitch::On,
+        },
+        Action::SyncNow => Request::SyncNow {
+            pair: None,
+            run: RUN,
+        },
+        Action::CancelSignIn => Request::CancelSignIn,
+    };
+    let app = app.clone();
+    tauri::async_runtime::spawn(async move {
+        if let Err(refusal) = shell.send(request).await {
+            tracing::warn!(code = refusal.code, error = refusal.message, "refused");
+            window::show(&app);
+        }
+    });
+}
