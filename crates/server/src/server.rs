@@ -1,6 +1,6 @@
 //! The embedded deployment: all parts, put together and run until told to stop.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -60,8 +60,12 @@ pub enum ServerError {
     StateFolder(#[from] FolderError),
     #[error(transparent)]
     Port(#[from] PortError),
-    #[error("the database could not be opened")]
-    Database(#[source] Box<dyn std::error::Error + Send + Sync>),
+    #[error("{} could not be opened", file.display())]
+    Database {
+        file: PathBuf,
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
     #[error("the bucket store could not be opened")]
     Buckets(#[source] s3_store::StoreError),
     #[error("the bucket store stopped")]
@@ -69,8 +73,11 @@ pub enum ServerError {
 }
 
 impl ServerError {
-    fn database(error: StoreError) -> Self {
-        Self::Database(Box::new(error))
+    fn database(file: &Path, error: StoreError) -> Self {
+        Self::Database {
+            file: file.to_owned(),
+            source: Box::new(error),
+        }
     }
 }
 
@@ -97,11 +104,11 @@ impl DevServer {
 
         let buckets = s3_store::Store::open(&folder.buckets(), Arc::clone(&config.clock))
             .map_err(ServerError::Buckets)?;
-        let store = Arc::new(
-            SqliteStore::open(&folder.database()?)
-                .await
-                .map_err(ServerError::database)?,
-        );
+        let accounts = folder.database()?;
+        let store = SqliteStore::open(&accounts)
+            .await
+            .map_err(|error| ServerError::database(&accounts, error))?;
+        let store = Arc::new(store);
         let setup = Setup {
             base_url: url.clone(),
             key: folder.signing_key()?,
@@ -110,10 +117,10 @@ impl DevServer {
                 .unwrap_or(i64::MAX),
             clock: Arc::clone(&config.clock),
         };
-        let identity_database = folder.identity_database()?;
-        let provider = IdentityProvider::open(&identity_database, setup)
+        let sign_ins = folder.identity_database()?;
+        let provider = IdentityProvider::open(&sign_ins, setup)
             .await
-            .map_err(ServerError::database)?;
+            .map_err(|error| ServerError::database(&sign_ins, error))?;
         let provider = Arc::new(provider);
 
         let app = App {

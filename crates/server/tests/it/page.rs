@@ -28,6 +28,8 @@ async fn open(server: &Server, query: &str) -> Form {
         policy.starts_with("default-src 'none'; style-src 'self'"),
         "{policy}"
     );
+    // Otherwise browsers do not say where the form comes from.
+    assert_eq!(answer.headers()["referrer-policy"], "same-origin");
     let html = answer.text().await.unwrap();
     let (_, rest) = html.split_once(r#"name="form_token" value=""#).unwrap();
     let token = rest.split('"').next().unwrap().to_owned();

@@ -175,13 +175,15 @@ async fn access_follows_the_subscription_at_once_with_the_same_token() {
 async fn a_period_ends_by_the_clock_alone() {
     let server = Server::start().await;
     let token = server.sign_in(ANA).await.access;
-    let (_, health) = {
-        server.subscribe(ANA, "active", FAR_AWAY).await;
-        server.call(&token, "GET", "/proxy/health").await
-    };
-    let now = health["timestamp"].as_str().unwrap().to_owned();
+    server.subscribe(ANA, "active", FAR_AWAY).await;
+    let (_, health) = server.call(&token, "GET", "/proxy/health").await;
     let health: wire::Health = serde_json::from_value(health).unwrap();
     assert_eq!(health.version, env!("CARGO_PKG_VERSION"));
-    server.subscribe(ANA, "active", &now).await;
+    server.subscribe(ANA, "active", &health.timestamp).await;
+    assert_eq!(
+        server.call(&token, "GET", "/proxy/health").await.0,
+        StatusCode::OK
+    );
+    server.put_clock_forward(Duration::from_millis(1));
     refused_for_subscription(&server, &token, "the period ended a moment ago").await;
 }

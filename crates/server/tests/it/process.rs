@@ -49,33 +49,39 @@ fn contains(bytes: &[u8], secret: &str) -> bool {
         .any(|window| window == secret.as_bytes())
 }
 
-/// Goes through a whole sign-in and setup, and gives every secret that came of it.
-async fn secrets_of_a_whole_visit(url: &str) -> Vec<(&'static str, String)> {
-    let form = "application/x-www-form-urlencoded";
-    let json = "application/json";
+const FORM: &str = "application/x-www-form-urlencoded";
+const JSON: &str = "application/json";
+
+/// Signs Ana in; the two codes, her user id, and the token answer.
+async fn sign_in(url: &str) -> (String, String, String, Value) {
     let idp = format!("{url}/idp");
     let device = format!("{idp}/oauth2/device_authorization");
-    let (_, grant) = post(&device, "", form, &format!("client_id={CLIENT}")).await;
+    let (_, grant) = post(&device, "", FORM, &format!("client_id={CLIENT}")).await;
     let (device_code, user_code) = (text(&grant, "device_code"), text(&grant, "user_code"));
     let approval = format!(r#"{{"user_code":"{user_code}","email":"ana@example.org"}}"#);
-    let (_, user) = post(&format!("{idp}/dev/approve"), "", json, &approval).await;
-    let token_url = format!("{idp}/oauth2/token");
+    let (_, user) = post(&format!("{idp}/dev/approve"), "", JSON, &approval).await;
     let redeem = format!("client_id={CLIENT}&grant_type={DEVICE_GRANT}&device_code={device_code}");
-    let (_, first) = post(&token_url, "", form, &redeem).await;
+    let (status, tokens) = post(&format!("{idp}/oauth2/token"), "", FORM, &redeem).await;
+    assert_eq!(status, StatusCode::OK);
+    (device_code, user_code, text(&user, "id"), tokens)
+}
+
+/// Goes through a whole sign-in and setup, and gives every secret that came of it.
+async fn secrets_of_a_whole_visit(url: &str) -> Vec<(&'static str, String)> {
+    let (device_code, user_code, user, first) = sign_in(url).await;
     let used = text(&first, "refresh_token");
     let refresh = format!("client_id={CLIENT}&grant_type=refresh_token&refresh_token={used}");
-    let (_, second) = post(&token_url, "", form, &refresh).await;
+    let (_, second) = post(&format!("{url}/idp/oauth2/token"), "", FORM, &refresh).await;
     let access = text(&second, "access_token");
     let subscription = format!(
-        r#"{{"workos_user_id":"{}","status":"active","current_period_end":"{FAR_AWAY}"}}"#,
-        text(&user, "id")
+        r#"{{"workos_user_id":"{user}","status":"active","current_period_end":"{FAR_AWAY}"}}"#
     );
-    post(&format!("{url}/dev/subscriptions"), "", json, &subscription).await;
-    post(&format!("{url}/tenants/setup"), &access, json, "").await;
+    post(&format!("{url}/dev/subscriptions"), "", JSON, &subscription).await;
+    post(&format!("{url}/tenants/setup"), &access, JSON, "").await;
     let (status, keys) = post(
         &format!("{url}/tenant/mount/credentials"),
         &access,
-        json,
+        JSON,
         "",
     )
     .await;
@@ -118,6 +124,13 @@ async fn secrets_are_in_no_log_and_no_file_of_the_server() {
             );
         }
     }
+    let (_, storage_secret) = secrets.last().unwrap();
+    let in_store = |file: &&PathBuf| file.starts_with(&store);
+    let found = |file: &PathBuf| contains(&std::fs::read(file).unwrap(), storage_secret);
+    assert!(
+        files.iter().filter(in_store).any(found),
+        "the search finds what is there"
+    );
     child.terminate();
     assert!(child.exit(SOON).await.success());
     let log = child.stderr();
@@ -210,17 +223,34 @@ async fn an_access_token_lives_as_long_as_it_was_told() {
     let folder = tempfile::tempdir().unwrap();
     let mut child = bm_server(folder.path(), &["--access-token-life", "1"]);
     let url = text(&child.json_line(SOON).await, "url");
-    let token = secrets_of_a_whole_visit(&url).await;
-    let (_, access) = token
-        .iter()
-        .rfind(|(name, _)| *name == "access token")
-        .unwrap();
+    let (.., tokens) = sign_in(&url).await;
+    assert!(tokens["expires_in"].as_i64().unwrap() <= 1, "{tokens}");
+    let access = text(&tokens, "access_token");
     let client = Client::builder().no_proxy().build().unwrap();
     testkit::wait_until(SOON, async || {
         let request = client
             .get(format!("{url}/subscription"))
-            .bearer_auth(access);
+            .bearer_auth(&access);
         request.send().await.unwrap().status() == StatusCode::UNAUTHORIZED
     })
     .await;
+}
+
+#[tokio::test]
+async fn a_damaged_database_is_named_and_left_as_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("server.db");
+    std::fs::write(&file, "not a database ".repeat(100)).unwrap();
+    let mut child = bm_server(folder.path(), &[]);
+    assert!(!child.exit(SOON).await.success());
+    let said = child.stderr();
+    assert!(
+        said.contains(&format!("{} could not be opened", file.display())),
+        "{said}"
+    );
+    assert!(
+        std::fs::read_to_string(&file)
+            .unwrap()
+            .starts_with("not a database")
+    );
 }

@@ -17,13 +17,13 @@ pub(crate) const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
 pub(crate) const CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
 pub(crate) const FAR_AWAY: &str = "2099-01-01T00:00:00Z";
 
-/// A server in this process, whose clock the test can put forward.
+/// A server in this process, whose clock stands still unless the test puts it forward.
 pub(crate) struct Server {
     pub(crate) url: String,
     pub(crate) s3: String,
     pub(crate) http: Client,
     pub(crate) folder: Arc<TempDir>,
-    ahead_ms: Arc<AtomicI64>,
+    now_ms: Arc<AtomicI64>,
     cancel: CancellationToken,
     task: JoinHandle<Result<(), server::ServerError>>,
 }
@@ -34,8 +34,7 @@ pub(crate) struct Tokens {
     pub(crate) refresh: String,
 }
 
-pub(crate) fn config(state: &Path, ahead_ms: Arc<AtomicI64>) -> DevConfig {
-    let clock = server::system_clock();
+pub(crate) fn config(state: &Path, now_ms: Arc<AtomicI64>) -> DevConfig {
     DevConfig {
         state: state.to_owned(),
         port: PortChoice::Any,
@@ -43,7 +42,7 @@ pub(crate) fn config(state: &Path, ahead_ms: Arc<AtomicI64>) -> DevConfig {
         access_token_life: Duration::from_secs(3600),
         subscribe_url: "https://basicmemory.com/subscribe".to_owned(),
         manage_url: None,
-        clock: Arc::new(move || clock() + ahead_ms.load(Ordering::SeqCst)),
+        clock: Arc::new(move || now_ms.load(Ordering::SeqCst)),
     }
 }
 
@@ -53,8 +52,8 @@ impl Server {
     }
 
     pub(crate) async fn start_in(folder: Arc<TempDir>) -> Self {
-        let ahead_ms = Arc::new(AtomicI64::new(0));
-        let server = DevServer::open(config(folder.path(), ahead_ms.clone()))
+        let now_ms = Arc::new(AtomicI64::new(server::system_clock()()));
+        let server = DevServer::open(config(folder.path(), now_ms.clone()))
             .await
             .unwrap();
         let announcement = server.announcement().clone();
@@ -64,7 +63,7 @@ impl Server {
             s3: announcement.s3_endpoint,
             http: Client::builder().no_proxy().build().unwrap(),
             folder,
-            ahead_ms,
+            now_ms,
             task: tokio::spawn(server.run(cancel.clone())),
             cancel,
         }
@@ -80,7 +79,7 @@ impl Server {
 
     pub(crate) fn put_clock_forward(&self, by: Duration) {
         let by_ms = i64::try_from(by.as_millis()).unwrap();
-        self.ahead_ms.fetch_add(by_ms, Ordering::SeqCst);
+        self.now_ms.fetch_add(by_ms, Ordering::SeqCst);
     }
 
     pub(crate) fn request(&self, method: &str, path: &str) -> RequestBuilder {
