@@ -1,6 +1,9 @@
 //! The binary as the server's driver starts it: real process, real requests.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails where it stands")]
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test that cannot go on fails where it stands"
+)]
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
