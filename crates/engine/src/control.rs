@@ -31,5 +31,6 @@ enum Told {
     },
 }
 
-#[cfg(all(test, unix))]
+#[cfg(test)]
+#[cfg(unix)]
 mod tests;

@@ -6,6 +6,7 @@
 //! through to be equal.
 
 mod carry;
+mod clean_room;
 mod failure;
 mod resolve;
 mod settle;
@@ -24,11 +25,13 @@ use tokio_util::sync::CancellationToken;
 use crate::config::{Observer, Step};
 use crate::filters::Filters;
 use crate::profile::Profile;
+use crate::vault::Side;
 use crate::view::{PreviewView, ProgressView, RunView};
 use crate::{Clock, RunKind};
 
 pub(crate) use failure::CycleFailure;
 pub(crate) use store::StateHandle;
+pub(crate) use verify::local_changes;
 
 /// How often a cycle is begun again at once, when the other side moved or the user saved
 /// meanwhile, before it is left to the next pass.
@@ -94,13 +97,17 @@ pub(crate) enum Next {
 /// Runs cycles until both sides are settled, a limit is reached, or something stands in the way.
 pub(crate) async fn run(input: &CycleInput) -> (Tally, Result<(), CycleFailure>) {
     let mut tally = Tally::default();
-    if input.kind == RunKind::Resync {
-        if let Err(error) = input.state.forget_baseline(&input.pair).await {
-            return (tally, Err(error.into()));
-        }
+    if input.kind == RunKind::Resync
+        && let Err(error) = input.state.forget_baseline(&input.pair).await
+    {
+        return (tally, Err(error.into()));
     }
+    let side = match clean_room::open(input).await {
+        Ok(side) => side,
+        Err(failure) => return (tally, Err(failure)),
+    };
     for attempt in 1..=ATTEMPTS {
-        let result = once(input, &mut tally).await;
+        let result = once(input, &side, &mut tally).await;
         match result {
             Ok(Next::Settled) => return (tally, Ok(())),
             Ok(Next::Again) => tracing::info!(attempt, "changes came in meanwhile, going on"),
@@ -118,8 +125,9 @@ pub(crate) async fn run(input: &CycleInput) -> (Tally, Result<(), CycleFailure>)
     (tally, Ok(()))
 }
 
-async fn once(input: &CycleInput, tally: &mut Tally) -> Result<Next, CycleFailure> {
+async fn once(input: &CycleInput, side: &Side, tally: &mut Tally) -> Result<Next, CycleFailure> {
     input.report("verify", 0, 0);
+    clean_room::recover(input, side).await?;
     let mut verified = verify::verify(input).await?;
     input.observer.reached(Step::Verified);
     tally.problems = std::mem::take(&mut verified.plan.problems);
@@ -138,9 +146,9 @@ async fn once(input: &CycleInput, tally: &mut Tally) -> Result<Next, CycleFailur
     if input.confirmed == Confirmed::No {
         verify::check_brakes(input, &verified)?;
     }
-    let carried = carry::carry(input, verified).await?;
+    let carried = carry::carry(input, side, verified).await?;
     tally.carried = true;
-    resolve::apply_and_publish(input, carried, tally).await
+    resolve::apply_and_publish(input, side, carried, tally).await
 }
 
 impl CycleInput {

@@ -68,7 +68,9 @@ pub(crate) fn plan(
         .chain(usable_cloud.keys().copied())
         .collect();
     for path in paths {
-        if held.contains(path) || below_unreadable(path, scan) {
+        // What is not seen and not provably gone is neither deleted nor overwritten.
+        let hidden = !scan.files.contains_key(path) && !scan.is_gone(path, filters);
+        if held.contains(path) || hidden {
             continue;
         }
         if let Some(problem) = unusable(path) {
@@ -81,7 +83,9 @@ pub(crate) fn plan(
             (None, None) => Side::Absent,
             (None, Some(_)) => Side::New,
             (Some(_), None) => Side::Deleted,
-            (Some(node), Some(signature)) if node.signature == *signature => Side::Same,
+            (Some(node), Some(signature)) if signature.unchanged_since(&node.signature) => {
+                Side::Same
+            }
             (Some(_), Some(signature)) => {
                 plan.suspects.insert(path.clone(), *signature);
                 Side::Changed
@@ -122,6 +126,20 @@ impl Plan {
             Side::New | Side::Changed => false,
         });
         u64::try_from(before - self.scope.len()).unwrap_or(u64::MAX)
+    }
+
+    /// Takes in that something is at this path after all: it waits for the next cycle.
+    pub(crate) fn drop_path(&mut self, path: &str) {
+        self.scope.remove(path);
+    }
+
+    /// The paths that count as deleted here.
+    pub(crate) fn deleted_here(&self) -> Vec<String> {
+        let deleted = self
+            .scope
+            .iter()
+            .filter(|(_, difference)| difference.here == Side::Deleted);
+        deleted.map(|(path, _)| path.clone()).collect()
     }
 
     /// How many paths differ because of something done here.
@@ -239,15 +257,6 @@ pub(crate) fn brake(
                 },
             )
         })
-}
-
-fn below_unreadable(path: &str, scan: &Scan) -> bool {
-    scan.unreadable.iter().any(|folder| {
-        folder.is_empty()
-            || path
-                .strip_prefix(folder.as_str())
-                .is_some_and(|rest| rest.starts_with('/'))
-    })
 }
 
 /// Keys that no folder can hold as they are.

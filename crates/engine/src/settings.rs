@@ -112,7 +112,7 @@ mod tests {
         };
         settings.save(&path).unwrap();
         assert_eq!(Settings::load(&path).unwrap(), settings);
-        fs::write(&path, b"{").unwrap();
+        replace_file(&path, b"{").unwrap();
         assert!(matches!(
             Settings::load(&path),
             Err(SettingsError::Damaged { .. })

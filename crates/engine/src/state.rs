@@ -6,11 +6,11 @@
 mod schema;
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
-use crate::vault::Signature;
+use crate::vault::{Kept, Signature};
 use crate::view::{ActivityView, ChangeAction, ConflictState, ConflictView};
 
 /// One path that was equal on both sides when it was recorded.
@@ -29,9 +29,7 @@ pub(crate) type Baseline = BTreeMap<String, Node>;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct HistoryEntry {
     pub(crate) path: String,
-    pub(crate) file: PathBuf,
-    pub(crate) md5: String,
-    pub(crate) size: u64,
+    pub(crate) kept: Kept,
     pub(crate) reason: &'static str,
 }
 
@@ -163,9 +161,9 @@ impl State {
                 params![
                     pair,
                     entry.path,
-                    entry.file.to_string_lossy(),
-                    entry.md5,
-                    entry.size.cast_signed(),
+                    entry.kept.file.to_string_lossy(),
+                    entry.kept.md5,
+                    entry.kept.size.cast_signed(),
                     entry.reason,
                     news.at_ms
                 ],

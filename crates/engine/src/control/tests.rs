@@ -4,7 +4,8 @@ use crate::config::{Config, Mode, Observer};
 use crate::{Clock, Connection, Places, Request, SecretChoice, StartError};
 
 fn config(home: &Path) -> Config {
-    let places = Places::resolve(|name| (name == "HOME").then(|| home.into())).unwrap();
+    let home = |name: &str| (name == "HOME").then(|| home.as_os_str().to_owned());
+    let places = Places::resolve(home).unwrap();
     Config {
         places,
         device: "laptop".into(),

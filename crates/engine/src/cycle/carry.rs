@@ -18,24 +18,25 @@ use crate::config::Step;
 use crate::naming::conflict_name;
 use crate::plan::SENTINEL;
 use crate::profile::AccessCheck;
-use crate::vault::{self, Side, Signature};
+use crate::vault::{self, PathProblem, Side, Signature};
 
 /// A bisync run that succeeded, with the meaning of every path.
 pub(super) struct Carried {
     pub(super) verified: Verified,
-    pub(super) side: Side,
     pub(super) settled: BTreeMap<String, Settled>,
     /// Paths whose file changed before it could be linked.
     pub(super) moved: BTreeSet<String>,
+    /// Files that could not be linked.
+    pub(super) problems: Vec<PathProblem>,
 }
 
 pub(super) async fn carry(
     input: &CycleInput,
+    side: &Side,
     mut verified: Verified,
 ) -> Result<Carried, CycleFailure> {
     input.report("refresh", 0, verified.plan.scope.len() as u64);
     let sentinel = sentinel(input, &verified.cloud).await?;
-    let side = open_side(input).await?;
     let filled = fill_mirror(input, &verified, side.clone()).await?;
     input.observer.reached(Step::MirrorFilled);
     for path in &filled.moved {
@@ -121,25 +122,6 @@ pub(super) async fn carry(
     read_evidence(input, verified, side, filled, &workdir, &outcome).await
 }
 
-async fn open_side(input: &CycleInput) -> Result<Side, CycleFailure> {
-    let (vault, home, pair) = (
-        input.vault.clone(),
-        input.side_home.clone(),
-        input.pair.clone(),
-    );
-    let (device, clock) = (input.device.clone(), input.clock.clone());
-    tokio::task::spawn_blocking(move || {
-        let side = Side::open(&vault, &home, &pair)?;
-        let now = OffsetDateTime::from(clock.now());
-        for recovered in vault::recover(&vault, &side, &device, now)? {
-            tracing::warn!(?recovered, "an interrupted change was settled");
-        }
-        Ok(side)
-    })
-    .await
-    .map_err(CycleFailure::panicked)?
-}
-
 async fn fill_mirror(
     input: &CycleInput,
     verified: &Verified,
@@ -190,7 +172,7 @@ async fn drain(mut events: mpsc::Receiver<guard::GuardEvent>) {
 async fn read_evidence(
     input: &CycleInput,
     verified: Verified,
-    side: Side,
+    side: &Side,
     filled: vault::Filled,
     workdir: &Workdir,
     outcome: &SessionOutcome,
@@ -205,6 +187,7 @@ async fn read_evidence(
         scope: &verified.plan.scope,
         baseline: &verified.baseline,
         linked: &filled.linked,
+        untouched: &|path, file| filled.untouched(path, file),
         mirror: &mirror,
         snapshot: &verified.cloud,
         uploaded: &outcome.uploaded,
@@ -214,9 +197,9 @@ async fn read_evidence(
     });
     Ok(Carried {
         verified,
-        side,
         settled,
         moved: filled.moved,
+        problems: filled.problems,
     })
 }
 

@@ -50,6 +50,7 @@ pub(crate) enum CycleFailure {
 }
 
 impl CycleFailure {
+    #[expect(clippy::needless_pass_by_value, reason = "shaped for map_err")]
     pub(crate) fn panicked(error: tokio::task::JoinError) -> Self {
         Self::Panicked {
             detail: error.to_string(),

@@ -33,21 +33,23 @@ struct Gathered<'a> {
 
 pub(super) async fn apply_and_publish(
     input: &CycleInput,
+    side: &Side,
     carried: Carried,
     tally: &mut Tally,
 ) -> Result<Next, CycleFailure> {
     let Carried {
         verified,
-        side,
         settled,
         moved,
+        problems,
     } = carried;
+    tally.problems.extend(problems);
     let set = touched_nodes(&verified.baseline, &verified.touched);
     let root_ino = Some(verified.root_ino);
     let at_ms = input.clock.now_ms();
     let mut gathered = Gathered {
         input,
-        side,
+        side: side.clone(),
         news: Publication {
             at_ms,
             set,
@@ -216,17 +218,19 @@ impl Gathered<'_> {
         }
         let file = self.input.vault.join(path);
         let hashed = blocking(move || Ok::<_, CycleFailure>(vault::md5_of(&file).ok())).await?;
-        if let Some((md5, signature)) = hashed {
-            if md5 == ours.md5 {
-                let version = CloudVersion {
-                    etag,
-                    ..ours.clone()
-                };
-                self.record(path.to_owned(), version, signature);
-                return Ok(Next::Settled);
+        // A save that came meanwhile is newer than what went up: the next cycle carries it.
+        let signature = match hashed {
+            Some((md5, signature)) if md5 == ours.md5 => signature,
+            Some(_) | None => {
+                self.next = Next::Again;
+                Signature::unknown()
             }
-        }
-        self.next = Next::Again;
+        };
+        let version = CloudVersion {
+            etag,
+            ..ours.clone()
+        };
+        self.record(path.to_owned(), version, signature);
         Ok(Next::Settled)
     }
 
@@ -368,12 +372,9 @@ impl Gathered<'_> {
     }
 
     fn keep(&mut self, path: &str, kept: Kept, reason: &'static str) {
-        let Kept { file, md5, size } = kept;
         self.news.history.push(HistoryEntry {
             path: path.to_owned(),
-            file,
-            md5,
-            size,
+            kept,
             reason,
         });
     }

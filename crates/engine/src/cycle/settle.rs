@@ -17,6 +17,8 @@ pub(crate) struct Evidence<'a> {
     pub(crate) baseline: &'a Baseline,
     /// What was linked into the mirror before the run.
     pub(crate) linked: &'a BTreeMap<String, Signature>,
+    /// Whether a file of the mirror is the one that was linked for this path.
+    pub(crate) untouched: &'a dyn Fn(&str, &MirrorFile) -> bool,
     /// What the mirror holds now.
     pub(crate) mirror: &'a BTreeMap<String, MirrorFile>,
     /// The bucket when the cycle began.
@@ -104,7 +106,7 @@ fn single(evidence: &Evidence<'_>, path: &str) -> Option<Settled> {
                 },
             })
         }
-        (Some(linked), Some(file)) if linked.ino == file.ino => {
+        (Some(linked), Some(file)) if (evidence.untouched)(path, file) => {
             let version = cloud_now(evidence, path)?;
             let uploaded = evidence.uploaded.contains_key(path);
             Some(Settled::Equal {
@@ -127,7 +129,7 @@ fn single(evidence: &Evidence<'_>, path: &str) -> Option<Settled> {
 }
 
 fn conflict(evidence: &Evidence<'_>, path: &str, marked: &str) -> Option<Settled> {
-    let ours_is_linked = evidence.linked.get(path)?.ino == evidence.mirror.get(marked)?.ino;
+    let ours_is_linked = (evidence.untouched)(path, evidence.mirror.get(marked)?);
     let stored = evidence.uploaded.get(marked)?;
     let md5 = proven(evidence.listed.get(marked)?, &stored.etag)?;
     evidence.mirror.get(path)?;

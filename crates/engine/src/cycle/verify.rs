@@ -2,12 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use guard::{Access, Body, BucketError, Object, Precondition};
 
-use super::{CycleFailure, CycleInput};
+use super::{CycleFailure, CycleInput, StateHandle};
 use crate::config::Step;
+use crate::filters::Filters;
 use crate::plan::{self, Plan, SENTINEL};
 use crate::state::{Baseline, Node, Publication};
 use crate::vault::{self, RootError, Scan, Signature};
@@ -70,14 +71,45 @@ pub(super) async fn verify(input: &CycleInput) -> Result<Verified, CycleFailure>
         root_ino,
     };
     clear_suspects(input, &mut verified).await?;
+    prove_deletions(input, &mut verified.plan).await?;
     Ok(verified)
+}
+
+/// How many paths differ because of something done here, as far as can be told without the cloud.
+pub(crate) async fn local_changes(
+    state: &StateHandle,
+    pair: &str,
+    vault: PathBuf,
+    filters: Filters,
+) -> Result<u64, CycleFailure> {
+    let pair = pair.to_owned();
+    let baseline = state.with(move |state| state.baseline(&pair)).await?;
+    let scan = tokio::task::spawn_blocking(move || {
+        vault::scan(&vault, &filters).map(|scan| (scan, filters))
+    });
+    let (scan, filters) = scan.await.map_err(CycleFailure::panicked)??;
+    let as_known = |(path, node): (&String, &Node)| {
+        let object = Object {
+            key: path.clone(),
+            size: node.size,
+            etag: node.etag.clone(),
+            last_modified_ms: 0,
+            mtime_ms: None,
+        };
+        (path.clone(), object)
+    };
+    let cloud = baseline.iter().map(as_known).collect();
+    Ok(plan::plan(&baseline, &scan, &cloud, &filters).waiting())
 }
 
 /// The folder's inode number, by which another folder in its place is noticed.
 fn root_ino(vault: &Path) -> Result<u64, RootError> {
-    let found = std::fs::metadata(vault).map_err(|source| match source.kind() {
-        io::ErrorKind::NotFound => RootError::Missing,
-        _ => RootError::Unreadable { source },
+    let found = std::fs::metadata(vault).map_err(|source| {
+        if source.kind() == io::ErrorKind::NotFound {
+            RootError::Missing
+        } else {
+            RootError::Unreadable { source }
+        }
     })?;
     #[cfg(unix)]
     let ino = std::os::unix::fs::MetadataExt::ino(&found);
@@ -99,6 +131,24 @@ async fn clear_suspects(input: &CycleInput, verified: &mut Verified) -> Result<(
             verified.plan.clear_suspect(&path);
             verified.touched.insert(path, signature);
         }
+    }
+    Ok(())
+}
+
+/// Looks at each deleted path once more: a walk can miss a name that is renamed under it.
+async fn prove_deletions(input: &CycleInput, plan: &mut Plan) -> Result<(), CycleFailure> {
+    let (vault, deleted) = (input.vault.clone(), plan.deleted_here());
+    let present = tokio::task::spawn_blocking(move || {
+        let mut present = Vec::new();
+        for path in deleted {
+            if !vault::absent(&vault, &path)? {
+                present.push(path);
+            }
+        }
+        Ok::<_, RootError>(present)
+    });
+    for path in present.await.map_err(CycleFailure::panicked)?? {
+        plan.drop_path(&path);
     }
     Ok(())
 }

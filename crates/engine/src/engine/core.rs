@@ -275,7 +275,7 @@ impl Core {
             .pairs
             .iter()
             .map(|pair| pair.settings.folder.clone());
-        self.files = FileEvents::watch(folders.collect(), &self.inputs);
+        self.files = FileEvents::watch(&folders.collect::<Vec<_>>(), &self.inputs);
     }
 
     /// Shows the pairs of the account that is signed in, and no others.

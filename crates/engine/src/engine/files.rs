@@ -20,7 +20,7 @@ pub(super) struct FileEvents {
 
 impl FileEvents {
     /// `None` where there is nothing to watch or no events are to be had; the reason is reported.
-    pub(super) fn watch(folders: Vec<PathBuf>, inputs: &mpsc::Sender<Input>) -> Option<Self> {
+    pub(super) fn watch(folders: &[PathBuf], inputs: &mpsc::Sender<Input>) -> Option<Self> {
         if folders.is_empty() {
             return None;
         }
@@ -36,7 +36,7 @@ impl FileEvents {
             }
         };
         let started = notify::recommended_watcher(handler).and_then(|mut watcher| {
-            for folder in &folders {
+            for folder in folders {
                 watcher.watch(folder, RecursiveMode::Recursive)?;
             }
             Ok(watcher)

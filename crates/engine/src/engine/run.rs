@@ -131,7 +131,7 @@ impl Core {
             self.take_standing(&standing);
         }
         let now_ms = self.config.clock.now_ms();
-        let retry = failure.as_ref().and_then(RunFailure::retry);
+        let retry = failure.as_ref().map(RunFailure::retry);
         let result = match &failure {
             None if run.kind == RunKind::DryRun => RunResult::Previewed,
             None if tally.carried => RunResult::Synced,
@@ -145,7 +145,7 @@ impl Core {
             pair.last_run = Some(tally.view(run.number, now_ms, duration_ms, result, requests));
             pair.waiting = tally.waiting;
             pair.offline = failure.as_ref().is_some_and(RunFailure::is_offline);
-            if failure.is_none() {
+            if failure.is_none() && run.kind != RunKind::DryRun {
                 pair.checked_at_ms = Some(now_ms);
                 pair.problems = tally.problems;
             }
@@ -161,6 +161,9 @@ impl Core {
         }
         if let Some(RunFailure::Auth(error) | RunFailure::Link(LinkError::Auth(error))) = &failure {
             self.take_auth_error(error).await;
+        }
+        if failure.is_none() {
+            self.model.notice = None;
         }
         self.load_lists().await;
         self.plan_next_pass(retry);
@@ -211,6 +214,9 @@ impl Errand {
             ended.failure = Some(failure);
         }
         let pair = self.settings.id.clone();
+        if ended.failure.as_ref().is_some_and(RunFailure::is_offline) {
+            ended.tally.waiting = self.waiting().await;
+        }
         ended.files = self
             .state
             .with(move |state| state.node_count(&pair))
@@ -254,6 +260,18 @@ impl Errand {
         ended.requests = total(&link.bucket.requests()) - before;
         ended.tally = tally;
         result.map_err(RunFailure::Cycle)
+    }
+
+    /// Changes made here that cannot go up now.
+    async fn waiting(&self) -> u64 {
+        let path = self.config.places.config.join(FILTERS_FILE);
+        let Ok(filters) = load_filters(path).await else {
+            return 0;
+        };
+        let folder = self.settings.folder.clone();
+        cycle::local_changes(&self.state, &self.settings.id, folder, filters)
+            .await
+            .unwrap_or(0)
     }
 
     async fn settle_rclone(&self, ended: &mut Ended) -> Result<rclone::Binary, RunFailure> {
@@ -450,13 +468,13 @@ impl RunFailure {
         }
     }
 
-    fn retry(&self) -> Option<Retry> {
+    fn retry(&self) -> Retry {
         let backs_off =
             self.is_offline() || matches!(self, Self::Cycle(failure) if failure.is_transient());
-        Some(if backs_off {
+        if backs_off {
             Retry::BackOff
         } else {
             Retry::Later
-        })
+        }
     }
 }

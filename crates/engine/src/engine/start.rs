@@ -92,8 +92,7 @@ fn lock(places: &Places) -> Result<File, StartError> {
     };
     let file = File::options()
         .create(true)
-        .truncate(false)
-        .write(true)
+        .append(true)
         .open(&path)
         .map_err(failed)?;
     match file.try_lock() {

@@ -66,7 +66,13 @@ fn actions(known: &[&str], here: &[(&str, i64)], cloud: &[(&str, &str)]) -> Vec<
 #[test]
 fn tells_every_pair_of_sides() {
     use ChangeAction::{Conflict, Download, RemoveHere, RemoveInCloud, Upload};
-    let cases: &[(&[&str], &[(&str, i64)], &[(&str, &str)], &[ChangeAction])] = &[
+    type Case = (
+        &'static [&'static str],
+        &'static [(&'static str, i64)],
+        &'static [(&'static str, &'static str)],
+        &'static [ChangeAction],
+    );
+    let cases: &[Case] = &[
         (&["a"], &[("a", 0)], &[("a", "m")], &[]),
         (&[], &[("a", 0)], &[], &[Upload]),
         (&[], &[], &[("a", "x")], &[Download]),

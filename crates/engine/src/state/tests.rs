@@ -63,12 +63,12 @@ fn reads_back_what_it_published_and_keeps_pairs_apart() {
 fn names_damage_and_newer_versions() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("state.db");
-    std::fs::write(&path, vec![7; 8192]).unwrap();
+    crate::settings::replace_file(&path, &[7; 8192]).unwrap();
     assert!(matches!(
         State::open(&path),
         Err(StateError::Damaged { .. })
     ));
-    std::fs::remove_file(&path).unwrap();
+    let path = folder.path().join("newer.db");
     let state = State::open(&path).unwrap();
     state
         .connection

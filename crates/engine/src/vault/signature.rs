@@ -44,6 +44,17 @@ impl Signature {
     /// not ticked since. It equals no scanned one, so the next scan hashes the file again.
     pub(crate) const UNTRUSTED: i64 = i64::MIN;
 
+    /// Equals no scanned one, for a path whose file is not known.
+    pub(crate) fn unknown() -> Self {
+        Self {
+            ino: 0,
+            dev: 0,
+            size: 0,
+            mtime_ns: 0,
+            ctime_ns: Self::UNTRUSTED,
+        }
+    }
+
     /// Whether the file surely has the content it had when `recorded` was taken.
     pub(crate) fn unchanged_since(&self, recorded: &Self) -> bool {
         self == recorded

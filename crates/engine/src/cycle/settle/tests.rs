@@ -92,6 +92,7 @@ impl Case {
             scope: &self.scope,
             baseline: &self.baseline,
             linked: &self.linked,
+            untouched: &|path, file| self.linked[path].ino == file.ino,
             mirror: &self.mirror,
             snapshot: &self.snapshot,
             uploaded: &self.uploaded,

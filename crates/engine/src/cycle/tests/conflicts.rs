@@ -1,4 +1,4 @@
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use super::*;
 use crate::view::{ConflictState, ProfileName};
@@ -96,7 +96,7 @@ async fn balanced_gives_the_newer_version_the_name_and_keeps_the_older() {
         laptop.save("note.md", "from the laptop\n");
         desktop.save("note.md", "from the desktop\n");
         let hour = Duration::from_secs(3600);
-        let now = SystemTime::now();
+        let now = crate::Clock::system().now();
         let desktop_time = if ours_is_newer { now } else { now - 2 * hour };
         laptop.set_time("note.md", now - hour);
         desktop.set_time("note.md", desktop_time);

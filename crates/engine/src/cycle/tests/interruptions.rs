@@ -1,8 +1,9 @@
+use super::rig;
 use super::*;
 use crate::Step;
 use crate::cycle::CycleFailure;
 
-const STEPS: [Step; 16] = [
+const STEPS: [Step; 13] = [
     Step::Verified,
     Step::MirrorFilled,
     Step::BisyncStarting,
@@ -12,50 +13,68 @@ const STEPS: [Step; 16] = [
     Step::ApplySwapped,
     Step::ApplyVerified,
     Step::ApplyKept,
-    Step::ApplyPutBack,
     Step::ApplySynced,
     Step::ApplySettled,
-    Step::Applied,
     Step::BeforeCommit,
     Step::Committed,
-    Step::SentinelReady,
 ];
 
-/// A save at any moment of a cycle is neither lost nor left behind.
-#[tokio::test(flavor = "multi_thread")]
-async fn a_save_at_any_step_reaches_the_cloud() {
-    for step in STEPS {
-        for atomically in [true, false] {
-            let cloud = Cloud::start().await;
-            let mut laptop = Device::new("laptop", &cloud).await;
-            let desktop = Device::new("desktop", &cloud).await;
-            laptop.save("mine.md", "mine 0\n");
-            laptop.save("theirs.md", "theirs 0\n");
-            laptop.sync().await;
-            desktop.sync().await;
-            desktop.save("theirs.md", "theirs 1\n");
-            desktop.sync().await;
-            laptop.save("mine.md", "mine 1\n");
+#[derive(Clone, Copy, Debug)]
+enum Style {
+    InPlace,
+    Atomic,
+}
 
-            let vault = laptop.vault.clone();
-            laptop.at_step(step, move || {
-                for path in ["mine.md", "theirs.md"] {
-                    super::rig::save_at(&vault.join(path), "late words\n", atomically);
+#[tokio::test(flavor = "multi_thread")]
+async fn a_save_in_place_at_any_step_reaches_the_cloud() {
+    save_at_each_step(Style::InPlace).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_atomic_save_at_any_step_reaches_the_cloud() {
+    save_at_each_step(Style::Atomic).await;
+}
+
+/// A save at any moment of a cycle is neither lost nor left behind.
+async fn save_at_each_step(style: Style) {
+    for step in STEPS {
+        let cloud = Cloud::start().await;
+        let mut laptop = Device::new("laptop", &cloud).await;
+        let desktop = Device::new("desktop", &cloud).await;
+        laptop.save("mine.md", "mine 0\n");
+        laptop.save("theirs.md", "theirs 0\n");
+        laptop.sync().await;
+        desktop.sync().await;
+        desktop.save("theirs.md", "theirs 1\n");
+        desktop.sync().await;
+        laptop.save("mine.md", "mine 1\n");
+
+        let vault = laptop.vault.clone();
+        let (fired, reached) = std::sync::mpsc::channel();
+        laptop.at_step(step, move || {
+            for path in ["mine.md", "theirs.md"] {
+                match style {
+                    Style::InPlace => rig::write(&vault.join(path), "late words\n"),
+                    Style::Atomic => rig::replace(&vault.join(path), "late words\n"),
                 }
-            });
-            laptop.sync().await;
-            laptop.sync().await;
-            let cloud_files = cloud.files().await;
-            let what = format!("{step:?}, atomically: {atomically}: {cloud_files:?}");
-            assert_eq!(laptop.files(), cloud_files, "{what}");
-            if step != Step::SentinelReady {
-                // Once it was in the folder, a later save of the user replaces it rightly.
-                let shown_before = step as u32 >= Step::ApplySwapped as u32;
-                let seen = cloud_files.values().any(|file| file == "theirs 1\n");
-                assert!(seen || shown_before, "{what}");
-                assert_eq!(cloud_files["mine.md"], "late words\n", "{what}");
             }
-        }
+            fired.send(()).unwrap();
+        });
+        laptop.sync().await;
+        reached.try_recv().expect("the step is part of this cycle");
+        laptop.sync().await;
+        let cloud_files = cloud.files().await;
+        let what = format!("{step:?}, {style:?}: {cloud_files:?}");
+        assert_eq!(laptop.files(), cloud_files, "{what}");
+        assert_eq!(cloud_files["mine.md"], "late words\n", "{what}");
+        assert!(
+            cloud_files.values().any(|text| text == "late words\n"),
+            "{what}"
+        );
+        // Once it was in the folder, a later save of the user replaces it rightly.
+        let shown_before = step as u32 >= Step::ApplySwapped as u32;
+        let seen = cloud_files.values().any(|text| text == "theirs 1\n");
+        assert!(seen || shown_before, "{what}");
     }
 }
 

@@ -139,9 +139,7 @@ impl Device {
 
     /// Saves the way most editors do: a new file renamed over the note.
     pub(super) fn save_atomically(&self, path: &str, text: &str) {
-        let new = self.home.join("editor-temp");
-        write(&new, text);
-        rename(&new, &self.vault.join(path));
+        replace(&self.vault.join(path), text);
     }
 
     pub(super) fn set_time(&self, path: &str, time: SystemTime) {
@@ -263,7 +261,7 @@ fn files_below(root: &Path) -> BTreeMap<String, String> {
 }
 
 #[expect(clippy::disallowed_methods, reason = "the test plays the user")]
-fn write(file: &Path, text: &str) {
+pub(super) fn write(file: &Path, text: &str) {
     fs::write(file, text).unwrap();
 }
 
@@ -277,15 +275,11 @@ fn delete(file: &Path) {
     fs::remove_file(file).unwrap();
 }
 
-/// The user saves right now, in place or by rename.
-pub(super) fn save_at(file: &Path, text: &str, atomically: bool) {
-    if atomically {
-        let new = file.with_extension("tmp");
-        write(&new, text);
-        rename(&new, file);
-    } else {
-        write(file, text);
-    }
+/// The user saves the way most editors do: a new file renamed over the note.
+pub(super) fn replace(file: &Path, text: &str) {
+    let new = file.with_extension("tmp");
+    write(&new, text);
+    rename(&new, file);
 }
 
 pub(super) fn move_folder(from: &Path, to: &Path) {

@@ -19,7 +19,10 @@ impl Core {
             Request::SignIn {
                 server_url,
                 open_browser,
-            } => self.sign_in(&server_url, open_browser),
+            } => {
+                self.sign_in(&server_url, open_browser);
+                Ok(Reply::Done)
+            }
             Request::CancelSignIn => {
                 if let Some(signing_in) = self.signing_in.take() {
                     signing_in.cancel();
@@ -28,7 +31,7 @@ impl Core {
             }
             Request::SignOut => return self.sign_out(answer),
             Request::CheckSubscription => return self.ask_subscription(Some(answer)),
-            Request::SetUp { folder, profile } => return self.set_up(folder, profile, answer),
+            Request::SetUp { folder, profile } => return self.set_up(&folder, profile, answer),
             Request::SetProfile { pair, profile } => self.set_profile(&pair, profile),
             Request::SetSync { on } => {
                 self.set_switch(if on { SyncSwitch::On } else { SyncSwitch::Off })
@@ -169,10 +172,10 @@ impl Core {
         }
     }
 
-    fn set_up(&mut self, folder: PathBuf, profile: ProfileName, answer: Answer) {
+    fn set_up(&self, folder: &Path, profile: ProfileName, answer: Answer) {
         let prepared = self.must_be_signed_in().and_then(|()| {
             fit_for_notes(
-                &folder,
+                folder,
                 &self.model.settings.pairs,
                 &self.config.places.state,
             )
@@ -199,7 +202,7 @@ impl Core {
                     folder,
                     profile,
                     account: account.key().to_owned(),
-                    bucket: credentials.bucket.clone(),
+                    bucket: credentials.bucket,
                 }),
                 Err(error) => Err(super::session::refusal(&error)),
             };

@@ -14,11 +14,7 @@ use crate::view::{AccountView, SubscriptionView};
 use crate::{Refusal, Reply};
 
 impl Core {
-    pub(super) fn sign_in(
-        &mut self,
-        server_url: &str,
-        open_browser: bool,
-    ) -> Result<Reply, Refusal> {
+    pub(super) fn sign_in(&mut self, server_url: &str, open_browser: bool) {
         if let Some(before) = self.signing_in.take() {
             before.cancel();
         }
@@ -61,7 +57,6 @@ impl Core {
                 tracing::debug!("the engine stopped during a sign-in");
             }
         });
-        Ok(Reply::Done)
     }
 
     pub(super) fn show_sign_in(&mut self, event: SignInEvent) {

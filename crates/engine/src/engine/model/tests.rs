@@ -31,8 +31,10 @@ fn idle() -> Model {
     }
 }
 
+type Change = fn(&mut Model);
+
 /// Ways to bring a model into each status, in the order of precedence.
-fn ways() -> Vec<(Status, fn(&mut Model))> {
+fn ways() -> Vec<(Status, Change)> {
     vec![
         (Status::SignedOut, |model| {
             model.account = AccountView::SignedOut { reason: None }
