@@ -1,0 +1,211 @@
+//! What a person can type.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use engine::view::ProfileName;
+
+use crate::words;
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0    done
+  1    failed, and will not heal by itself
+  2    the command line is wrong
+  3    an active subscription is required
+  4    signed out: run `bm-cloud login`
+  5    halted: a person must look before it goes on
+  6    offline or busy: try again later
+  130  interrupted (143 by SIGTERM)";
+
+const SURROUNDINGS: &str = "\
+Environment:
+  BM_CLOUD_SERVER   the server to sign in on, if --server is not given
+  BM_CLOUD_RCLONE   the rclone to use before any other
+  BM_CLOUD_SECRETS  where tokens are kept: keyring or file (default: keyring if there is one)
+  BM_CLOUD_DEVICE   this device's name in conflict copies
+  BM_CLOUD_LOG      what to log on standard error, such as info or engine=debug
+  NO_COLOR          no colors";
+
+/// Keeps a folder of notes and the cloud the same.
+#[derive(Debug, Parser)]
+#[command(name = "bm-cloud", version, after_help = EXIT_CODES)]
+#[command(after_long_help = format!("{EXIT_CODES}\n\n{SURROUNDINGS}"))]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+    /// Log what happens on standard error; twice for more.
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub(crate) verbose: u8,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Sign in on a server, in the browser of this or any other device.
+    Login(Login),
+    /// Revoke this device's keys and forget the tokens; notes stay as they are.
+    Logout(Plain),
+    /// Show how things are. Ends with the exit code that fits.
+    Status(Plain),
+    /// Make a folder and the account's cloud storage one, and sync them for the first time.
+    Setup(Setup),
+    /// Sync all folders once, or keep them the same with --watch.
+    Bisync(Bisync),
+    /// List notes that were changed on two sides.
+    Conflicts(Conflicts),
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Plain {
+    /// Print JSON on standard output.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Login {
+    /// The server's address, such as https://cloud.example.org.
+    #[arg(long, value_name = "URL")]
+    pub(crate) server: Option<String>,
+    /// Only show the link, do not open it.
+    #[arg(long)]
+    pub(crate) no_browser: bool,
+    /// Sign in anew even if somebody is signed in on this server.
+    #[arg(long)]
+    pub(crate) force: bool,
+    /// Print JSON on standard output: first the code and link, at the end the result.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Setup {
+    /// The folder of notes; it is made if it is missing [default: ~/basic-memory].
+    #[arg(long, value_name = "PATH")]
+    pub(crate) folder: Option<PathBuf>,
+    #[arg(long, value_enum, default_value_t = Profile::Balanced)]
+    pub(crate) profile: Profile,
+    /// Print the result as JSON on standard output.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Bisync {
+    /// Use this profile from now on.
+    #[arg(long, value_enum)]
+    pub(crate) profile: Option<Profile>,
+    /// Only show what would happen.
+    #[arg(long, conflicts_with_all = ["resync", "watch", "yes"])]
+    pub(crate) dry_run: bool,
+    /// Forget what was known and compare again: equal notes are adopted, of different ones both
+    /// versions are kept, nothing is deleted.
+    #[arg(long, conflicts_with = "watch")]
+    pub(crate) resync: bool,
+    /// Stay, and carry changes as they happen on either side.
+    #[arg(long)]
+    pub(crate) watch: bool,
+    /// How often --watch looks at the cloud [default: 60s].
+    #[arg(long, requires = "watch", value_name = "TIME", value_parser = words::interval)]
+    pub(crate) interval: Option<Duration>,
+    /// Go on although a safety stop asks first (see `bm-cloud bisync --dry-run`).
+    #[arg(long, conflicts_with = "watch")]
+    pub(crate) yes: bool,
+    /// Print the result as JSON on standard output; with --watch one object per event.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Conflicts {
+    /// Take this conflict off the list; both versions stay where they are.
+    #[arg(long, value_name = "ID")]
+    pub(crate) dismiss: Option<String>,
+    /// Print JSON on standard output.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Profile {
+    /// Keep both versions of a conflict; stop at 10 % deletes.
+    Safe,
+    /// The newer version wins, the other goes to history; stop at 25 % deletes.
+    Balanced,
+    /// As balanced, but stop at 50 % deletes and skip the check of the marker file.
+    Fast,
+}
+
+impl From<Profile> for ProfileName {
+    fn from(profile: Profile) -> Self {
+        match profile {
+            Profile::Safe => Self::Safe,
+            Profile::Balanced => Self::Balanced,
+            Profile::Fast => Self::Fast,
+        }
+    }
+}
+
+impl Command {
+    pub(crate) fn format(&self) -> Format {
+        let json = match self {
+            Self::Login(arguments) => arguments.json,
+            Self::Logout(arguments) | Self::Status(arguments) => arguments.json,
+            Self::Setup(arguments) => arguments.json,
+            Self::Bisync(arguments) => arguments.json,
+            Self::Conflicts(arguments) => arguments.json,
+        };
+        if json { Format::Json } else { Format::Words }
+    }
+}
+
+/// What standard output carries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Format {
+    Words,
+    Json,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+    use clap::error::ErrorKind;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn refuses_flags_that_contradict_each_other() {
+        for (line, kind) in [
+            (
+                "bm-cloud bisync --dry-run --resync",
+                ErrorKind::ArgumentConflict,
+            ),
+            (
+                "bm-cloud bisync --dry-run --watch",
+                ErrorKind::ArgumentConflict,
+            ),
+            (
+                "bm-cloud bisync --dry-run --yes",
+                ErrorKind::ArgumentConflict,
+            ),
+            (
+                "bm-cloud bisync --interval 5s",
+                ErrorKind::MissingRequiredArgument,
+            ),
+            (
+                "bm-cloud bisync --watch --interval soon",
+                ErrorKind::ValueValidation,
+            ),
+            ("bm-cloud setup --profile quick", ErrorKind::InvalidValue),
+        ] {
+            let error = Arguments::try_parse_from(line.split(' ')).unwrap_err();
+            assert_eq!(error.kind(), kind, "{line}");
+        }
+    }
+}

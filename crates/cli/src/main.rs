@@ -1,0 +1,139 @@
+//! `bm-cloud`: the engine in a terminal. What a person can do in the window, they can do here.
+//!
+//! Commands work with the engine that already runs (tray app, or another `bisync --watch`) through
+//! its control socket, else with one of their own that ends with them. Data goes to standard
+//! output, everything else to standard error, and the exit code says what kind of end it was. Only
+//! this file reads the environment; only `output` writes to the terminal. It knows requests and
+//! views, and must not know rclone, the bucket, the server's interface or any window.
+
+mod account;
+mod arguments;
+mod bisync;
+mod conflicts;
+mod context;
+mod exit;
+mod failure;
+mod login;
+mod logout;
+mod output;
+mod progress;
+mod report;
+mod runs;
+mod setup;
+mod signals;
+mod status;
+mod watch;
+mod words;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use engine::{Clock, Config, Mode, Observer, Places, SecretChoice};
+use time::UtcOffset;
+use tracing_subscriber::EnvFilter;
+
+use crate::arguments::{Arguments, Command};
+use crate::context::Context;
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::output::{Output, Paint};
+use crate::signals::Interrupt;
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let output = Output::new(arguments.command.format(), colors());
+    log(arguments.verbose);
+    // Reading the offset is sound only before there are other threads.
+    let offset = UtcOffset::current_local_offset().unwrap_or(UtcOffset::UTC);
+    let result = tokio::runtime::Runtime::new()
+        .map_err(|error| Failure::new("runtime", format!("Could not start: {error}")))
+        .and_then(|runtime| runtime.block_on(run(&arguments.command, output, offset)));
+    let exit = match result {
+        Ok(exit) => exit,
+        Err(failure) => {
+            output.failure(&failure);
+            output.json(&failure.out());
+            failure.exit
+        }
+    };
+    ExitCode::from(exit.code())
+}
+
+async fn run(command: &Command, output: Output, offset: UtcOffset) -> Result<Exit, Failure> {
+    let context = context(output, offset)?;
+    match command {
+        Command::Login(arguments) => login::run(&context, arguments).await,
+        Command::Logout(_) => logout::run(&context).await,
+        Command::Status(_) => status::run(&context).await,
+        Command::Setup(arguments) => setup::run(&context, arguments).await,
+        Command::Bisync(arguments) => bisync::run(&context, arguments).await,
+        Command::Conflicts(arguments) => conflicts::run(&context, arguments).await,
+    }
+}
+
+fn context(output: Output, offset: UtcOffset) -> Result<Context, Failure> {
+    let places = Places::resolve(|name| std::env::var_os(name)).ok_or_else(|| {
+        Failure::new("no_home", "No home folder is known").hint("Set HOME to an absolute path.")
+    })?;
+    let interrupt = Interrupt::listen().map_err(|error| {
+        Failure::new("signals", format!("Could not listen for signals: {error}"))
+    })?;
+    let config = Config {
+        places,
+        device: engine::device_name(|name| std::env::var_os(name)),
+        clock: Clock::system(),
+        mode: Mode::OnRequest,
+        secrets: secrets(),
+        rclone: std::env::var_os("BM_CLOUD_RCLONE").map(Into::into),
+        path_variable: std::env::var_os("PATH"),
+        observer: Observer::none(),
+    };
+    let home = std::env::var_os("HOME").or_else(|| std::env::var_os("USERPROFILE"));
+    Ok(Context {
+        config,
+        output,
+        interrupt,
+        offset,
+        server: text("BM_CLOUD_SERVER"),
+        home: home.map(Into::into),
+    })
+}
+
+fn secrets() -> SecretChoice {
+    match text("BM_CLOUD_SECRETS").as_deref() {
+        Some("file") => SecretChoice::File,
+        Some("keyring") => SecretChoice::Keyring,
+        Some(_) | None => SecretChoice::Auto,
+    }
+}
+
+fn colors() -> Paint {
+    let dumb = text("TERM").is_some_and(|terminal| terminal == "dumb");
+    if text("NO_COLOR").is_some() || dumb {
+        Paint::Plain
+    } else {
+        Paint::Color
+    }
+}
+
+/// Logs go to standard error, and only if they are asked for.
+fn log(verbose: u8) {
+    let filter = text("BM_CLOUD_LOG").or(match verbose {
+        0 => None,
+        1 => Some("info".to_owned()),
+        _ => Some("debug".to_owned()),
+    });
+    if let Some(filter) = filter {
+        tracing_subscriber::fmt()
+            .with_env_filter(EnvFilter::new(filter))
+            .with_writer(std::io::stderr)
+            .init();
+    }
+}
+
+/// An environment variable that says something.
+fn text(name: &str) -> Option<String> {
+    std::env::var_os(name)
+        .map(|value| value.to_string_lossy().into_owned())
+        .filter(|value| !value.is_empty())
+}

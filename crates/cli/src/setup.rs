@@ -1,0 +1,139 @@
+//! `bm-cloud setup`: one folder, one bucket, and the first sync.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use engine::view::{AccountView, RcloneView};
+use engine::{Connection, Request, View};
+use tokio::time::timeout;
+
+use crate::account;
+use crate::arguments::Setup;
+use crate::context::Context;
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::progress::Progress;
+use crate::report::Report;
+use crate::{runs, words};
+
+const DEFAULT_FOLDER: &str = "basic-memory";
+
+/// The view shows an installation within this time.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+pub(crate) async fn run(context: &Context, arguments: &Setup) -> Result<Exit, Failure> {
+    let folder = folder(context, arguments)?;
+    let result = context
+        .with_engine(async |connection| set_up(context, connection, arguments, &folder).await)
+        .await;
+    result.and_then(|report| report.finish(context))
+}
+
+async fn set_up(
+    context: &Context,
+    connection: &Connection,
+    arguments: &Setup,
+    folder: &Path,
+) -> Result<Report, Failure> {
+    let output = &context.output;
+    let view = connection.view();
+    if let AccountView::SignedOut { reason } = &view.account {
+        return Err(runs::signed_out(reason.as_deref()));
+    }
+    let view = account::check(context, connection).await?;
+    if let Some(subscription) = view.subscription.as_ref().filter(|it| !it.current) {
+        return Err(Failure::subscription_required(Some(subscription)));
+    }
+    output.good(&format!("Account: {}", account::name(&view.account)));
+    let rclone = rclone(context, connection).await?;
+    output.good(&format!("rclone: {rclone}"));
+    let known: Vec<String> = view.pairs.iter().map(|pair| pair.id.clone()).collect();
+    let profile = arguments.profile.into();
+    let request = Request::SetUp {
+        folder: folder.to_owned(),
+        profile,
+    };
+    let number = match context.ask(connection, request).await? {
+        engine::Reply::Run { number } => number,
+        engine::Reply::Done => 0,
+    };
+    let pair = context
+        .wait(connection, |view| {
+            let canonical = folder.canonicalize().ok()?;
+            let same = |path: &str| Path::new(path) == canonical || Path::new(path) == folder;
+            view.pairs.iter().find(|pair| same(&pair.folder)).cloned()
+        })
+        .await?;
+    let again = if known.contains(&pair.id) {
+        ", known before"
+    } else {
+        ""
+    };
+    let words = words::profile(pair.profile);
+    output.good(&format!(
+        "Folder: {} ({words}) is one with {}{again}",
+        pair.folder, pair.bucket
+    ));
+    output.say("First sync: equal notes are taken as they are, of different ones both are kept.");
+    let asked = [pair.id];
+    let view = runs::follow(context, connection, number, &asked).await?;
+    Ok(Report::new(&view, &asked))
+}
+
+/// Finds rclone, or has it installed.
+async fn rclone(context: &Context, connection: &Connection) -> Result<String, Failure> {
+    let known = |view: &View| match &view.rclone {
+        RcloneView::Unknown | RcloneView::Installing => None,
+        found => Some(found.clone()),
+    };
+    let found = context.wait(connection, known).await?;
+    match &found {
+        RcloneView::Ready { version, path } => return Ok(format!("{version} ({path})")),
+        RcloneView::Missing { message, .. } | RcloneView::TooOld { message, .. } => {
+            context.output.warn(&words::capitalized(message));
+            context
+                .output
+                .say("Installing a copy of rclone for this app alone, about 25 MB…");
+        }
+        RcloneView::Unknown | RcloneView::Installing => {}
+    }
+    let progress = Progress::new(&context.output, "Installing rclone");
+    context.ask(connection, Request::InstallRclone).await?;
+    let installing = |view: &View| (view.rclone == RcloneView::Installing).then_some(());
+    // An attempt that fails at once may be over before its beginning is seen.
+    if let Ok(Err(failure)) = timeout(PATIENCE, context.wait(connection, installing)).await {
+        return Err(failure);
+    }
+    let installed = context.wait(connection, known).await?;
+    drop(progress);
+    match installed {
+        RcloneView::Ready { version, path } => Ok(format!("{version} ({path})")),
+        RcloneView::Missing { message, hint } | RcloneView::TooOld { message, hint, .. } => {
+            Err(Failure::new("rclone", words::capitalized(&message)).hint(hint))
+        }
+        RcloneView::Unknown | RcloneView::Installing => Err(Failure::gone()),
+    }
+}
+
+fn folder(context: &Context, arguments: &Setup) -> Result<PathBuf, Failure> {
+    let unknown = || {
+        Failure::new("no_folder", "It is not known where your home folder is")
+            .hint("Name the folder: bm-cloud setup --folder PATH")
+            .exit(Exit::Usage)
+    };
+    let chosen = match &arguments.folder {
+        Some(folder) => folder.clone(),
+        None => context
+            .home
+            .as_ref()
+            .ok_or_else(unknown)?
+            .join(DEFAULT_FOLDER),
+    };
+    std::path::absolute(&chosen).map_err(|error| {
+        Failure::new(
+            "folder_unusable",
+            format!("{} cannot be used: {error}", chosen.display()),
+        )
+        .hint("Give the folder's whole path.")
+    })
+}
