@@ -73,16 +73,21 @@ impl Folder {
     }
 
     pub(super) fn child(&self, name: &str) -> Result<Self, PathError> {
-        match fs::openat(&self.0, name, FOLDER, Mode::empty()) {
-            Ok(fd) => Ok(Self(fd)),
-            Err(Errno::NOENT) => Err(PathError::Missing),
-            Err(Errno::LOOP | Errno::NOTDIR) => Err(match self.find(name)? {
-                Some(Found::Link) => PathError::Link,
-                Some(Found::File(_) | Found::Other) => PathError::NotAFolder,
-                Some(Found::Folder) | None => PathError::Missing,
-            }),
-            Err(error) => Err(PathError::Io(error.into())),
+        // A name that is a folder again by the time it is looked at is tried again, not for ever.
+        for _ in 0..8 {
+            match fs::openat(&self.0, name, FOLDER, Mode::empty()) {
+                Ok(fd) => return Ok(Self(fd)),
+                Err(Errno::NOENT) => return Err(PathError::Missing),
+                Err(Errno::LOOP | Errno::NOTDIR) => match self.find(name)? {
+                    Some(Found::Folder) => {}
+                    Some(Found::Link) => return Err(PathError::Link),
+                    Some(Found::File(_) | Found::Other) => return Err(PathError::NotAFolder),
+                    None => return Err(PathError::Missing),
+                },
+                Err(error) => return Err(PathError::Io(error.into())),
+            }
         }
+        Err(PathError::Link)
     }
 
     /// Opens the folder that holds `path`, and gives the last name.

@@ -37,20 +37,8 @@ pub(super) struct Slot<'p> {
 }
 
 impl<'p> Slot<'p> {
-    pub(super) fn make(
-        side: &Side,
-        id: &str,
-        path: &'p str,
-        now: OffsetDateTime,
-    ) -> Result<Self, PathError> {
+    pub(super) fn make(side: &Side, day: &str, id: &str, path: &'p str) -> Result<Self, PathError> {
         let root = Folder::open_root(&side.history)?;
-        let date = now.date();
-        let day = format!(
-            "{:04}-{:02}-{:02}",
-            date.year(),
-            u8::from(date.month()),
-            date.day()
-        );
         let below = format!("{day}/{id}/{path}");
         let (folder, _) = root.make_parent_of(&below)?;
         let name = path.rsplit('/').next().ok_or(PathError::Malformed)?;
@@ -85,6 +73,17 @@ impl<'p> Slot<'p> {
     pub(super) fn abandon(&self) {
         remove_empty_parents(&self.root, &self.below);
     }
+}
+
+/// The name of a day's folder.
+pub(super) fn day(now: OffsetDateTime) -> String {
+    let date = now.date();
+    format!(
+        "{:04}-{:02}-{:02}",
+        date.year(),
+        u8::from(date.month()),
+        date.day()
+    )
 }
 
 /// Removes the folders on the way to `path` that are empty, from the deepest up.
@@ -135,7 +134,8 @@ fn keep(
     }
     .map_err(&failed)?;
     copy.sync_all().map_err(&failed)?;
-    let slot = Slot::make(side, &names.id, path, now).map_err(|error| failed(error.into()))?;
+    let slot =
+        Slot::make(side, &day(now), &names.id, path).map_err(|error| failed(error.into()))?;
     slot.take(stage, &names.part).map_err(&failed)?;
     Ok(Kept {
         file: slot.file,

@@ -3,7 +3,7 @@ use std::io::{self, Read, Write};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::beneath::Folder;
+use super::beneath::{Folder, Moved};
 
 /// What a change is about to do with one path, durable before it moves the user's file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -14,6 +14,8 @@ pub(super) struct Intent {
     pub ours: Option<String>,
     /// MD5 of the version that is replaced or removed.
     pub expect: String,
+    /// The day's folder of history, where the old version goes.
+    pub day: String,
 }
 
 /// The names that one change uses in the stage.
@@ -26,6 +28,8 @@ pub(super) struct Names {
     pub file: String,
     pub aside: String,
     intent: String,
+    /// The intent of a settled change, until its old version has been looked at again.
+    kept: String,
 }
 
 impl Names {
@@ -40,6 +44,7 @@ impl Names {
             file: format!("{id}.file"),
             aside: format!("{id}.aside"),
             intent: format!("{id}.json"),
+            kept: format!("{id}.kept"),
         }
     }
 
@@ -51,8 +56,31 @@ impl Names {
         stage.sync()
     }
 
-    pub(super) fn settle(&self, stage: &Folder) -> io::Result<()> {
+    /// Ends a change that moved nothing.
+    pub(super) fn withdraw(&self, stage: &Folder) -> io::Result<()> {
         stage.discard_own(&self.intent)
+    }
+
+    /// Ends a change; what it put into history is to be looked at once more.
+    pub(super) fn settle(&self, stage: &Folder) -> io::Result<()> {
+        match stage.move_to(&self.intent, stage, &self.kept)? {
+            Moved::Done | Moved::Gone => Ok(()),
+            Moved::Taken => stage.discard_own(&self.intent),
+        }
+    }
+
+    pub(super) fn forget(&self, stage: &Folder) -> io::Result<()> {
+        stage.discard_own(&self.kept)
+    }
+
+    /// Whether the change itself is over.
+    pub(super) fn is_settled(&self, stage: &Folder) -> io::Result<bool> {
+        for name in [&self.intent, &self.file, &self.aside] {
+            if stage.find(name)?.is_some() {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 }
 
@@ -64,7 +92,7 @@ pub(super) fn unsettled(stage: &Folder) -> io::Result<Vec<(Names, Option<Intent>
         .flatten()
         .filter_map(|name| {
             let (id, kind) = name.split_once('.')?;
-            ["part", "file", "aside", "json"]
+            ["part", "file", "aside", "json", "kept"]
                 .contains(&kind)
                 .then(|| id.to_owned())
         })
@@ -74,7 +102,10 @@ pub(super) fn unsettled(stage: &Folder) -> io::Result<Vec<(Names, Option<Intent>
     let mut found = Vec::new();
     for id in ids {
         let names = Names::of(&id);
-        let intent = read(stage, &names.intent)?;
+        let intent = match read(stage, &names.intent)? {
+            Some(intent) => Some(intent),
+            None => read(stage, &names.kept)?,
+        };
         found.push((names, intent));
     }
     Ok(found)

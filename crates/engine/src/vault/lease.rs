@@ -25,12 +25,21 @@ impl<'f> Claim<'f> {
     /// Asks for a lease on a file that is open for reading only; waits up to five seconds for
     /// writers to close it.
     pub(super) fn take(file: &'f File) -> Self {
+        Self::take_within(file, PATIENCE)
+    }
+
+    /// As [`Claim::take`], without waiting.
+    pub(super) fn take_now(file: &'f File) -> Self {
+        Self::take_within(file, Duration::ZERO)
+    }
+
+    fn take_within(file: &'f File, patience: Duration) -> Self {
         let (mut pause, mut waited) = (FIRST_PAUSE, Duration::ZERO);
         loop {
             match system::take(file) {
                 system::Answer::Held => return Self::Held(Lease { file }),
                 system::Answer::Unsupported => return Self::Unsupported,
-                system::Answer::Busy if waited >= PATIENCE => return Self::Busy,
+                system::Answer::Busy if waited >= patience => return Self::Busy,
                 system::Answer::Busy => {}
             }
             #[expect(

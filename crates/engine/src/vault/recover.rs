@@ -6,8 +6,9 @@ use time::OffsetDateTime;
 
 use super::apply::{Applied, ApplyError, State, Stop, Work, doing, on_way};
 use super::beneath::{Folder, Moved, PathError};
-use super::history::{Kept, Slot};
+use super::history::{Kept, Slot, day, remove_empty_parents};
 use super::intent::{Intent, Names, unsettled};
+use super::lease::Claim;
 use super::problem::PathProblem;
 use super::side::Side;
 use super::signature::md5_of_file;
@@ -39,7 +40,17 @@ pub(crate) fn recover(
             .discard_own(&names.part)
             .map_err(doing("tidy the stage"))?;
         let (path, settled) = match &intent {
-            Some(intent) => (intent.path.as_str(), work.settle(&names, intent)),
+            Some(intent) => {
+                let over = names
+                    .is_settled(&work.stage)
+                    .map_err(doing("read the stage"))?;
+                let settled = if over {
+                    work.recheck(&names, intent)
+                } else {
+                    work.settle(&names, intent)
+                };
+                (intent.path.as_str(), settled)
+            }
             None => ("unfinished", work.store(&names)),
         };
         let outcome = match settled {
@@ -73,7 +84,7 @@ impl Work<'_> {
 
     /// The staged file is ours before the swap, and the user's or the expected one after it.
     fn settle_file(&self, names: &Names, intent: &Intent) -> Result<Applied, Stop> {
-        let slot = self.slot(names, &intent.path)?;
+        let slot = self.slot(&names.id, intent)?;
         if let Some(kept) = self.keep_if(&names.file, &slot, &intent.expect)?.kept() {
             return Ok(Applied::Done {
                 signature: None,
@@ -137,8 +148,8 @@ impl Work<'_> {
         staged: &str,
         intent: &Intent,
     ) -> Result<Applied, Stop> {
-        let own = Names::of(&format!("{}-{}", names.id, staged.len()));
-        let slot = self.slot(&own, &intent.path)?;
+        let own = format!("{}-{}", names.id, staged.len());
+        let slot = self.slot(&own, intent)?;
         for md5 in [Some(&intent.expect), intent.ours.as_ref()]
             .into_iter()
             .flatten()
@@ -162,7 +173,8 @@ impl Work<'_> {
             let Ok((md5, signature)) = md5_of_file(&file) else {
                 continue;
             };
-            let slot = self.slot(names, name)?;
+            let slot = Slot::make(self.side, &day(self.now), &names.id, name)
+                .map_err(|error| failed(error.into()))?;
             slot.take(&self.stage, name).map_err(&failed)?;
             kept = Some(Kept {
                 file: slot.file.clone(),
@@ -170,16 +182,48 @@ impl Work<'_> {
                 size: signature.size,
             });
         }
-        names.settle(&self.stage).map_err(doing("tidy the stage"))?;
+        names
+            .withdraw(&self.stage)
+            .map_err(doing("tidy the stage"))?;
+        names.forget(&self.stage).map_err(doing("tidy the stage"))?;
         Ok(kept.map(|kept| Applied::Done {
             signature: None,
             kept: Some(kept),
         }))
     }
 
-    fn slot<'p>(&self, names: &Names, path: &'p str) -> Result<Slot<'p>, Stop> {
-        Ok(Slot::make(self.side, &names.id, path, self.now)
+    fn slot<'p>(&self, id: &str, intent: &'p Intent) -> Result<Slot<'p>, Stop> {
+        Ok(Slot::make(self.side, &intent.day, id, &intent.path)
             .map_err(|error| doing("make room in history")(error.into()))?)
+    }
+
+    /// Looks again at the old version of a settled change. A program that had found the note's
+    /// path before the swap, and opened it only after the proof, wrote there: a save, which goes
+    /// back to where it can be seen.
+    fn recheck(&self, names: &Names, intent: &Intent) -> Result<Option<Applied>, Stop> {
+        let failed = doing("look at history");
+        let history = Folder::open_root(&self.side.history).map_err(&failed)?;
+        let below = format!("{}/{}/{}", intent.day, names.id, intent.path);
+        let mut outcome = None;
+        if let Ok((folder, name)) = history.parent_of(&below)
+            && let Ok(file) = folder.open_file(name)
+        {
+            let claim = Claim::take_now(&file);
+            match md5_of_file(&file) {
+                Ok((md5, _)) if md5 == intent.expect || Some(&md5) == intent.ours.as_ref() => {}
+                Ok(_) if !matches!(claim, Claim::Busy) => {
+                    folder
+                        .move_to(name, &self.stage, &names.file)
+                        .map_err(&failed)?;
+                    outcome = Some(self.lay_back(&names.file, &intent.path)?);
+                    remove_empty_parents(&history, &below);
+                }
+                // Still being written: next time.
+                Ok(_) | Err(_) => return Ok(None),
+            }
+        }
+        names.forget(&self.stage).map_err(doing("tidy the stage"))?;
+        Ok(outcome)
     }
 
     fn has(&self, name: &str) -> Result<bool, Stop> {

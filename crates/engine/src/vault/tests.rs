@@ -13,6 +13,10 @@ use tempfile::TempDir;
 use time::OffsetDateTime;
 use time::macros::datetime;
 
+use super::recover::Recovered;
+use super::side::Linking;
+use super::signature::HashError;
+use super::swap::Swap;
 use super::*;
 use crate::filters::Filters;
 
@@ -108,7 +112,10 @@ impl Rig {
     }
 
     fn stage_names(&self) -> Vec<String> {
-        files(&self.side.stage).into_keys().collect()
+        files(&self.side.stage)
+            .into_keys()
+            .filter(|name| !name.ends_with(".kept"))
+            .collect()
     }
 
     /// Every text that a person could get back.

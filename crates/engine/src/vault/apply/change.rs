@@ -8,7 +8,7 @@ use super::out::Proof;
 use super::work::{State, Stop, Work, on_path, on_way};
 use super::{Applied, ApplyError, ApplyStep, Expect, doing};
 use crate::vault::beneath::{Folder, Moved, PathError};
-use crate::vault::history::{Slot, open_own, remove_empty_parents};
+use crate::vault::history::{Slot, day, open_own, remove_empty_parents};
 use crate::vault::intent::{Intent, Names};
 use crate::vault::lease::Claim;
 use crate::vault::problem::ProblemCode;
@@ -62,7 +62,12 @@ impl Work<'_> {
         };
         let signature = self.stage(path, source, names, looks)?;
         self.reach(ApplyStep::Staged);
-        let (folder, name) = self.root.make_parent_of(path).map_err(on_way)?;
+        let (folder, name) = match self.root.make_parent_of(path) {
+            Ok(found) => found,
+            // The user removes the folders as they are made.
+            Err(PathError::Missing) => return Ok(Applied::UserSaved),
+            Err(error) => return Err(on_way(error)),
+        };
         let moved = self.stage.move_to(&names.part, &folder, name);
         match moved.map_err(on_path("put the note in place"))? {
             Moved::Done => {}
@@ -123,6 +128,7 @@ impl Work<'_> {
             path: path.to_owned(),
             ours: Some(source.md5.to_owned()),
             expect: expected.to_owned(),
+            day: day(self.now),
         };
         let slot = self.intend(names, &intent)?;
         self.prepare(names)?;
@@ -191,6 +197,7 @@ impl Work<'_> {
             path: path.to_owned(),
             ours: None,
             expect: expected.clone(),
+            day: day(self.now),
         };
         let slot = self.intend(&names, &intent)?;
         match folder.move_to(name, &self.stage, &names.file) {
@@ -292,10 +299,10 @@ impl Work<'_> {
 
     /// Makes room in history and writes the intent, so that what follows needs no space.
     fn intend<'p>(&self, names: &Names, intent: &'p Intent) -> Result<Slot<'p>, Stop> {
-        let slot = Slot::make(self.side, &names.id, &intent.path, self.now)
+        let slot = Slot::make(self.side, &intent.day, &names.id, &intent.path)
             .map_err(|error| doing("make room in history")(error.into()))?;
         if let Err(error) = names.write(&self.stage, intent) {
-            drop(names.settle(&self.stage));
+            drop(names.withdraw(&self.stage));
             slot.abandon();
             return Err(doing("write down the change")(error).into());
         }
@@ -321,7 +328,7 @@ impl Work<'_> {
         let failed = doing("tidy the stage");
         self.stage.discard_own(&names.file).map_err(&failed)?;
         slot.abandon();
-        names.settle(&self.stage).map_err(&failed)?;
+        names.withdraw(&self.stage).map_err(&failed)?;
         Ok(())
     }
 

@@ -246,7 +246,8 @@ fn waits_for_a_writer_and_gives_up_without_touching_the_note() {
     let path = rig.write("n.md", "old");
     let open = fs::OpenOptions::new().append(true).open(&path).unwrap();
     let change = rig.install("n.md", "new", content("old"));
-    assert_eq!(blocked(rig.apply(&change)), ProblemCode::InUse);
+    let applied = rig.apply_with(&change, &|step| panic!("{step:?} moves the note"));
+    assert_eq!(blocked(applied), ProblemCode::InUse);
     assert_eq!(rig.read("n.md").unwrap(), "old");
     drop(open);
     assert!(matches!(rig.apply(&change), Applied::Done { .. }));
@@ -395,4 +396,24 @@ fn keeps_given_bytes_and_files_in_history() {
     assert_eq!(fs::read_to_string(kept.file).unwrap(), "other");
     assert!(keep_version(&rig.side, Version::Bytes(b"x"), "../n.md", NOW).is_err());
     assert_eq!(rig.stage_names(), [""; 0]);
+}
+
+#[test]
+fn a_program_that_wants_to_write_after_the_proof_gets_the_note_back() {
+    let rig = Rig::new();
+    rig.write("n.md", "old");
+    let applied = rig.apply_with(&rig.install("n.md", "new", content("old")), &|step| {
+        if step == ApplyStep::Verified {
+            let out = files(&rig.side.stage)
+                .into_keys()
+                .find(|name| name.ends_with(".file"));
+            // Without waiting, the system refuses this and tells the holder of the lease.
+            let flags = rustix::fs::OFlags::WRONLY | rustix::fs::OFlags::NONBLOCK;
+            let path = rig.side.stage.join(out.unwrap());
+            let refused = rustix::fs::open(path, flags, rustix::fs::Mode::empty()).unwrap_err();
+            assert_eq!(refused, rustix::io::Errno::AGAIN);
+        }
+    });
+    assert_eq!(applied, Applied::UserSaved);
+    assert_eq!(rig.read("n.md").unwrap(), "old");
 }

@@ -6,6 +6,15 @@ use rustix::fs::{CWD, RenameFlags, renameat_with};
 
 use super::*;
 
+/// Ends the other thread also when this one fails.
+pub(super) struct StopAtEnd<'s>(pub(super) &'s AtomicBool);
+
+impl Drop for StopAtEnd<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 #[test]
 fn a_folder_swapped_for_a_link_leads_no_write_elsewhere() {
     let rig = Rig::new();
@@ -24,6 +33,7 @@ fn a_folder_swapped_for_a_link_leads_no_write_elsewhere() {
                 std::thread::yield_now();
             }
         });
+        let _stop = StopAtEnd(&stop);
         let mut here: Option<String> = None;
         for round in 0..3000 {
             let text = format!("v{round}");
@@ -44,7 +54,6 @@ fn a_folder_swapped_for_a_link_leads_no_write_elsewhere() {
                 Applied::Blocked(_) => "blocked",
             });
         }
-        stop.store(true, Ordering::Relaxed);
     });
     assert!(
         outcomes.contains("done") && outcomes.contains("blocked"),

@@ -39,6 +39,7 @@ fn leave(rig: &Rig, path: &str, ours: Option<&str>, vault: Has, file: Has, aside
         path: path.to_owned(),
         ours: ours.map(md5),
         expect: md5("old"),
+        day: "2026-11-20".to_owned(),
     };
     names.write(&stage, &intent).unwrap();
     for (place, has) in [
@@ -174,4 +175,42 @@ fn a_copy_that_was_never_in_the_vault_is_swept_and_anything_else_is_kept() {
     rig.recover();
     assert_eq!(rig.stage_names(), [""; 0]);
     assert_eq!(rig.history_texts(), ["unknown".to_owned()].into());
+}
+
+#[test]
+fn a_save_that_reached_only_history_comes_back_into_sight() {
+    for removal in [false, true] {
+        let rig = Rig::new();
+        rig.write("d/n.md", "old");
+        let change = if removal {
+            remove("d/n.md", "old")
+        } else {
+            rig.install("d/n.md", "new", content("old"))
+        };
+        let Applied::Done {
+            kept: Some(kept), ..
+        } = rig.apply(&change)
+        else {
+            panic!()
+        };
+        fs::write(&kept.file, "saved by a program that was slow to open it").unwrap();
+        let visible = if removal {
+            assert_eq!(rig.recover()[0].outcome, Applied::UserSaved);
+            "d/n.md"
+        } else {
+            assert!(matches!(rig.recover()[0].outcome, Applied::KeptBoth { .. }));
+            "d/n (conflict laptop 2026-11-21 22.11.05).md"
+        };
+        assert_eq!(
+            rig.read(visible).unwrap(),
+            "saved by a program that was slow to open it"
+        );
+        assert_eq!(
+            (
+                rig.recover(),
+                fs::read_dir(&rig.side.stage).unwrap().count()
+            ),
+            (vec![], 0)
+        );
+    }
 }
