@@ -79,9 +79,7 @@ fn prepare(repo: &Repo, screen: Screen, report: &mut Report) -> Result<()> {
         run::require(&mut run::command(repo.root(), words), Show::Live).map(drop)
     })?;
     report.step("The last demonstration is cleared away", |_| {
-        for name in ["server", "laptop", "desktop", "logs"] {
-            remove_folder(&repo.made("demo").join(name))?;
-        }
+        remove_folder(&repo.made("demo"))?;
         std::fs::create_dir_all(repo.made("demo/logs"))?;
         Ok(())
     })

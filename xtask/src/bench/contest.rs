@@ -88,7 +88,7 @@ pub(crate) fn measure(
     let store = keys.endpoint.trim_start_matches("http://").to_owned();
     let proxy = Proxy::start(&store, None)?;
     let mut side: Box<dyn Side> = match contestant {
-        Contestant::Ours => Box::new(Ours::set_up(device, server, &proxy, &store, &email)?),
+        Contestant::Ours => Box::new(Ours::signed_in(device, server, &proxy, &store, &email)?),
         Contestant::PlainDefault | Contestant::PlainTuned => {
             let config = base.join(format!("{name}.conf"));
             std::fs::write(&config, keys.rclone_config(&proxy.url()))?;
@@ -161,7 +161,7 @@ struct Ours {
 impl Ours {
     /// The client learns the store's address from the server; what tells it that is a second
     /// proxy, which puts the counting one's address in its place.
-    fn set_up(
+    fn signed_in(
         device: Device,
         server: &Server,
         proxy: &Proxy,
@@ -185,9 +185,6 @@ impl Ours {
             said.output,
             said.errors
         );
-        let folder = device.folder();
-        let folder = folder.to_str().context("the folder's path is text")?;
-        device.json(&["setup", "--folder", folder, "--profile", "balanced"])?;
         Ok(Self { device, _api: api })
     }
 }
@@ -198,7 +195,11 @@ impl Side for Ours {
     }
 
     fn first(&mut self) -> Result<()> {
-        self.pass()
+        let folder = self.device.folder();
+        let folder = folder.to_str().context("the folder's path is text")?;
+        self.device
+            .json(&["setup", "--folder", folder, "--profile", "balanced"])
+            .map(drop)
     }
 
     fn pass(&mut self) -> Result<()> {

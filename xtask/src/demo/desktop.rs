@@ -118,7 +118,9 @@ impl Desktop {
             Part::Tray => ("root", Some("480x420+0+0")),
         };
         let mut command = Command::new("import");
-        command.args(["-silent", "-display", &self.display, "-window", window]);
+        command
+            .env("DISPLAY", &self.display)
+            .args(["-silent", "-window", window]);
         if let Some(crop) = crop {
             command.args(["-crop", crop, "+repage"]);
         }

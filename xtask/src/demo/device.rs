@@ -155,12 +155,14 @@ impl Device {
         let log = self.home.join("login.log");
         let login = Companion::start("bm-cloud login", &mut command, Input::Nothing, &log)?;
         let first = login.line(SOON)?;
-        let code = serde_json::from_str::<Value>(&first)
-            .ok()
-            .and_then(|line| line["userCode"].as_str().map(str::to_owned))
-            .with_context(|| format!("the first line has no userCode: {first}"))?;
-        server.approve(&code, email)?;
-        let (status, lines) = login.finish(SOON)?;
+        let value: Value = serde_json::from_str(&first)
+            .with_context(|| format!("`bm-cloud login` should print JSON, not: {first}"))?;
+        // Who is signed in already only has the subscription looked at again.
+        if let Some(code) = value["userCode"].as_str() {
+            server.approve(code, email)?;
+        }
+        let (status, mut lines) = login.finish(SOON)?;
+        lines.insert(0, first);
         let errors = std::fs::read_to_string(&log).unwrap_or_default();
         Ok(Said {
             code: status.code(),

@@ -22,10 +22,9 @@ pub(crate) fn tray_menu(
     let menu = TrayMenu::find(device.bus_address())?;
     let lines = child::wait_for("the menu to know the account", SOON, || {
         let lines = menu::lines(&menu.entries()?);
-        Ok(lines
-            .iter()
-            .any(|line| line.contains(account))
-            .then_some(lines))
+        let is_up = !lines.iter().any(|line| line.starts_with("Starting"));
+        let knows = lines.iter().any(|line| line.contains(account));
+        Ok((is_up && knows).then_some(lines))
     })?;
     let mut text = lines.join("\n");
     text.push('\n');

@@ -3,6 +3,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
+use serde_json::Value;
 
 use crate::child::{self, Companion, Input};
 use crate::demo::Screen;
@@ -74,18 +75,6 @@ pub(crate) fn play(repo: &Repo, screen: Screen, report: &mut Report) -> Result<S
             |_| succeeded(device.sign_in(&server, ANA)?),
         )?;
     }
-    for device in [&laptop, &desktop] {
-        report.step(
-            &format!("The folder of the {} is set up", device.name()),
-            |_| {
-                let folder = device.folder();
-                let folder = folder.to_str().context("the folder's path is text")?;
-                device
-                    .json(&["setup", "--folder", folder, "--profile", "safe"])
-                    .map(drop)
-            },
-        )?;
-    }
     let bucket = Bucket::open(repo, &server)?;
     first_sync(&laptop, &desktop, &bucket, report)?;
     edit(&laptop, &desktop, &bucket, report)?;
@@ -106,7 +95,6 @@ fn refuse(server: &Server, laptop: &Device, details: &mut Details) -> Result<()>
         said.code.unwrap_or(-1)
     ));
     details.quote(&said.errors);
-    details.quote(&said.output);
     ensure!(
         said.code.is_some_and(|code| code != 0),
         "login should have been refused"
@@ -125,22 +113,36 @@ fn first_sync(
     bucket: &Bucket,
     report: &mut Report,
 ) -> Result<()> {
-    report.step("The laptop's notes go to the cloud", |details| {
-        sync(laptop, details)?;
-        let stored = bucket.list()?;
-        details.say(format!("{} objects in the bucket", stored.len()));
-        for note in laptop.notes()?.keys() {
-            ensure!(
-                stored.iter().any(|(_, key)| key == note),
-                "{note} is not in the bucket"
-            );
-        }
-        Ok(())
-    })?;
-    report.step("The desktop gets them all", |details| {
-        sync(desktop, details)?;
-        same_notes(&laptop.notes()?, &desktop.notes()?)
-    })
+    report.step(
+        "The laptop's folder is set up, and its notes go to the cloud",
+        |details| {
+            set_up(laptop, details)?;
+            let stored = bucket.list()?;
+            details.say(format!("{} objects in the bucket", stored.len()));
+            for note in laptop.notes()?.keys() {
+                ensure!(
+                    stored.iter().any(|(_, key)| key == note),
+                    "{note} is not in the bucket"
+                );
+            }
+            Ok(())
+        },
+    )?;
+    report.step(
+        "The desktop's folder is set up, and gets them all",
+        |details| {
+            set_up(desktop, details)?;
+            same_notes(&laptop.notes()?, &desktop.notes()?)
+        },
+    )
+}
+
+fn set_up(device: &Device, details: &mut Details) -> Result<()> {
+    let folder = device.folder();
+    let folder = folder.to_str().context("the folder's path is text")?;
+    let result = device.json(&["setup", "--folder", folder, "--profile", "safe"])?;
+    details.say(counts(device, &result));
+    Ok(())
 }
 
 fn edit(laptop: &Device, desktop: &Device, bucket: &Bucket, report: &mut Report) -> Result<()> {
@@ -280,16 +282,20 @@ fn dress_for_real_display(command: &mut Command) -> Result<()> {
 /// Runs one pass and says what it did.
 fn sync(device: &Device, details: &mut Details) -> Result<()> {
     let result = device.json(&["bisync"])?;
-    let count = |name| device::number(&result, name).unwrap_or(0);
-    details.say(format!(
+    details.say(counts(device, &result));
+    Ok(())
+}
+
+fn counts(device: &Device, result: &Value) -> String {
+    let count = |name| device::number(result, name).unwrap_or(0);
+    format!(
         "{}: {} up, {} down, {} conflicts, {} requests",
         device.name(),
         count("uploaded"),
         count("downloaded"),
         count("conflicts"),
         count("requests")
-    ));
-    Ok(())
+    )
 }
 
 fn same_notes(one: &Notes, other: &Notes) -> Result<()> {
