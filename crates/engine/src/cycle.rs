@@ -8,6 +8,7 @@
 mod carry;
 mod clean_room;
 mod failure;
+mod probe;
 mod resolve;
 mod settle;
 mod store;
@@ -145,6 +146,9 @@ async fn once(input: &CycleInput, side: &Side, tally: &mut Tally) -> Result<Next
     }
     if input.confirmed == Confirmed::No {
         verify::check_brakes(input, &verified)?;
+    }
+    if input.access == Access::ReadWrite {
+        probe::check(input).await?;
     }
     let carried = carry::carry(input, side, verified).await?;
     tally.carried = true;

@@ -18,6 +18,9 @@ use crate::view::{ChangeAction, PreviewChange};
 /// the mirror, never in the vault.
 pub(crate) const SENTINEL: &str = ".basic-memory-sync";
 
+/// Objects whose names begin so are sync's own and belong to no folder.
+pub(crate) const RESERVED: &str = ".basic-memory-";
+
 /// How one side stands against the baseline.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Side {
@@ -60,7 +63,7 @@ pub(crate) fn plan(
     let held = held_paths(baseline, scan, cloud, &mut plan.problems);
     let usable_cloud: BTreeMap<&String, &Object> = cloud
         .iter()
-        .filter(|(key, _)| key.as_str() != SENTINEL && filters.includes(key))
+        .filter(|(key, _)| !key.starts_with(RESERVED) && filters.includes(key))
         .collect();
     let paths: BTreeSet<&String> = baseline
         .keys()
@@ -230,7 +233,7 @@ pub(crate) fn brake(
     cloud: &BTreeMap<String, Object>,
     profile: Profile,
 ) -> Option<Brake> {
-    if plan.known >= 2 && cloud.keys().all(|key| key == SENTINEL) {
+    if plan.known >= 2 && cloud.keys().all(|key| key.starts_with(RESERVED)) {
         return Some(Brake::CloudEmptied { known: plan.known });
     }
     let sentinel_gone = plan.known > 0 && !cloud.contains_key(SENTINEL);

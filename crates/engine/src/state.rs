@@ -199,6 +199,18 @@ impl State {
         Ok(())
     }
 
+    /// When the store behind a bucket was last tried and found sound (Unix milliseconds).
+    pub(crate) fn probed_at(&self, bucket: &str) -> Result<Option<i64>, StateError> {
+        let query = "SELECT at FROM probe WHERE bucket = ?1";
+        Ok(self.connection.query_row(query, [bucket], |row| row.get(0)).optional()?)
+    }
+
+    pub(crate) fn set_probed(&mut self, bucket: &str, at_ms: i64) -> Result<(), StateError> {
+        let query = "INSERT OR REPLACE INTO probe(bucket, at) VALUES (?1, ?2)";
+        self.connection.execute(query, params![bucket, at_ms])?;
+        Ok(())
+    }
+
     pub(crate) fn node_count(&self, pair: &str) -> Result<u64, StateError> {
         let count: i64 = self.connection.query_row(
             "SELECT count(*) FROM node WHERE pair = ?1",

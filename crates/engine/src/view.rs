@@ -50,7 +50,11 @@ pub enum Status {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
-#[serde(tag = "type", rename_all = "camelCase", rename_all_fields = "camelCase")]
+#[serde(
+    tag = "type",
+    rename_all = "camelCase",
+    rename_all_fields = "camelCase"
+)]
 #[ts(export)]
 pub enum SyncSwitch {
     On,
@@ -62,7 +66,11 @@ pub enum SyncSwitch {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
-#[serde(tag = "type", rename_all = "camelCase", rename_all_fields = "camelCase")]
+#[serde(
+    tag = "type",
+    rename_all = "camelCase",
+    rename_all_fields = "camelCase"
+)]
 #[ts(export)]
 pub enum AccountView {
     SignedOut {
@@ -178,7 +186,11 @@ pub struct RunView {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
-#[serde(tag = "type", rename_all = "camelCase", rename_all_fields = "camelCase")]
+#[serde(
+    tag = "type",
+    rename_all = "camelCase",
+    rename_all_fields = "camelCase"
+)]
 #[ts(export)]
 pub enum RunResult {
     /// Nothing differed; rclone was not started.
@@ -186,9 +198,16 @@ pub enum RunResult {
     Synced,
     Previewed,
     /// A safety stop; see the pair's `halt`.
-    Halted { code: String },
+    Halted {
+        code: String,
+    },
     /// Will be tried again by itself where `transient`.
-    Failed { code: String, message: String, hint: Option<String>, transient: bool },
+    Failed {
+        code: String,
+        message: String,
+        hint: Option<String>,
+        transient: bool,
+    },
     /// Stopped by a pause or at the end of the program.
     Stopped,
 }
@@ -289,15 +308,30 @@ pub struct ActivityView {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
-#[serde(tag = "type", rename_all = "camelCase", rename_all_fields = "camelCase")]
+#[serde(
+    tag = "type",
+    rename_all = "camelCase",
+    rename_all_fields = "camelCase"
+)]
 #[ts(export)]
 pub enum RcloneView {
     /// Not looked for yet.
     Unknown,
-    Ready { version: String, path: String },
+    Ready {
+        version: String,
+        path: String,
+    },
     Installing,
-    Missing { message: String, hint: String },
-    TooOld { version: String, path: String, message: String, hint: String },
+    Missing {
+        message: String,
+        hint: String,
+    },
+    TooOld {
+        version: String,
+        path: String,
+        message: String,
+        hint: String,
+    },
 }
 
 /// Where tokens and keys are kept.

@@ -34,6 +34,8 @@ pub(crate) enum CycleFailure {
     Refused,
     #[error("the cloud cannot be reached")]
     Unreachable,
+    #[error("this cloud storage does not protect a note from being overwritten")]
+    UnsafeStore,
     #[error(transparent)]
     Name(#[from] rclone::NameTooLong),
     #[error("rclone's listing could not be read: {0}")]
@@ -99,6 +101,7 @@ impl CycleFailure {
             | Self::State(_)
             | Self::Refused
             | Self::Unreachable
+            | Self::UnsafeStore
             | Self::Name(_)
             | Self::Listing(_)
             | Self::Disk { .. }
@@ -121,6 +124,7 @@ impl CycleFailure {
             | Self::Side(_)
             | Self::State(_)
             | Self::Refused
+            | Self::UnsafeStore
             | Self::Name(_)
             | Self::Listing(_) => false,
         }
@@ -141,6 +145,7 @@ impl CycleFailure {
             | Self::State(_)
             | Self::LostRace { .. }
             | Self::Refused
+            | Self::UnsafeStore
             | Self::Name(_)
             | Self::Listing(_)
             | Self::Disk { .. }
@@ -175,6 +180,7 @@ impl CycleFailure {
             Self::LostRace { .. } => "lost_race",
             Self::Refused => "refused",
             Self::Unreachable => "unreachable",
+            Self::UnsafeStore => "unsafe_store",
             Self::Name(_) => "name_too_long",
             Self::Listing(_) => "listing",
             Self::Disk { source, .. } if source.kind() == io::ErrorKind::StorageFull => "DiskFull",
@@ -194,6 +200,9 @@ impl CycleFailure {
             "DiskFull" => "Free some space; sync goes on by itself.",
             "ClockSkew" => "Set this computer's clock right.",
             "unreachable" => "Check the connection; changes wait here and go up by themselves.",
+            "unsafe_store" => {
+                "Ask whoever runs the server for a store with conditional writes (If-Match)."
+            }
             "refused" => "Sign in again: run `bm-cloud login`.",
             "name_too_long" | "side_folder" => {
                 "Choose a folder with a shorter path on a local disk."
@@ -239,6 +248,7 @@ impl CycleFailure {
             | Self::LostRace { .. }
             | Self::Refused
             | Self::Unreachable
+            | Self::UnsafeStore
             | Self::Name(_)
             | Self::Listing(_)
             | Self::Disk { .. }

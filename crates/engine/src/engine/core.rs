@@ -65,6 +65,8 @@ pub(super) struct Core {
     received: Option<mpsc::Receiver<Input>>,
     /// When the next pass is due by itself.
     due: Option<Instant>,
+    /// Something asked for a pass while one was running.
+    dirty: bool,
     /// Failures in a row, for the back-off.
     failures: u32,
     files: Option<FileEvents>,
@@ -128,6 +130,7 @@ impl Core {
             inputs,
             received: Some(received),
             due: None,
+            dirty: false,
             failures: 0,
             files: None,
             view,
@@ -245,17 +248,24 @@ impl Core {
             }
         };
         self.due = Some(Instant::now() + delay);
+        if std::mem::take(&mut self.dirty) {
+            self.pass_within(QUIET);
+        }
     }
 
     fn pass_is_due(&mut self) {
         self.due = None;
-        let now_ms = self.config.clock.now_ms();
-        let ready = self.account.is_some() && self.model.carries(now_ms);
-        if !ready || self.running.is_some() || !self.queue.is_empty() {
-            self.plan_next_pass(None);
+        if self.running.is_some() || !self.queue.is_empty() {
+            self.dirty = true;
             return;
         }
-        self.queue_all();
+        let now_ms = self.config.clock.now_ms();
+        let ready = self.account.is_some() && self.model.carries(now_ms);
+        if ready {
+            self.queue_all();
+        } else {
+            self.plan_next_pass(None);
+        }
     }
 
     fn interval(&self) -> Option<Duration> {

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use notify::event::ModifyKind;
 use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
@@ -27,7 +28,7 @@ impl FileEvents {
         let (seen, events) = mpsc::channel(1);
         let handler = move |event: notify::Result<notify::Event>| {
             let counts = match &event {
-                Ok(event) => !matches!(event.kind, EventKind::Access(_)) || event.need_rescan(),
+                Ok(event) => event.need_rescan() || changes_content(event.kind),
                 Err(_) => true,
             };
             // A full channel already says that something changed.
@@ -57,6 +58,14 @@ impl FileEvents {
             }
         }
     }
+}
+
+/// Reading changes nothing, nor do modes and links; a mirror's links would wake us each cycle.
+fn changes_content(kind: EventKind) -> bool {
+    !matches!(
+        kind,
+        EventKind::Access(_) | EventKind::Modify(ModifyKind::Metadata(_))
+    )
 }
 
 /// Passes on one input per burst.

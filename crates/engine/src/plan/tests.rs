@@ -101,6 +101,7 @@ fn leaves_excluded_and_impossible_names_alone() {
         ("x.tmp", "1"),
         ("a/../b", "1"),
         ("folder/", "1"),
+        (".basic-memory-probe-1", "1"),
         ("ok", "1"),
     ]);
     let plan = plan(&Baseline::new(), &Scan::default(), &cloud, &filters());

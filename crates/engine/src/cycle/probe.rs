@@ -1,0 +1,27 @@
+//! What the bucket's store can do is tried, not believed: once a day, before something is carried.
+
+use guard::Support;
+
+use super::{CycleFailure, CycleInput};
+use crate::plan::RESERVED;
+
+/// How long a trial holds, in milliseconds.
+const HOLDS_MS: i64 = 24 * 3_600_000;
+
+/// Refuses a store that ignores conditions: without them two devices would overwrite each other.
+pub(super) async fn check(input: &CycleInput) -> Result<(), CycleFailure> {
+    let bucket = input.bucket.name().to_owned();
+    let tried_at = input.state.with(move |state| state.probed_at(&bucket)).await?;
+    let now_ms = input.clock.now_ms();
+    if tried_at.is_some_and(|at| (0..HOLDS_MS).contains(&(now_ms - at))) {
+        return Ok(());
+    }
+    let scratch = format!("{RESERVED}probe-{}", uuid::Uuid::now_v7().simple());
+    let found = input.bucket.probe(&scratch).await?;
+    tracing::info!(?found, "the store was tried");
+    if found.compare_and_swap() != Support::Proven {
+        return Err(CycleFailure::UnsafeStore);
+    }
+    let bucket = input.bucket.name().to_owned();
+    Ok(input.state.with(move |state| state.set_probed(&bucket, now_ms)).await?)
+}
