@@ -1,4 +1,5 @@
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use engine::{Config, Connection, View};
@@ -8,6 +9,11 @@ use tauri_plugin_autostart::MacosLauncher;
 use crate::shell::Shell;
 use crate::tray::Tray;
 use crate::{commands, window};
+
+/// Between two attempts to reach an engine.
+const RETRY: Duration = Duration::from_secs(5);
+/// How often the age in the menu is looked at while the view stays.
+const AGING: Duration = Duration::from_secs(30);
 
 /// How the app begins.
 #[derive(Clone, Debug)]
@@ -44,8 +50,8 @@ pub fn run(config: Config, options: Options) -> anyhow::Result<()> {
         ])
         .setup(move |app| {
             let handle = app.handle().clone();
-            let tray = Tray::new(&handle, &shell.view())?;
-            tauri::async_runtime::spawn(follow(handle.clone(), shell, config, tray));
+            app.manage(Tray::new(&handle, &shell.view())?);
+            tauri::async_runtime::spawn(follow(handle.clone(), shell, config));
             if options.show_window {
                 window::show(&handle);
             }
@@ -65,24 +71,20 @@ pub fn run(config: Config, options: Options) -> anyhow::Result<()> {
 }
 
 /// Keeps a connection to the engine, and shows each of its views in tray and window.
-async fn follow(app: AppHandle, shell: Shell, config: Config, tray: Tray) {
+async fn follow(app: AppHandle, shell: Shell, config: Config) {
     loop {
         match Connection::open(config.clone()).await {
             Ok(connection) => {
                 let connection = Arc::new(connection);
                 shell.connect(Arc::clone(&connection));
-                show_views(&app, &shell, &connection, &tray).await;
+                show_views(&app, &shell, &connection).await;
                 shell.disconnect();
             }
             Err(error) => {
                 tracing::error!(%error, hint = error.hint(), "the engine did not start");
-                show(
-                    &app,
-                    &shell,
-                    &tray,
-                    Arc::new(View::not_running(&config.device, &error)),
-                );
-                tokio::time::sleep(std::time::Duration::from_secs(5)).await;
+                let view = View::not_running(&config.device, &error);
+                show(&app, &shell, Arc::new(view));
+                tokio::time::sleep(RETRY).await;
             }
         }
         if shell.is_quitting() {
@@ -91,18 +93,26 @@ async fn follow(app: AppHandle, shell: Shell, config: Config, tray: Tray) {
     }
 }
 
-async fn show_views(app: &AppHandle, shell: &Shell, connection: &Connection, tray: &Tray) {
+async fn show_views(app: &AppHandle, shell: &Shell, connection: &Connection) {
     let mut views = connection.watch();
     views.mark_changed();
-    while views.changed().await.is_ok() {
-        let view = views.borrow_and_update().clone();
-        show(app, shell, tray, view);
+    loop {
+        match tokio::time::timeout(AGING, views.changed()).await {
+            Ok(Ok(())) => {
+                let view = views.borrow_and_update().clone();
+                show(app, shell, view);
+            }
+            Ok(Err(_)) => return,
+            Err(_) => app
+                .state::<Tray>()
+                .apply(app, &shell.view(), shell.quit_words()),
+        }
     }
 }
 
-fn show(app: &AppHandle, shell: &Shell, tray: &Tray, view: Arc<View>) {
+fn show(app: &AppHandle, shell: &Shell, view: Arc<View>) {
     shell.set_view(Arc::clone(&view));
-    tray.apply(app, &view, shell.quit_words());
+    app.state::<Tray>().apply(app, &view, shell.quit_words());
     if let Err(error) = app.emit("view-changed", &*view) {
         tracing::warn!(%error, "the window did not get the new view");
     }

@@ -5,9 +5,10 @@ use engine::{Clock, Request, View};
 use tauri::menu::{CheckMenuItem, Menu as NativeMenu, MenuItem, PredefinedMenuItem};
 use tauri::tray::{TrayIcon, TrayIconBuilder};
 use tauri::{AppHandle, Manager as _};
+use tauri_plugin_autostart::ManagerExt as _;
 
 use super::icon::{Panel, icon};
-use super::menu::{Action, Item, Menu, RUN, menu};
+use super::menu::{Action, Item, Menu, RUN, StartAtLogin, Surroundings, menu};
 use crate::shell::Shell;
 use crate::{app, window};
 
@@ -21,7 +22,12 @@ pub(crate) struct Tray {
 impl Tray {
     pub(crate) fn new(app: &AppHandle, view: &View) -> tauri::Result<Self> {
         let clock = Clock::system();
-        let first = menu(view, clock.now_ms(), "Quit");
+        let around = Surroundings {
+            now_ms: clock.now_ms(),
+            quit: "Quit",
+            login: start_at_login(app),
+        };
+        let first = menu(view, around);
         let icon = TrayIconBuilder::with_id("main")
             .icon(icon(view.status, Panel::Dark)?)
             .menu(&native(app, &first)?)
@@ -43,7 +49,12 @@ impl Tray {
 
     /// Shows a view; what is equal is not set again, so an open menu does not flicker.
     pub(crate) fn apply(&self, app: &AppHandle, view: &View, quit: &str) {
-        let wanted = (view.status, menu(view, self.clock.now_ms(), quit));
+        let around = Surroundings {
+            now_ms: self.clock.now_ms(),
+            quit,
+            login: start_at_login(app),
+        };
+        let wanted = (view.status, menu(view, around));
         let mut shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
         let before = shown.take();
         let mut result = Ok(());
@@ -60,6 +71,24 @@ impl Tray {
             Err(error) => tracing::warn!(%error, "the tray did not take the new state"),
         }
     }
+
+    /// Sets everything again: the desktop turns a check mark at the click, whatever came of it.
+    fn set_again(&self, app: &AppHandle) {
+        *self.shown.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        let shell = app.state::<Shell>();
+        self.apply(app, &shell.view(), shell.quit_words());
+    }
+}
+
+fn start_at_login(app: &AppHandle) -> StartAtLogin {
+    match app.autolaunch().is_enabled() {
+        Ok(true) => StartAtLogin::On,
+        Ok(false) => StartAtLogin::Off,
+        Err(error) => {
+            tracing::debug!(%error, "the desktop does not say what it starts");
+            StartAtLogin::Unknown
+        }
+    }
 }
 
 fn native(app: &AppHandle, menu: &Menu) -> tauri::Result<NativeMenu<tauri::Wry>> {
@@ -67,7 +96,7 @@ fn native(app: &AppHandle, menu: &Menu) -> tauri::Result<NativeMenu<tauri::Wry>>
     for item in &menu.0 {
         match item {
             Item::Fact(text) => {
-                native.append(&MenuItem::new(app, text, false, None::<&str>)?)?;
+                native.append(&MenuItem::new(app, literal(text), false, None::<&str>)?)?;
             }
             Item::Command {
                 action,
@@ -75,6 +104,7 @@ fn native(app: &AppHandle, menu: &Menu) -> tauri::Result<NativeMenu<tauri::Wry>>
                 enabled,
             } => {
                 let id = action.id();
+                let label = literal(label);
                 native.append(&MenuItem::with_id(app, id, label, *enabled, None::<&str>)?)?;
             }
             Item::Toggle {
@@ -83,6 +113,7 @@ fn native(app: &AppHandle, menu: &Menu) -> tauri::Result<NativeMenu<tauri::Wry>>
                 checked,
             } => {
                 let id = action.id();
+                let label = literal(label);
                 let item = CheckMenuItem::with_id(app, id, label, true, *checked, None::<&str>)?;
                 native.append(&item)?;
             }
@@ -92,11 +123,17 @@ fn native(app: &AppHandle, menu: &Menu) -> tauri::Result<NativeMenu<tauri::Wry>>
     Ok(native)
 }
 
+/// A lone `&` would mark the next letter for the keyboard and vanish.
+fn literal(label: &str) -> String {
+    label.replace('&', "&&")
+}
+
 fn act(app: &AppHandle, action: Action) {
     let shell = app.state::<Shell>().inner().clone();
     let request = match action {
         Action::OpenWindow => return window::show(app),
         Action::Quit => return app::quit(app),
+        Action::ToggleLogin => return toggle_login(app),
         Action::OpenFolder => Request::OpenFolder { pair: None },
         Action::ToggleSync => Request::SetSync {
             on: shell.view().sync != SyncSwitch::On,
@@ -111,7 +148,21 @@ fn act(app: &AppHandle, action: Action) {
     tauri::async_runtime::spawn(async move {
         if let Err(refusal) = shell.send(request).await {
             tracing::warn!(code = refusal.code, error = refusal.message, "refused");
+            app.state::<Tray>().set_again(&app);
             window::show(&app);
         }
     });
+}
+
+fn toggle_login(app: &AppHandle) {
+    let login = app.autolaunch();
+    let done = match start_at_login(app) {
+        StartAtLogin::On => login.disable(),
+        StartAtLogin::Off | StartAtLogin::Unknown => login.enable(),
+    };
+    if let Err(error) = done {
+        tracing::warn!(%error, "start at login could not be changed");
+    }
+    let app = app.clone();
+    tauri::async_runtime::spawn(async move { app.state::<Tray>().set_again(&app) });
 }

@@ -24,6 +24,24 @@ pub(crate) enum Item {
     Separator,
 }
 
+/// What the menu shows that is not in the view.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Surroundings<'a> {
+    pub(crate) now_ms: i64,
+    /// What quitting does to sync, in words.
+    pub(crate) quit: &'a str,
+    pub(crate) login: StartAtLogin,
+}
+
+/// Whether the desktop starts the app when a person logs in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum StartAtLogin {
+    On,
+    Off,
+    /// The desktop does not say.
+    Unknown,
+}
+
 /// What a click does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Action {
@@ -32,16 +50,18 @@ pub(crate) enum Action {
     ToggleSync,
     SyncNow,
     CancelSignIn,
+    ToggleLogin,
     Quit,
 }
 
 impl Action {
-    pub(crate) const ALL: [Self; 6] = [
+    pub(crate) const ALL: [Self; 7] = [
         Self::OpenFolder,
         Self::OpenWindow,
         Self::ToggleSync,
         Self::SyncNow,
         Self::CancelSignIn,
+        Self::ToggleLogin,
         Self::Quit,
     ];
 
@@ -52,6 +72,7 @@ impl Action {
             Self::ToggleSync => "toggle-sync",
             Self::SyncNow => "sync-now",
             Self::CancelSignIn => "cancel-sign-in",
+            Self::ToggleLogin => "toggle-login",
             Self::Quit => "quit",
         }
     }
@@ -59,9 +80,9 @@ impl Action {
 
 pub(crate) const RUN: RunKind = RunKind::Sync;
 
-/// Makes the menu of a view. `quit` says what quitting does to sync.
-pub(crate) fn menu(view: &View, now_ms: i64, quit: &str) -> Menu {
-    let mut items = vec![Item::Fact(status_line(view, now_ms))];
+/// Makes the menu of a view.
+pub(crate) fn menu(view: &View, around: Surroundings<'_>) -> Menu {
+    let mut items = vec![Item::Fact(status_line(view, around.now_ms))];
     let has_folder = !view.pairs.is_empty();
     match &view.account {
         AccountView::SignedIn { .. } => {
@@ -92,7 +113,17 @@ pub(crate) fn menu(view: &View, now_ms: i64, quit: &str) -> Menu {
         items.push(Item::Fact(line));
     }
     items.push(Item::Separator);
-    items.push(command(Action::Quit, quit, true));
+    let starts = match around.login {
+        StartAtLogin::On => Some(true),
+        StartAtLogin::Off => Some(false),
+        StartAtLogin::Unknown => None,
+    };
+    items.extend(starts.map(|checked| Item::Toggle {
+        action: Action::ToggleLogin,
+        label: "Start at login".to_owned(),
+        checked,
+    }));
+    items.push(command(Action::Quit, around.quit, true));
     Menu(items)
 }
 

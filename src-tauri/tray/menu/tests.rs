@@ -42,26 +42,32 @@ fn signed_in() -> View {
 
 /// The menu as a person reads it.
 fn text(view: &View) -> String {
-    let lines = menu(view, NOW, "Quit and stop syncing")
-        .0
-        .into_iter()
-        .map(|item| match item {
-            Item::Fact(text) => format!("    {text}"),
-            Item::Command {
-                label,
-                enabled: true,
-                ..
-            } => format!("  > {label}"),
-            Item::Command {
-                label,
-                enabled: false,
-                ..
-            } => format!("  - {label}"),
-            Item::Toggle { label, checked, .. } => {
-                format!("[{}] {label}", if checked { 'x' } else { ' ' })
-            }
-            Item::Separator => "---".to_owned(),
-        });
+    text_with(view, StartAtLogin::Off)
+}
+
+fn text_with(view: &View, login: StartAtLogin) -> String {
+    let around = Surroundings {
+        now_ms: NOW,
+        quit: "Quit and stop syncing",
+        login,
+    };
+    let lines = menu(view, around).0.into_iter().map(|item| match item {
+        Item::Fact(text) => format!("    {text}"),
+        Item::Command {
+            label,
+            enabled: true,
+            ..
+        } => format!("  > {label}"),
+        Item::Command {
+            label,
+            enabled: false,
+            ..
+        } => format!("  - {label}"),
+        Item::Toggle { label, checked, .. } => {
+            format!("[{}] {label}", if checked { 'x' } else { ' ' })
+        }
+        Item::Separator => "---".to_owned(),
+    });
     lines.collect::<Vec<_>>().join("\n")
 }
 
@@ -77,6 +83,7 @@ fn shows_everything_when_all_is_well() {
     ---
         ana@example.org · Plus
     ---
+    [ ] Start at login
       > Quit and stop syncing
     ");
 }
@@ -101,6 +108,7 @@ fn names_what_waits_for_a_person() {
     ---
         ana@example.org · Plus
     ---
+    [ ] Start at login
       > Quit and stop syncing
     ");
 }
@@ -116,6 +124,7 @@ fn offers_sign_in_and_little_else_when_signed_out() {
         Sign in
       > Sign in…
     ---
+    [ ] Start at login
       > Quit and stop syncing
     ");
 }
@@ -135,6 +144,7 @@ fn lets_a_sign_in_be_cancelled() {
       > Show sign-in…
       > Cancel sign-in
     ---
+    [ ] Start at login
       > Quit and stop syncing
     ");
 }
@@ -163,4 +173,21 @@ fn the_age_is_coarse_so_that_the_menu_stays() {
     assert_eq!(line(60_000), "Up to date · checked 1 min ago");
     assert_eq!(line(3 * 3_600_000), "Up to date · checked 3 h ago");
     assert_eq!(line(72 * 3_600_000), "Up to date · checked 3 days ago");
+}
+
+#[test]
+fn start_at_login_is_a_toggle_where_the_desktop_knows() {
+    let end = |login| {
+        let shown = text_with(&signed_in(), login);
+        let lines: Vec<&str> = shown.lines().rev().take(3).collect();
+        lines.into_iter().rev().collect::<Vec<_>>().join("\n")
+    };
+    assert_eq!(
+        end(StartAtLogin::On),
+        "---\n[x] Start at login\n  > Quit and stop syncing"
+    );
+    assert_eq!(
+        end(StartAtLogin::Unknown),
+        "    ana@example.org · Plus\n---\n  > Quit and stop syncing"
+    );
 }
