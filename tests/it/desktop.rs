@@ -1,0 +1,159 @@
+//! A desktop of a test's own: screen, session bus and home.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use engine::Places;
+use tempfile::TempDir;
+use testkit::{Bus, Child, Program, private_bus, program, scratch};
+
+/// Everything on a small, busy machine happens within this.
+pub(crate) const SOON: Duration = Duration::from_secs(30);
+
+/// The look of the desktop's programs.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Look {
+    Light,
+    Dark,
+}
+
+#[must_use]
+pub(crate) struct Desktop {
+    pub(crate) bus: Bus,
+    environment: BTreeMap<&'static str, OsString>,
+    // Last, so that its programs are gone before their home.
+    _screen: Child,
+    home: TempDir,
+}
+
+impl Desktop {
+    pub(crate) async fn start() -> Self {
+        Self::start_with(Look::Light).await
+    }
+
+    pub(crate) async fn start_with(look: Look) -> Self {
+        let bus = private_bus().await;
+        let home = scratch();
+        let mut screen = program("Xvfb")
+            .args(["-displayfd", "1", "-screen", "0", "1280x900x24"])
+            .args(["-nolisten", "tcp", "-noreset"])
+            .spawn();
+        let number = |line: &str| !line.is_empty() && line.bytes().all(|b| b.is_ascii_digit());
+        let display = format!(":{}", screen.line(SOON, number).await);
+        let at = |path: &str| home.path().join(path).into_os_string();
+        let environment = BTreeMap::from([
+            ("HOME", home.path().as_os_str().to_owned()),
+            ("XDG_CONFIG_HOME", at(".config")),
+            ("XDG_STATE_HOME", at(".local/state")),
+            ("XDG_DATA_HOME", at(".local/share")),
+            ("XDG_CACHE_HOME", at(".cache")),
+            ("XDG_RUNTIME_DIR", at("run")),
+            (
+                "PATH",
+                format!("{}/bin:/usr/bin:/bin", home.path().display()).into(),
+            ),
+            ("LANG", "C.UTF-8".into()),
+            ("DISPLAY", display.into()),
+            ("DBUS_SESSION_BUS_ADDRESS", bus.address.clone().into()),
+            ("GDK_BACKEND", "x11".into()),
+            ("NO_AT_BRIDGE", "1".into()),
+            (
+                "GTK_THEME",
+                match look {
+                    Look::Light => "Adwaita".into(),
+                    Look::Dark => "Adwaita:dark".into(),
+                },
+            ),
+            ("BM_CLOUD_SECRETS", "file".into()),
+            ("BM_CLOUD_DEVICE", "laptop".into()),
+            ("BM_CLOUD_RCLONE", testkit::rclone().into_os_string()),
+            ("BM_CLOUD_INTERVAL_SECONDS", "1".into()),
+        ]);
+        for folder in ["bin", "run"] {
+            let path = home.path().join(folder);
+            fs::create_dir(&path).unwrap();
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o700)).unwrap();
+        }
+        write_opener(home.path());
+        Self {
+            bus,
+            environment,
+            _screen: screen,
+            home,
+        }
+    }
+
+    pub(crate) fn home(&self) -> &Path {
+        self.home.path()
+    }
+
+    /// The engine's folders, as the app finds them here.
+    pub(crate) fn places(&self) -> Places {
+        Places::resolve(|name| self.environment.get(name).cloned()).unwrap()
+    }
+
+    /// Sets a variable for the programs started from now on.
+    pub(crate) fn set(&mut self, name: &'static str, value: &str) {
+        self.environment.insert(name, value.into());
+    }
+
+    /// A program that sees this desktop and nothing of the machine's own.
+    pub(crate) fn program(&self, path: impl AsRef<Path>) -> Program {
+        let mut program = program(path).env_clear();
+        for (name, value) in &self.environment {
+            program = program.env(name, value);
+        }
+        program.dir(self.home())
+    }
+
+    /// The real app.
+    pub(crate) fn app(&self, arguments: &[&str]) -> Child {
+        self.program(app_binary()).args(arguments).spawn()
+    }
+
+    /// What the app asked the desktop to open: links and folders, oldest first.
+    pub(crate) fn opened(&self) -> Vec<String> {
+        let text = fs::read_to_string(self.home().join("opened")).unwrap_or_default();
+        text.lines().map(str::to_owned).collect()
+    }
+
+    /// Processes that have this home in their arguments, other than the app itself.
+    pub(crate) fn helpers(&self) -> Vec<String> {
+        let home = self.home().display().to_string();
+        let processes = fs::read_dir("/proc").unwrap().filter_map(Result::ok);
+        let lines = processes.filter_map(|process| fs::read(process.path().join("cmdline")).ok());
+        lines
+            .map(|line| String::from_utf8_lossy(&line).replace('\0', " "))
+            .filter(|line| line.contains("rclone") && line.contains(&home))
+            .collect()
+    }
+
+    /// X windows of the app with a title, in any state.
+    pub(crate) async fn windows(&self, title: &str) -> usize {
+        let mut search = self
+            .program("xdotool")
+            .args(["search", "--onlyvisible", "--name", title])
+            .spawn();
+        search.exit(SOON).await;
+        search.stdout().lines().count()
+    }
+}
+
+pub(crate) fn app_binary() -> PathBuf {
+    PathBuf::from(env!("CARGO_BIN_EXE_basic-memory-tray"))
+}
+
+/// Stands in for the desktop's way to open links, and writes down what it was asked for.
+fn write_opener(home: &Path) {
+    let path = home.join("bin/xdg-open");
+    fs::write(
+        &path,
+        "#!/bin/sh\nprintf '%s\\n' \"$1\" >> \"$HOME/opened\"\n",
+    )
+    .unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o700)).unwrap();
+}

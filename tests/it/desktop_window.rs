@@ -1,0 +1,91 @@
+//! The window of the real app, from the first start to a synced folder.
+
+use serde_json::json;
+use testkit::{Server, scratch, wait_for, wait_until};
+
+use crate::desktop::{Desktop, SOON};
+use crate::person::{ANA, Device, save};
+use crate::webdriver::Window;
+
+#[tokio::test]
+async fn leads_a_new_person_from_sign_in_to_a_synced_folder() {
+    let state = scratch();
+    let server = Server::start(state.path()).await;
+    let desktop = Desktop::start().await;
+    let folder = desktop.home().join("Notes");
+    save(&folder, "Start here.md", "# Start here\n");
+
+    let window = Window::open(&desktop).await;
+    window.screen("signIn").await;
+    window.find("#server-url").await.fill(&server.url).await;
+    window.button("Sign in").await.click().await;
+
+    window.screen("awaitingBrowser").await;
+    let code = window.find("output").await.text().await;
+    let link = wait_for(SOON, async || desktop.opened().first().cloned()).await;
+    assert!(link.starts_with(&server.url), "{link}");
+    assert!(link.contains(&code), "{link}");
+    server.approve(&code, ANA).await;
+
+    window.screen("subscriptionRequired").await;
+    server.activate(ANA).await;
+    window.button("Check again").await.click().await;
+
+    window.screen("setUp").await;
+    let path = folder.display().to_string();
+    window.find("#folder").await.fill(&path).await;
+    window.button("Start syncing").await.click().await;
+
+    window.screen("overview").await;
+    window.headline("Up to date").await;
+    let other = Device::other(&server).await;
+    let note = other.in_cloud("Start here.md").await;
+    assert_eq!(note.as_deref(), Some("# Start here\n"));
+
+    window.find("#sync-switch").await.click().await;
+    window.headline("Sync is off").await;
+    window.find("#sync-switch").await.click().await;
+    window.headline("Up to date").await;
+    other.save("From the desk.md", "Written on the other device.\n");
+    other.sync().await;
+    window.button("Sync now").await.click().await;
+    wait_until(SOON, async || folder.join("From the desk.md").exists()).await;
+    window.photograph("first-sync").await;
+    window.close().await;
+}
+
+#[tokio::test]
+async fn refuses_the_page_what_no_capability_allows() {
+    let desktop = Desktop::start().await;
+    let window = Window::open(&desktop).await;
+    window.screen("signIn").await;
+
+    let view = window.invoke("view", json!({})).await.unwrap();
+    assert_eq!(view["status"], "signedOut");
+    let forbidden = [
+        ("plugin:autostart|enable", json!({})),
+        ("plugin:dialog|open", json!({ "options": {} })),
+        (
+            "plugin:event|emit",
+            json!({ "event": "view-changed", "payload": {} }),
+        ),
+        ("plugin:window|close", json!({ "label": "main" })),
+        (
+            "plugin:webview|create_webview_window",
+            json!({ "options": { "label": "more" } }),
+        ),
+        ("no_such_command", json!({})),
+    ];
+    for (command, arguments) in forbidden {
+        let refused = window.invoke(command, arguments).await.unwrap_err();
+        assert!(
+            refused.contains("not allowed") || refused.contains("not found"),
+            "{command}: {refused}"
+        );
+    }
+    let link = json!({ "url": "https://example.org/elsewhere" });
+    window.invoke("open_link", link).await.unwrap_err();
+    assert_eq!(desktop.opened(), Vec::<String>::new());
+    assert!(!desktop.home().join(".config/autostart").exists());
+    window.close().await;
+}

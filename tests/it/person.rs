@@ -1,0 +1,143 @@
+//! A person at a device: signs in, sets a folder up, writes and reads notes.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use engine::view::{AccountView, ProfileName, RunResult};
+use engine::{Clock, Config, Connection, Mode, Observer, Places, Reply, Request, RunKind};
+use engine::{SecretChoice, View};
+use tempfile::TempDir;
+use testkit::{Server, scratch};
+
+use crate::desktop::{Desktop, SOON};
+
+pub(crate) const ANA: &str = "ana@example.org";
+
+/// A device without a desktop, driven by this test; it shows what is in the cloud.
+#[must_use]
+pub(crate) struct Device {
+    connection: Connection,
+    folder: PathBuf,
+    _home: Option<TempDir>,
+}
+
+impl Device {
+    /// Another device of Ana's, signed in, with its folder set up.
+    pub(crate) async fn other(server: &Server) -> Self {
+        let home = scratch();
+        let at = |path: &str| home.path().join(path);
+        let places = Places {
+            config: at("config"),
+            state: at("state"),
+            data: at("data"),
+            cache: at("cache"),
+            runtime: at("run"),
+        };
+        let connection = open(places, "desk").await;
+        sign_in(&connection, server).await;
+        let folder = at("Notes");
+        set_up(&connection, &folder).await;
+        Self {
+            connection,
+            folder,
+            _home: Some(home),
+        }
+    }
+
+    /// Runs until this folder and the cloud are the same.
+    pub(crate) async fn sync(&self) {
+        let request = Request::SyncNow {
+            pair: None,
+            run: RunKind::Sync,
+        };
+        run(&self.connection, request).await;
+    }
+
+    pub(crate) fn save(&self, note: &str, text: &str) {
+        save(&self.folder, note, text);
+    }
+
+    /// What a note says in the cloud now, if it is there.
+    pub(crate) async fn in_cloud(&self, note: &str) -> Option<String> {
+        self.sync().await;
+        fs::read_to_string(self.folder.join(note)).ok()
+    }
+}
+
+pub(crate) fn save(folder: &Path, note: &str, text: &str) {
+    let path = folder.join(note);
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    fs::write(path, text).unwrap();
+}
+
+/// Signs Ana in on a desktop and sets its folder up, before the app starts there.
+pub(crate) async fn prepare(desktop: &Desktop, server: &Server, folder: &Path) {
+    let connection = open(desktop.places(), "laptop").await;
+    sign_in(&connection, server).await;
+    set_up(&connection, folder).await;
+    connection.close().await;
+}
+
+async fn open(places: Places, device: &str) -> Connection {
+    let config = Config {
+        places,
+        device: device.to_owned(),
+        clock: Clock::system(),
+        mode: Mode::OnRequest,
+        secrets: SecretChoice::File,
+        rclone: Some(testkit::rclone()),
+        path_variable: None,
+        observer: Observer::none(),
+    };
+    Connection::open(config).await.unwrap()
+}
+
+async fn sign_in(connection: &Connection, server: &Server) {
+    let request = Request::SignIn {
+        server_url: server.url.clone(),
+        open_browser: false,
+    };
+    connection.send(request).await.unwrap();
+    let view = wait(connection, |view| {
+        matches!(view.account, AccountView::AwaitingBrowser { .. })
+    })
+    .await;
+    if let AccountView::AwaitingBrowser { user_code, .. } = &view.account {
+        server.approve(user_code, ANA).await;
+    }
+    wait(connection, |view| {
+        matches!(view.account, AccountView::SignedIn { .. })
+    })
+    .await;
+}
+
+async fn set_up(connection: &Connection, folder: &Path) {
+    let request = Request::SetUp {
+        folder: folder.to_owned(),
+        profile: ProfileName::Safe,
+    };
+    run(connection, request).await;
+}
+
+async fn run(connection: &Connection, request: Request) {
+    let Reply::Run { number } = connection.send(request).await.unwrap() else {
+        panic!("this request starts a run");
+    };
+    let done = |view: &View| {
+        let last = view.pairs.first().and_then(|pair| pair.last_run.as_ref());
+        last.is_some_and(|run| run.number >= number)
+    };
+    let view = wait(connection, done).await;
+    let result = &view.pairs[0].last_run.as_ref().unwrap().result;
+    assert!(
+        matches!(result, RunResult::Verified | RunResult::Synced),
+        "{result:?}"
+    );
+}
+
+async fn wait(connection: &Connection, wanted: impl FnMut(&View) -> bool) -> std::sync::Arc<View> {
+    tokio::time::timeout(SOON, connection.wait_for(wanted))
+        .await
+        .unwrap_or_else(|_| panic!("the view stayed {:#?}", connection.view()))
+        .expect("the engine lives")
+}

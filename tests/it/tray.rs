@@ -1,0 +1,247 @@
+//! The desktop's side of a tray: the watcher that icons register with, and their menus.
+//!
+//! `org.kde.StatusNotifierItem` and `com.canonical.dbusmenu`, as panels speak them.
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use tokio::sync::watch;
+use tokio::time::Instant;
+use zbus::message::Header;
+use zbus::names::OwnedUniqueName;
+use zbus::zvariant::{Array, Dict, OwnedObjectPath, OwnedValue, Structure, Value};
+use zbus::{Connection, Proxy, connection, interface};
+
+use crate::desktop::{Desktop, SOON};
+
+type Registered = Option<(OwnedUniqueName, String)>;
+
+struct Watcher(watch::Sender<Registered>);
+
+#[interface(name = "org.kde.StatusNotifierWatcher")]
+impl Watcher {
+    /// A service name or, as here, an object path of the sender.
+    fn register_status_notifier_item(&self, service: &str, #[zbus(header)] header: Header<'_>) {
+        let sender = header.sender().expect("a bus names senders").to_owned();
+        self.0
+            .send_replace(Some((sender.into(), service.to_owned())));
+    }
+
+    #[zbus(property)]
+    fn registered_status_notifier_items(&self) -> Vec<String> {
+        let items = self.0.borrow();
+        let name = |(sender, path): &(OwnedUniqueName, String)| format!("{sender}{path}");
+        items.iter().map(name).collect()
+    }
+
+    #[zbus(property)]
+    fn is_status_notifier_host_registered(&self) -> bool {
+        true
+    }
+
+    #[zbus(property)]
+    fn protocol_version(&self) -> i32 {
+        0
+    }
+}
+
+/// A panel with a tray.
+#[must_use]
+pub(crate) struct Panel {
+    bus: Connection,
+    registered: watch::Receiver<Registered>,
+}
+
+impl Panel {
+    pub(crate) async fn start(desktop: &Desktop) -> Self {
+        let (sender, registered) = watch::channel(None);
+        let bus = connection::Builder::address(desktop.bus.address.as_str())
+            .unwrap()
+            .serve_at("/StatusNotifierWatcher", Watcher(sender))
+            .unwrap()
+            .name("org.kde.StatusNotifierWatcher")
+            .unwrap()
+            .build()
+            .await
+            .unwrap();
+        Self { bus, registered }
+    }
+
+    /// The icon that registered, once one did.
+    pub(crate) async fn icon(&mut self) -> Icon {
+        let wait = self.registered.wait_for(Option::is_some);
+        let registered = tokio::time::timeout(SOON, wait).await;
+        let (sender, path) = registered
+            .expect("an icon registers in time")
+            .expect("the watcher lives")
+            .clone()
+            .expect("an icon registered");
+        let item = Proxy::new(
+            &self.bus,
+            sender.clone(),
+            path,
+            "org.kde.StatusNotifierItem",
+        )
+        .await
+        .unwrap();
+        let menu_path: OwnedObjectPath = item.get_property("Menu").await.unwrap();
+        let menu = Proxy::new(&self.bus, sender, menu_path, "com.canonical.dbusmenu")
+            .await
+            .unwrap();
+        Icon {
+            bus: self.bus.clone(),
+            item,
+            menu,
+        }
+    }
+
+    /// Leaves the bus, as a panel that crashes does.
+    pub(crate) async fn stop(self) {
+        self.bus.close().await.unwrap();
+    }
+}
+
+/// An icon in the tray, with its menu.
+pub(crate) struct Icon {
+    bus: Connection,
+    item: Proxy<'static>,
+    menu: Proxy<'static>,
+}
+
+struct Entry {
+    id: i32,
+    label: String,
+    line: String,
+}
+
+impl Icon {
+    /// Waits until the whole menu reads so. A line is `  > command`, `  - disabled command`,
+    /// `[x] toggle` or `---`; facts are disabled commands.
+    #[track_caller]
+    pub(crate) fn shows(&self, wanted: &str) -> impl Future<Output = ()> {
+        let wanted = wanted.trim_matches('\n').to_owned();
+        let caller = std::panic::Location::caller();
+        async move {
+            let end = Instant::now() + SOON;
+            loop {
+                let shown = self.text().await;
+                if shown == wanted {
+                    return;
+                }
+                assert!(
+                    Instant::now() < end,
+                    "at {caller} the menu is\n{shown}\nand not\n{wanted}"
+                );
+                tokio::time::sleep(std::time::Duration::from_millis(15)).await;
+            }
+        }
+    }
+
+    pub(crate) async fn text(&self) -> String {
+        let entries = self.entries().await;
+        let lines: Vec<String> = entries.into_iter().map(|entry| entry.line).collect();
+        lines.join("\n")
+    }
+
+    /// Clicks the entry with this label, as it is now.
+    pub(crate) async fn click(&self, label: &str) {
+        let entries = self.entries().await;
+        let entry = entries
+            .iter()
+            .find(|entry| entry.label == label)
+            .unwrap_or_else(|| {
+                let mut text = format!("no `{label}` in");
+                for entry in &entries {
+                    write!(text, "\n{}", entry.line).unwrap();
+                }
+                panic!("{text}")
+            });
+        let body = (entry.id, "clicked", Value::from(0_i32), 0_u32);
+        self.menu.call::<_, _, ()>("Event", &body).await.unwrap();
+    }
+
+    /// Waits until the icon is the picture `icons/tray/light/<name>@2x.png`.
+    pub(crate) async fn looks(&self, name: &str) {
+        let file = format!("icons/tray/light/{name}@2x.png");
+        let wanted = picture(&Path::new(env!("CARGO_MANIFEST_DIR")).join(file)).unwrap();
+        let end = Instant::now() + SOON;
+        loop {
+            let path: String = self.property("IconName").await;
+            if picture(Path::new(&path)).is_some_and(|shown| shown == wanted) {
+                return;
+            }
+            assert!(Instant::now() < end, "{path} is not the icon for {name}");
+            tokio::time::sleep(std::time::Duration::from_millis(15)).await;
+        }
+    }
+
+    async fn property<T>(&self, name: &str) -> T
+    where
+        T: TryFrom<OwnedValue>,
+        T::Error: std::fmt::Debug,
+    {
+        let properties = Proxy::new(
+            &self.bus,
+            self.item.destination().to_owned(),
+            self.item.path().to_owned(),
+            "org.freedesktop.DBus.Properties",
+        )
+        .await
+        .unwrap();
+        let body = ("org.kde.StatusNotifierItem", name);
+        let value: OwnedValue = properties.call("Get", &body).await.unwrap();
+        T::try_from(value).unwrap()
+    }
+
+    async fn entries(&self) -> Vec<Entry> {
+        let body = (0_i32, -1_i32, Vec::<&str>::new());
+        let (_revision, root): (u32, (i32, Layout, Vec<OwnedValue>)) =
+            self.menu.call("GetLayout", &body).await.unwrap();
+        let (_, _, children) = root;
+        children.into_iter().map(entry).collect()
+    }
+}
+
+type Layout = std::collections::HashMap<String, OwnedValue>;
+
+fn entry(node: OwnedValue) -> Entry {
+    let node = Structure::try_from(node).unwrap();
+    let [id, properties, children] = node.fields() else {
+        panic!("an entry has an id, properties and children");
+    };
+    let below = Array::try_from(children.clone()).unwrap();
+    assert_eq!(below.len(), 0, "our menus have one level");
+    let properties = Dict::try_from(properties.clone()).unwrap();
+    let text = |name: &str| properties.get::<_, String>(&name).unwrap();
+    let label = text("label").unwrap_or_default();
+    let label = label
+        .replace("__", "\0")
+        .replace('_', "")
+        .replace('\0', "_");
+    let enabled = properties.get::<_, bool>(&"enabled").unwrap();
+    let line = if text("type").as_deref() == Some("separator") {
+        "---".to_owned()
+    } else if text("toggle-type").is_some() {
+        let on = properties.get::<_, i32>(&"toggle-state").unwrap() == Some(1);
+        format!("[{}] {label}", if on { 'x' } else { ' ' })
+    } else if enabled == Some(false) {
+        format!("  - {label}")
+    } else {
+        format!("  > {label}")
+    };
+    Entry {
+        id: i32::try_from(id).unwrap(),
+        label,
+        line,
+    }
+}
+
+fn picture(path: &Path) -> Option<Vec<u8>> {
+    let bytes = std::fs::read(path).ok()?;
+    Some(
+        tauri::image::Image::from_bytes(&bytes)
+            .ok()?
+            .rgba()
+            .to_vec(),
+    )
+}
