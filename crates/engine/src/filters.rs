@@ -1,11 +1,10 @@
 //! Which paths of a vault sync: rclone's filter files, read the way rclone reads them.
 //!
-//! rclone is given [`Filters::rclone_text`], so that both sides decide alike. Bare lines, in the
-//! way of `.gitignore`, are accepted and translated. Pure.
+//! Mirror and guard show rclone only what these let through, so it needs no filter of its own.
+//! Bare lines, in the way of `.gitignore`, are accepted and translated. Pure.
 
 mod glob;
 
-use md5::{Digest, Md5};
 use regex::Regex;
 
 /// What rclone puts at the end of an unfinished download's name. Never a note.
@@ -13,7 +12,7 @@ pub(crate) const PARTIAL_SUFFIX: &str = ".rclone-part";
 
 #[derive(Clone, Debug)]
 pub(crate) struct Filters {
-    text: String,
+    #[cfg(test)]
     rclone_text: String,
     file_rules: Vec<Rule>,
     folder_rules: Vec<Rule>,
@@ -59,14 +58,14 @@ impl Filters {
     /// # Errors
     /// [`FilterError`] names the first line that rclone, or we, could not use.
     pub(crate) fn parse(text: &str) -> Result<Self, FilterError> {
-        let mut filters = Self::fresh(text);
+        let mut filters = Self::fresh();
         for (index, raw) in text.lines().enumerate() {
             let line = raw.trim();
             if line.is_empty() || line.starts_with(['#', ';']) {
                 continue;
             }
             if line == "!" {
-                filters = Self::fresh(text);
+                filters = Self::fresh();
                 continue;
             }
             filters.add_line(line).map_err(|reason| FilterError {
@@ -93,24 +92,15 @@ impl Filters {
             .all(|(at, _)| first_match(&self.folder_rules, &path[..=at]))
     }
 
-    /// The text as it was given.
-    pub(crate) fn text(&self) -> &str {
-        &self.text
-    }
-
-    /// The same rules as rclone's `--filters-file` wants them.
+    /// The same rules as rclone's `--filters-file` wants them; rclone itself judges our matching.
+    #[cfg(test)]
     pub(crate) fn rclone_text(&self) -> &str {
         &self.rclone_text
     }
 
-    /// MD5 of what rclone is given: another value means that bisync must start from new listings.
-    pub(crate) fn md5(&self) -> String {
-        hex::encode(Md5::digest(&self.rclone_text))
-    }
-
-    fn fresh(text: &str) -> Self {
+    fn fresh() -> Self {
         let mut filters = Self {
-            text: text.to_owned(),
+            #[cfg(test)]
             rclone_text: String::new(),
             file_rules: Vec::new(),
             folder_rules: Vec::new(),
@@ -142,10 +132,6 @@ impl Filters {
     }
 
     fn add(&mut self, verdict: Verdict, pattern: &str) -> Result<(), String> {
-        let sign = match verdict {
-            Verdict::Include => '+',
-            Verdict::Exclude => '-',
-        };
         let mut glob = pattern.to_owned();
         let mut for_folders = glob.ends_with('/');
         let mut for_files = !for_folders;
@@ -174,7 +160,15 @@ impl Filters {
         if for_folders {
             self.folder_rules.push(rule(&glob)?);
         }
-        self.rclone_text.push_str(&format!("{sign} {pattern}\n"));
+        #[cfg(test)]
+        {
+            let sign = if verdict == Verdict::Include {
+                '+'
+            } else {
+                '-'
+            };
+            self.rclone_text.push_str(&format!("{sign} {pattern}\n"));
+        }
         Ok(())
     }
 }

@@ -202,7 +202,10 @@ impl State {
     /// When the store behind a bucket was last tried and found sound (Unix milliseconds).
     pub(crate) fn probed_at(&self, bucket: &str) -> Result<Option<i64>, StateError> {
         let query = "SELECT at FROM probe WHERE bucket = ?1";
-        Ok(self.connection.query_row(query, [bucket], |row| row.get(0)).optional()?)
+        Ok(self
+            .connection
+            .query_row(query, [bucket], |row| row.get(0))
+            .optional()?)
     }
 
     pub(crate) fn set_probed(&mut self, bucket: &str, at_ms: i64) -> Result<(), StateError> {

@@ -21,7 +21,7 @@ mod swap;
 mod tests;
 
 pub(crate) use apply::{Applied, ApplyError, ApplyStep, Change, Expect, apply};
-pub(crate) use history::{Kept, Version, keep_version};
+pub(crate) use history::{Kept, keep_version};
 pub(crate) use mirror::{Filled, MirrorError, MirrorFile, fill};
 pub(crate) use mirror::{clear as clear_mirror, read as read_mirror};
 pub(crate) use problem::{PathProblem, ProblemCode};

@@ -172,7 +172,7 @@ impl CycleFailure {
             Self::Mirror(MirrorError::DiskFull) => "DiskFull",
             Self::Mirror(_) => "mirror",
             Self::Apply(ApplyError::DiskFull) => "DiskFull",
-            Self::Apply(_) => "apply",
+            Self::Apply(error) => error.code(),
             Self::Bucket(BucketError::ClockSkew { .. }) => "ClockSkew",
             Self::Bucket(error) => error.code(),
             Self::State(_) => "state",

@@ -11,7 +11,10 @@ const HOLDS_MS: i64 = 24 * 3_600_000;
 /// Refuses a store that ignores conditions: without them two devices would overwrite each other.
 pub(super) async fn check(input: &CycleInput) -> Result<(), CycleFailure> {
     let bucket = input.bucket.name().to_owned();
-    let tried_at = input.state.with(move |state| state.probed_at(&bucket)).await?;
+    let tried_at = input
+        .state
+        .with(move |state| state.probed_at(&bucket))
+        .await?;
     let now_ms = input.clock.now_ms();
     if tried_at.is_some_and(|at| (0..HOLDS_MS).contains(&(now_ms - at))) {
         return Ok(());
@@ -23,5 +26,8 @@ pub(super) async fn check(input: &CycleInput) -> Result<(), CycleFailure> {
         return Err(CycleFailure::UnsafeStore);
     }
     let bucket = input.bucket.name().to_owned();
-    Ok(input.state.with(move |state| state.set_probed(&bucket, now_ms)).await?)
+    Ok(input
+        .state
+        .with(move |state| state.set_probed(&bucket, now_ms))
+        .await?)
 }

@@ -17,7 +17,7 @@ use crate::clock::unix_ms;
 use crate::config::Step;
 use crate::profile::ConflictRule;
 use crate::state::{HistoryEntry, Node, Publication};
-use crate::vault::{self, Applied, ApplyStep, Change, Expect, Kept, Side, Signature, Version};
+use crate::vault::{self, Applied, ApplyStep, Change, Expect, Kept, Side, Signature};
 use crate::view::{ChangeAction, ConflictState, ConflictView};
 
 /// What is being gathered for the publication.
@@ -194,9 +194,7 @@ impl Gathered<'_> {
         let side = self.side.clone();
         let theirs = self.side.mirror.join(path);
         let (kept_path, now) = (path.to_owned(), self.now());
-        let kept =
-            blocking(move || vault::keep_version(&side, Version::File(&theirs), &kept_path, now))
-                .await?;
+        let kept = blocking(move || vault::keep_version(&side, &theirs, &kept_path, now)).await?;
         self.keep(path, kept, "conflict");
         let meta = modified_ms(&ours_file).map(|ms| ("mtime", seconds_text(ms)));
         let meta: Vec<(&str, String)> = meta.into_iter().collect();

@@ -18,13 +18,6 @@ pub(crate) struct Kept {
     pub size: u64,
 }
 
-/// Where a version to be kept comes from.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Version<'a> {
-    Bytes(&'a [u8]),
-    File(&'a Path),
-}
-
 /// A made place for one version: `history/YYYY-MM-DD/<id>/<path>`.
 ///
 /// It is made before the user's file is moved, so that a full disk shows then.
@@ -103,7 +96,7 @@ pub(super) fn remove_empty_parents(root: &Folder, path: &str) {
 /// [`ApplyError::DiskFull`] and others; then nothing was kept.
 pub(crate) fn keep_version(
     side: &Side,
-    version: Version<'_>,
+    version: &Path,
     path: &str,
     now: OffsetDateTime,
 ) -> Result<Kept, ApplyError> {
@@ -120,19 +113,15 @@ fn keep(
     side: &Side,
     stage: &Folder,
     names: &Names,
-    version: Version<'_>,
+    version: &Path,
     path: &str,
     now: OffsetDateTime,
 ) -> Result<Kept, ApplyError> {
     let failed = doing("keep a version in history");
     let mut copy = stage.create_file(&names.part, 0o600).map_err(&failed)?;
-    let (md5, size) = match version {
-        Version::Bytes(mut bytes) => digest_into(&mut bytes, &mut copy),
-        Version::File(path) => {
-            open_own(path).and_then(|mut file| digest_into(&mut file, &mut copy))
-        }
-    }
-    .map_err(&failed)?;
+    let (md5, size) = open_own(version)
+        .and_then(|mut file| digest_into(&mut file, &mut copy))
+        .map_err(&failed)?;
     copy.sync_all().map_err(&failed)?;
     let slot =
         Slot::make(side, &day(now), &names.id, path).map_err(|error| failed(error.into()))?;

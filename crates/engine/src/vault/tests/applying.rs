@@ -386,15 +386,14 @@ fn carries_odd_and_long_names() {
 }
 
 #[test]
-fn keeps_given_bytes_and_files_in_history() {
+fn keeps_a_copy_of_a_file_in_history() {
     let rig = Rig::new();
-    let kept = keep_version(&rig.side, Version::Bytes(b"losing"), "a/n.md", NOW).unwrap();
-    assert!(kept.file.ends_with("a/n.md"));
-    assert_eq!((kept.md5.as_str(), kept.size), (md5("losing").as_str(), 6));
     let from = rig.incoming("other");
-    let kept = keep_version(&rig.side, Version::File(&from), "a/n.md", NOW).unwrap();
+    let kept = keep_version(&rig.side, &from, "a/n.md", NOW).unwrap();
+    assert!(kept.file.ends_with("a/n.md"));
+    assert_eq!((kept.md5.as_str(), kept.size), (md5("other").as_str(), 5));
     assert_eq!(fs::read_to_string(kept.file).unwrap(), "other");
-    assert!(keep_version(&rig.side, Version::Bytes(b"x"), "../n.md", NOW).is_err());
+    assert!(keep_version(&rig.side, &from, "../n.md", NOW).is_err());
     assert_eq!(rig.stage_names(), [""; 0]);
 }
 
