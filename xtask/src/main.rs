@@ -33,13 +33,13 @@ use crate::repo::Repo;
 const USAGE: &str = "\
 usage: cargo xtask COMMAND
 
-  demo [--headless] [--keep]   see the product work, step by step, on this machine
+  demo [--headless]            see the product work, step by step, on this machine
   test                         run everything; ends with `N passed, N failed`
   ci                           test, and the slower checks before it
   peers                        install what tests and demo need, say what was installed
   tidy                         check the house rules
   bindings [--check]           write (or compare) the TypeScript types of the engine
-  bench [--files N,N]          cost of a pass next to plain rclone bisync
+  bench [--files N,N] [--dev]  cost of a pass next to plain rclone bisync
 ";
 
 fn main() -> ExitCode {
