@@ -7,7 +7,7 @@ use tauri::{AppHandle, Emitter as _, Manager as _, RunEvent};
 use tauri_plugin_autostart::MacosLauncher;
 
 use crate::shell::Shell;
-use crate::tray::Tray;
+use crate::tray::{Looks, Tray};
 use crate::{commands, window};
 
 /// Between two attempts to reach an engine.
@@ -22,6 +22,7 @@ pub struct Options {
     pub show_window: bool,
     /// The server that the sign-in form offers first.
     pub server_url: Option<String>,
+    pub looks: Looks,
 }
 
 /// Runs the app until a person quits it.
@@ -50,7 +51,7 @@ pub fn run(config: Config, options: Options) -> anyhow::Result<()> {
         ])
         .setup(move |app| {
             let handle = app.handle().clone();
-            app.manage(Tray::new(&handle, &shell.view())?);
+            app.manage(Tray::new(&handle, &shell.view(), &options.looks)?);
             tauri::async_runtime::spawn(follow(handle.clone(), shell, config));
             if options.show_window {
                 window::show(&handle);
@@ -83,7 +84,7 @@ async fn follow(app: AppHandle, shell: Shell, config: Config) {
             Err(error) => {
                 tracing::error!(%error, hint = error.hint(), "the engine did not start");
                 let view = View::not_running(&config.device, &error);
-                show(&app, &shell, Arc::new(view));
+                show(&app, &shell, &Arc::new(view));
                 tokio::time::sleep(RETRY).await;
             }
         }
@@ -100,7 +101,7 @@ async fn show_views(app: &AppHandle, shell: &Shell, connection: &Connection) {
         match tokio::time::timeout(AGING, views.changed()).await {
             Ok(Ok(())) => {
                 let view = views.borrow_and_update().clone();
-                show(app, shell, view);
+                show(app, shell, &view);
             }
             Ok(Err(_)) => return,
             Err(_) => app
@@ -110,10 +111,10 @@ async fn show_views(app: &AppHandle, shell: &Shell, connection: &Connection) {
     }
 }
 
-fn show(app: &AppHandle, shell: &Shell, view: Arc<View>) {
-    shell.set_view(Arc::clone(&view));
-    app.state::<Tray>().apply(app, &view, shell.quit_words());
-    if let Err(error) = app.emit("view-changed", &*view) {
+fn show(app: &AppHandle, shell: &Shell, view: &Arc<View>) {
+    shell.set_view(Arc::clone(view));
+    app.state::<Tray>().apply(app, view, shell.quit_words());
+    if let Err(error) = app.emit("view-changed", &**view) {
         tracing::warn!(%error, "the window did not get the new view");
     }
 }

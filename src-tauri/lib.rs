@@ -11,3 +11,4 @@ mod tray;
 mod window;
 
 pub use app::{Options, run};
+pub use tray::Looks;

@@ -4,7 +4,7 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
-use basic_memory_tray::{Options, run};
+use basic_memory_tray::{Looks, Options, run};
 use engine::{Clock, Config, Mode, Observer, Places, SecretChoice};
 use tracing_subscriber::EnvFilter;
 
@@ -33,8 +33,11 @@ fn main() -> ExitCode {
     };
     let options = Options {
         show_window: !std::env::args().any(|argument| argument == "--background"),
-        server_url: std::env::var_os("BM_CLOUD_SERVER")
-            .map(|value| value.to_string_lossy().into_owned()),
+        server_url: text("BM_CLOUD_SERVER"),
+        looks: Looks {
+            desktop: text("XDG_CURRENT_DESKTOP").unwrap_or_default(),
+            forced_theme: text("GTK_THEME"),
+        },
     };
     match run(config, options) {
         Ok(()) => ExitCode::SUCCESS,
@@ -43,6 +46,11 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+fn text(variable: &str) -> Option<String> {
+    let value = std::env::var_os(variable)?;
+    Some(value.to_string_lossy().into_owned())
 }
 
 fn interval() -> Duration {

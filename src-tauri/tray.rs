@@ -1,5 +1,7 @@
 mod apply;
 mod icon;
 mod menu;
+mod panel;
 
 pub(crate) use apply::Tray;
+pub use panel::Looks;

@@ -1,4 +1,6 @@
-use tauri::{AppHandle, Manager as _, WebviewUrl, WebviewWindowBuilder};
+use tauri::{AppHandle, Manager as _, Url, WebviewUrl, WebviewWindowBuilder};
+
+use crate::shell::Shell;
 
 const LABEL: &str = "main";
 
@@ -13,7 +15,7 @@ pub(crate) fn show(app: &AppHandle) {
         }
         return;
     }
-    let made = WebviewWindowBuilder::new(app, LABEL, WebviewUrl::default())
+    let made = WebviewWindowBuilder::new(app, LABEL, page(&app.state::<Shell>()))
         .title("Basic Memory")
         .inner_size(960.0, 680.0)
         .min_inner_size(360.0, 420.0)
@@ -21,4 +23,15 @@ pub(crate) fn show(app: &AppHandle) {
     if let Err(error) = made {
         tracing::error!(%error, "the window did not open");
     }
+}
+
+/// The page, with the server that its sign-in form offers first.
+fn page(shell: &Shell) -> WebviewUrl {
+    let server = shell.server_url();
+    let asked = server
+        .and_then(|server| Url::parse_with_params("tauri://localhost/", [("server", server)]).ok());
+    let query = asked.as_ref().and_then(Url::query);
+    query.map_or_else(WebviewUrl::default, |query| {
+        WebviewUrl::App(format!("index.html?{query}").into())
+    })
 }

@@ -7,8 +7,9 @@ use tauri::tray::{TrayIcon, TrayIconBuilder};
 use tauri::{AppHandle, Manager as _};
 use tauri_plugin_autostart::ManagerExt as _;
 
-use super::icon::{Panel, icon};
+use super::icon::icon;
 use super::menu::{Action, Item, Menu, RUN, StartAtLogin, Surroundings, menu};
+use super::panel::{Looks, Panel, Theme};
 use crate::shell::Shell;
 use crate::{app, window};
 
@@ -16,12 +17,15 @@ use crate::{app, window};
 pub(crate) struct Tray {
     icon: TrayIcon,
     clock: Clock,
+    panel: Panel,
     shown: Mutex<Option<(Status, Menu)>>,
 }
 
 impl Tray {
-    pub(crate) fn new(app: &AppHandle, view: &View) -> tauri::Result<Self> {
+    /// Makes the icon; on the main thread.
+    pub(crate) fn new(app: &AppHandle, view: &View, looks: &Looks) -> tauri::Result<Self> {
         let clock = Clock::system();
+        let panel = looks.panel(&Theme::read());
         let around = Surroundings {
             now_ms: clock.now_ms(),
             quit: "Quit",
@@ -29,7 +33,7 @@ impl Tray {
         };
         let first = menu(view, around);
         let icon = TrayIconBuilder::with_id("main")
-            .icon(icon(view.status, Panel::Dark)?)
+            .icon(icon(view.status, panel)?)
             .menu(&native(app, &first)?)
             .on_menu_event(|app, event| {
                 let action = Action::ALL
@@ -43,6 +47,7 @@ impl Tray {
         Ok(Self {
             icon,
             clock,
+            panel,
             shown: Mutex::new(Some((view.status, first))),
         })
     }
@@ -59,7 +64,7 @@ impl Tray {
         let before = shown.take();
         let mut result = Ok(());
         if before.as_ref().map(|(status, _)| *status) != Some(wanted.0) {
-            result = icon(wanted.0, Panel::Dark).and_then(|icon| self.icon.set_icon(Some(icon)));
+            result = icon(wanted.0, self.panel).and_then(|icon| self.icon.set_icon(Some(icon)));
         }
         if before.as_ref().map(|(_, menu)| menu) != Some(&wanted.1) {
             result = result

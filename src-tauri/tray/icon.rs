@@ -1,6 +1,8 @@
 use engine::view::Status;
 use tauri::image::Image;
 
+use super::panel::Panel;
+
 /// Makes the match from status to picture, so that a missing file fails the build.
 macro_rules! pictures {
     ($($status:ident => $name:literal),+ $(,)?) => {
@@ -29,17 +31,6 @@ pictures! {
     Syncing => "syncing",
     Starting => "starting",
     Idle => "idle",
-}
-
-/// The ground that the icon stands on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Panel {
-    Dark,
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "until the panel's theme is read")
-    )]
-    Light,
 }
 
 pub(crate) fn icon(status: Status, panel: Panel) -> tauri::Result<Image<'static>> {

@@ -8,6 +8,8 @@ import type { View } from "./bindings/View";
 
 /** All that the window can reach outside itself. A refused request rejects with a `Refusal`. */
 export interface Bridge {
+  /** The server that the sign-in form offers first; null for the usual one. */
+  readonly offeredServer: string | null;
   view(): Promise<View>;
   send(request: Request): Promise<Reply>;
   /** Calls back with every new view until the returned function is called. */
@@ -19,6 +21,7 @@ export interface Bridge {
 }
 
 export const tauriBridge: Bridge = {
+  offeredServer: new URLSearchParams(location.search).get("server"),
   view: () => invoke<View>("view"),
   send: (request) => invoke<Reply>("send", { request }),
   onView: (callback) => listen<View>("view-changed", (event) => callback(event.payload)),

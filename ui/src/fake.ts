@@ -6,6 +6,7 @@ import { fixtures, isFixtureName } from "./fixtures";
 
 /** A bridge to canned views: what was sent is recorded, what is pushed appears. */
 export class FakeBridge implements Bridge {
+  offeredServer: string | null = null;
   readonly sent: Request[] = [];
   readonly opened: string[] = [];
   /** What the next calls of `send` reject with. */

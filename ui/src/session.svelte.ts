@@ -59,6 +59,10 @@ export class Session {
     }
   }
 
+  get offeredServer(): string | null {
+    return this.#bridge.offeredServer;
+  }
+
   /** True once the engine took the request; a refusal is kept for the screen to show. */
   async send(request: Request): Promise<boolean> {
     const taken = await this.#ask(request.type, () => this.#bridge.send(request));

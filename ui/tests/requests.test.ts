@@ -1,5 +1,8 @@
+import { render } from "@testing-library/svelte";
 import { expect, it } from "vitest";
 
+import App from "../src/App.svelte";
+import { FakeBridge } from "../src/fake";
 import { now, openWindow, settle, views } from "./window";
 
 const minute = 60_000;
@@ -152,6 +155,15 @@ it("signs in at the address that was typed, and shows a refused address at its f
   const help = document.getElementById(address.getAttribute("aria-describedby") ?? "");
   expect(help?.textContent).toContain("No server answers there. Check the address.");
   expect(window.root.querySelectorAll("[role=alert]")).toHaveLength(1);
+});
+
+it("offers the server that the app was started for", async () => {
+  const bridge = new FakeBridge(views.signedOut);
+  bridge.offeredServer = "http://127.0.0.1:8765";
+  const { getByLabelText, findByRole } = render(App, { props: { bridge, readTime: () => now } });
+  await findByRole("main");
+  await settle();
+  expect((getByLabelText("Server address") as HTMLInputElement).value).toBe(bridge.offeredServer);
 });
 
 it("opens the page with the code in it, and cancels", async () => {
