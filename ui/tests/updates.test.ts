@@ -118,3 +118,21 @@ it("stops following the engine when the window closes", async () => {
   expect(bridge.followers).toBe(0);
   expect(vi.getTimerCount()).toBe(0);
 });
+
+it("keeps still while a pass only looks, and shows one that carries", async () => {
+  const bridge = new FakeBridge(views.idle);
+  const root = await start(bridge);
+  const pass = (phase: string) => ({
+    ...views.idle,
+    pairs: views.idle.pairs.map((pair) => ({
+      ...pair,
+      running: { number: 9, phase, done: 0, total: 0 },
+    })),
+  });
+  bridge.push(pass("verify"));
+  await settle();
+  expect(root.querySelector("progress")).toBeNull();
+  bridge.push(pass("bisync"));
+  await settle();
+  expect(root.querySelector("progress")).not.toBeNull();
+});
