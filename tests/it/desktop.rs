@@ -25,6 +25,7 @@ pub(crate) enum Look {
 pub(crate) struct Desktop {
     pub(crate) bus: Bus,
     environment: BTreeMap<&'static str, OsString>,
+    look: Look,
     // Last, so that its programs are gone before their home.
     _screen: Child,
     home: TempDir,
@@ -82,6 +83,7 @@ impl Desktop {
         Self {
             bus,
             environment,
+            look,
             _screen: screen,
             home,
         }
@@ -89,6 +91,10 @@ impl Desktop {
 
     pub(crate) fn home(&self) -> &Path {
         self.home.path()
+    }
+
+    pub(crate) fn look(&self) -> Look {
+        self.look
     }
 
     /// The engine's folders, as the app finds them here.

@@ -4,7 +4,7 @@ use std::fs;
 
 use testkit::wait_until;
 
-use crate::desktop::{Desktop, SOON, app_binary};
+use crate::desktop::{Desktop, Look, SOON, app_binary};
 use crate::tray::Panel;
 
 const TITLE: &str = "^Basic Memory$";
@@ -73,4 +73,12 @@ async fn start_at_login_writes_and_removes_an_autostart_entry() {
     icon.click("Start at login").await;
     icon.shows(&menu(" ")).await;
     assert_eq!(entries(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn the_icon_has_light_ink_on_a_dark_panel() {
+    let desktop = Desktop::start_with(Look::Dark).await;
+    let mut panel = Panel::start(&desktop).await;
+    let _app = desktop.app(&["--background"]);
+    panel.icon().await.looks("signedOut").await;
 }

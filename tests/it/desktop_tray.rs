@@ -80,7 +80,7 @@ async fn the_toggle_pauses_sync_and_lets_it_go_on() {
     .await;
     icon.looks("paused").await;
     save(&folder, "off.md", "Saved while sync is off.\n");
-    let end = Instant::now() + (3 * usual).max(Duration::from_secs(3));
+    let end = Instant::now() + (2 * usual).max(Duration::from_secs(2));
     while Instant::now() < end {
         assert_eq!(other.in_cloud("off.md").await, None);
     }

@@ -11,12 +11,16 @@ use crate::webdriver::Window;
 async fn leads_a_new_person_from_sign_in_to_a_synced_folder() {
     let state = scratch();
     let server = Server::start(state.path()).await;
-    let desktop = Desktop::start().await;
+    let mut desktop = Desktop::start().await;
+    desktop.set("BM_CLOUD_SERVER", "https://notes.example.org/?team=1&x=y");
     let folder = desktop.home().join("Notes");
     save(&folder, "Start here.md", "# Start here\n");
 
     let window = Window::open(&desktop).await;
     window.screen("signIn").await;
+    let offered = "return document.querySelector('#server-url').value";
+    let offered = window.run(offered, json!([])).await;
+    assert_eq!(offered, "https://notes.example.org/?team=1&x=y");
     window.find("#server-url").await.fill(&server.url).await;
     window.button("Sign in").await.click().await;
 

@@ -1,6 +1,7 @@
 //! The real app on a private desktop: its tray over D-Bus and its window over `WebDriver`.
 
 #![cfg(target_os = "linux")]
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
 mod desktop;
 mod desktop_screens;

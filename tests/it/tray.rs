@@ -2,6 +2,12 @@
 //!
 //! `org.kde.StatusNotifierItem` and `com.canonical.dbusmenu`, as panels speak them.
 
+#![expect(
+    clippy::needless_pass_by_value,
+    clippy::unused_self,
+    reason = "the interface macro needs these shapes"
+)]
+
 use std::fmt::Write as _;
 use std::path::Path;
 
@@ -12,7 +18,7 @@ use zbus::names::OwnedUniqueName;
 use zbus::zvariant::{Array, Dict, OwnedObjectPath, OwnedValue, Structure, Value};
 use zbus::{Connection, Proxy, connection, interface};
 
-use crate::desktop::{Desktop, SOON};
+use crate::desktop::{Desktop, Look, SOON};
 
 type Registered = Option<(OwnedUniqueName, String)>;
 
@@ -50,6 +56,7 @@ impl Watcher {
 pub(crate) struct Panel {
     bus: Connection,
     registered: watch::Receiver<Registered>,
+    ink: &'static str,
 }
 
 impl Panel {
@@ -64,7 +71,15 @@ impl Panel {
             .build()
             .await
             .unwrap();
-        Self { bus, registered }
+        let ink = match desktop.look() {
+            Look::Light => "dark",
+            Look::Dark => "light",
+        };
+        Self {
+            bus,
+            registered,
+            ink,
+        }
     }
 
     /// The icon that registered, once one did.
@@ -92,6 +107,7 @@ impl Panel {
             bus: self.bus.clone(),
             item,
             menu,
+            ink: self.ink,
         }
     }
 
@@ -106,6 +122,7 @@ pub(crate) struct Icon {
     bus: Connection,
     item: Proxy<'static>,
     menu: Proxy<'static>,
+    ink: &'static str,
 }
 
 struct Entry {
@@ -160,9 +177,9 @@ impl Icon {
         self.menu.call::<_, _, ()>("Event", &body).await.unwrap();
     }
 
-    /// Waits until the icon is the picture `icons/tray/light/<name>@2x.png`.
+    /// Waits until the icon is the picture of this name, in the ink that shows on the panel.
     pub(crate) async fn looks(&self, name: &str) {
-        let file = format!("icons/tray/light/{name}@2x.png");
+        let file = format!("icons/tray/{}/{name}@2x.png", self.ink);
         let wanted = picture(&Path::new(env!("CARGO_MANIFEST_DIR")).join(file)).unwrap();
         let end = Instant::now() + SOON;
         loop {

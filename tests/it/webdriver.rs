@@ -1,4 +1,4 @@
-//! A window of the app, driven by `WebKitWebDriver` (W3C WebDriver over HTTP).
+//! A window of the app, driven by `WebKitWebDriver` (the W3C protocol, over HTTP).
 
 use std::path::Path;
 use std::time::Duration;
