@@ -1,0 +1,673 @@
+//! A process that ends at once, at every step of a run, and what is there afterwards.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::process::ExitStatusExt as _;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use engine::view::{ConflictState, ProfileName, RunResult};
+use engine::{Mode, Observer, Request, RunKind, Step, View};
+use rustix::process::{Pid, Signal, getpid, kill_process};
+use tempfile::TempDir;
+use testkit::{Server, wait_for, wait_until};
+
+use super::device::{Device, Home, LONG, config, is_signed_in, write};
+use super::member::Member;
+
+const ANA: &str = "ana@example.org";
+
+/// The steps of a run that carries edits, deletes and a conflict, in order.
+const CYCLE: [Step; 7] = [
+    Step::Verified,
+    Step::MirrorFilled,
+    Step::BisyncStarting,
+    Step::BisyncEnded,
+    Step::Applied,
+    Step::BeforeCommit,
+    Step::Committed,
+];
+
+/// The steps of a change to one note, in order.
+const APPLY: [Step; 7] = [
+    Step::ApplyStaged,
+    Step::ApplyIntended,
+    Step::ApplySwapped,
+    Step::ApplyVerified,
+    Step::ApplyKept,
+    Step::ApplySynced,
+    Step::ApplySettled,
+];
+
+/// Steps at which a change of another kind than the first may be cut off.
+const LATER: [Step; 4] = [
+    Step::ApplyIntended,
+    Step::ApplySwapped,
+    Step::ApplyKept,
+    Step::ApplySettled,
+];
+
+/// The steps around a conflict that the newer version wins.
+const NEWER: [Step; 3] = [Step::BisyncEnded, Step::WinnerUploaded, Step::BeforeCommit];
+
+/// The steps around a conflict that the older version loses.
+const OLDER: [Step; 3] = [Step::ApplySwapped, Step::ApplySettled, Step::Applied];
+
+/// Killed here, the cloud has the winner already, and the loser's copy not taken away yet: the
+/// next start takes that for a note of its own.
+const LEAVES_A_COPY: [Step; 3] = [Step::WinnerUploaded, Step::ApplySwapped, Step::ApplySettled];
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+/// Which test kills at a step; a new step has to be put somewhere.
+fn is_killed_at(step: Step) -> bool {
+    match step {
+        Step::Verified
+        | Step::MirrorFilled
+        | Step::BisyncStarting
+        | Step::BisyncEnded
+        | Step::Applied
+        | Step::BeforeCommit
+        | Step::Committed => CYCLE.contains(&step),
+        Step::ApplyStaged
+        | Step::ApplyIntended
+        | Step::ApplySwapped
+        | Step::ApplyVerified
+        | Step::ApplyKept
+        | Step::ApplySynced
+        | Step::ApplySettled => APPLY.contains(&step),
+        Step::WinnerUploaded => NEWER.contains(&step),
+        // A first sync, and a save in the very moment of a swap, have a test each.
+        Step::SentinelReady | Step::ApplyPutBack => true,
+    }
+}
+
+/// What a process that is to die is told, through its environment.
+struct Orders {
+    root: PathBuf,
+    /// Name of the step, and how often it is passed by before; or [`CARRYING`].
+    step: String,
+    after: u32,
+    /// The file of a note that its user saves while sync is about to replace it.
+    racing: Option<PathBuf>,
+}
+
+const ROOT: &str = "BM_TEST_ROOT";
+const STEP: &str = "BM_TEST_STEP";
+const AFTER: &str = "BM_TEST_AFTER";
+const RACING: &str = "BM_TEST_RACING";
+
+/// Not a step: some time while rclone carries notes.
+const CARRYING: &str = "Carrying";
+
+const RACING_TEXT: &str = "saved in the moment of the swap\n";
+
+impl Orders {
+    fn received() -> Option<Self> {
+        let text = |name| std::env::var_os(name).map(|text| text.into_string().unwrap());
+        Some(Self {
+            root: text(ROOT)?.into(),
+            step: text(STEP)?,
+            after: text(AFTER)?.parse().unwrap(),
+            racing: text(RACING).map(PathBuf::from),
+        })
+    }
+
+    /// Runs a sync that does not come back.
+    async fn obey(self) {
+        let Self {
+            root,
+            step,
+            after,
+            racing,
+        } = self;
+        let carrying = step == CARRYING;
+        let passed = AtomicU32::new(0);
+        let observer = Observer::new(move |reached| {
+            if let (Step::ApplyIntended, Some(file)) = (reached, &racing) {
+                write(file, RACING_TEXT);
+            }
+            if format!("{reached:?}") == step && passed.fetch_add(1, Ordering::SeqCst) == after {
+                kill_process(getpid(), Signal::KILL).unwrap();
+            }
+        });
+        let device = Device::open(config(&root, "laptop", Mode::OnRequest, observer)).await;
+        if carrying {
+            device
+                .ask(Request::SyncNow {
+                    pair: None,
+                    run: RunKind::Sync,
+                })
+                .await;
+            device
+                .until(|view| view.headline.starts_with("Syncing 2"))
+                .await;
+            kill_process(getpid(), Signal::KILL).unwrap();
+        }
+        let run = if device.view().pairs.is_empty() {
+            device.set_up(&root.join("Notes"), ProfileName::Safe).await
+        } else {
+            device.run().await
+        };
+        device.close().await;
+        panic!("this process should be dead: {run:#?}");
+    }
+}
+
+/// Syncs in another process of this program, which gets the kill signal at `step`. Panics if that
+/// is never reached.
+async fn die(home: &Home, test: &str, step: Step, after: u32) {
+    die_of(home, test, &format!("{step:?}"), after, None).await;
+}
+
+async fn die_of(home: &Home, test: &str, step: &str, after: u32, racing: Option<&str>) {
+    let mut order = testkit::program(std::env::current_exe().unwrap())
+        .args([test, "--exact", "--nocapture", "--test-threads", "1"])
+        .env(ROOT, home.root())
+        .env(STEP, step)
+        .env(AFTER, after.to_string());
+    if let Some(note) = racing {
+        order = order.env(RACING, home.vault().join(note));
+    }
+    let mut child = order.spawn();
+    let status = child.exit(LONG).await;
+    let (out, error) = (child.stdout(), child.stderr());
+    assert_eq!(
+        status.signal(),
+        Some(9),
+        "not killed at {step} {after}: {out}\n{error}"
+    );
+    // rclone ends with the process that started it.
+    wait_until(LONG, async || home.programs().is_empty()).await;
+}
+
+/// A laptop, which dies again and again, and a desktop of the same person.
+struct Desk {
+    laptop: Home,
+    desktop: Home,
+    other: Device,
+    server: Server,
+    _state: TempDir,
+}
+
+impl Desk {
+    /// Both devices hold the notes of each of these rounds.
+    async fn set_up(rounds: &[String], profile: ProfileName) -> Self {
+        let state = testkit::scratch();
+        let server = Server::start(state.path()).await;
+        server.activate(ANA).await;
+        let (laptop, desktop) = (Home::new("laptop"), Home::new("desktop"));
+        for round in rounds {
+            for note in ["here", "there", "both", "same", "gone-here", "gone-there"] {
+                laptop.save(&format!("{round}/{note}.md"), &first(round, note));
+            }
+        }
+        let device = laptop.join(&server, ANA, profile).await;
+        device.settle().await;
+        device.close().await;
+        let other = desktop.join(&server, ANA, profile).await;
+        other.settle().await;
+        assert_eq!(desktop.notes(), laptop.notes());
+        Self {
+            laptop,
+            desktop,
+            other,
+            server,
+            _state: state,
+        }
+    }
+
+    /// Both people's work since the last sync; the desktop's is in the cloud already.
+    async fn work(&self, round: &str) {
+        let Self {
+            laptop,
+            desktop,
+            other,
+            ..
+        } = self;
+        for (home, mine, fresh, gone) in [
+            (desktop, "there", "new-there", "gone-there"),
+            (laptop, "here", "new-here", "gone-here"),
+        ] {
+            home.save(&format!("{round}/{mine}.md"), &second(round, mine));
+            home.save(&format!("{round}/{fresh}.md"), &first(round, fresh));
+            home.delete(&format!("{round}/{gone}.md"));
+            home.save_atomically(&format!("{round}/same.md"), &second(round, "same"));
+        }
+        desktop.save(&format!("{round}/both.md"), &second(round, "both, desktop"));
+        other.sync().await;
+        laptop.save(&format!("{round}/both.md"), &second(round, "both, laptop"));
+    }
+
+    /// The laptop starts again; then both devices sync until nothing is left to do.
+    async fn heal(&self) -> Arc<View> {
+        let device = self.laptop.open().await;
+        device.sync().await;
+        self.other.settle().await;
+        device.settle().await;
+        let view = device.view();
+        assert!(view.problems.is_empty(), "{:#?}", view.problems);
+        device.close().await;
+        assert_eq!(self.laptop.notes(), self.desktop.notes());
+        assert_eq!(self.laptop.leftovers(), Vec::<String>::new());
+        assert_eq!(self.laptop.programs(), Vec::<i32>::new());
+        view
+    }
+
+    /// The notes of a round by their names in its folder.
+    fn notes(&self, round: &str) -> BTreeMap<String, String> {
+        let below = format!("{round}/");
+        let notes = self.laptop.notes().into_iter();
+        notes
+            .filter_map(|(path, text)| Some((path.strip_prefix(&below)?.to_owned(), text)))
+            .collect()
+    }
+
+    /// What the bucket holds, as a stranger to the engine lists it, is what the folders hold.
+    async fn check_bucket(&self) {
+        let mut bucket = Member::sign_in(&self.server, ANA).await.bucket().await;
+        assert!(
+            bucket.remove(".basic-memory-sync").is_some(),
+            "the sync marker is in the bucket"
+        );
+        assert_eq!(bucket, self.laptop.digests());
+    }
+}
+
+fn first(round: &str, note: &str) -> String {
+    format!("{round}, {note}: first words\n")
+}
+
+fn second(round: &str, note: &str) -> String {
+    format!("{round}, {note}: better words\n")
+}
+
+fn third(round: &str, note: &str) -> String {
+    format!("{round}, {note}: last words\n")
+}
+
+/// The notes that nobody fights about after a round.
+fn undisputed(round: &str) -> BTreeMap<String, String> {
+    BTreeMap::from([
+        ("here.md".to_owned(), second(round, "here")),
+        ("there.md".to_owned(), second(round, "there")),
+        ("new-here.md".to_owned(), first(round, "new-here")),
+        ("new-there.md".to_owned(), first(round, "new-there")),
+        ("same.md".to_owned(), second(round, "same")),
+    ])
+}
+
+/// The conflict is listed once at most. Where the crash came after both versions had reached their
+/// places, the next start finds two notes that are equal on both sides.
+fn check_listed(view: &View, round: &str, copy: &str) {
+    let path = format!("{round}/both.md");
+    let listed = view.conflicts.iter().filter(|one| one.path == path);
+    let listed: Vec<_> = listed
+        .map(|one| (one.state, one.copy_path.clone()))
+        .collect();
+    let expected = [(ConflictState::Open, Some(format!("{round}/{copy}")))];
+    assert!(
+        listed.is_empty() || listed == expected,
+        "{round}: {listed:#?}"
+    );
+}
+
+async fn every_round_keeps_both_versions(test: &str, kills: &[(Step, u32)]) {
+    let rounds: Vec<String> = kills
+        .iter()
+        .map(|(step, after)| format!("{step:?}-{after}"))
+        .collect();
+    let desk = Desk::set_up(&rounds, ProfileName::Safe).await;
+    for (round, (step, after)) in rounds.iter().zip(kills) {
+        desk.work(round).await;
+        die(&desk.laptop, test, *step, *after).await;
+        let view = desk.heal().await;
+
+        let mut notes = desk.notes(round);
+        assert_eq!(
+            notes.remove("both.md"),
+            Some(second(round, "both, desktop")),
+            "{round}"
+        );
+        let copies: Vec<String> = notes
+            .keys()
+            .filter(|name| name.starts_with("both (conflict laptop "))
+            .cloned()
+            .collect();
+        assert_eq!(
+            copies.len(),
+            1,
+            "{round}: one copy of the other version: {notes:#?}"
+        );
+        assert_eq!(
+            notes.remove(&copies[0]),
+            Some(second(round, "both, laptop")),
+            "{round}"
+        );
+        assert_eq!(notes, undisputed(round), "{round}");
+        check_listed(&view, round, &copies[0]);
+        let history = desk.laptop.history();
+        for replaced in [first(round, "there"), first(round, "gone-there")] {
+            assert!(
+                history.contains(&replaced),
+                "{round}: {replaced:?} is not in {history:#?}"
+            );
+        }
+    }
+    desk.check_bucket().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_kill_at_any_step_of_a_cycle_loses_nothing_and_heals() {
+    if let Some(orders) = Orders::received() {
+        return orders.obey().await;
+    }
+    let test = "killed::a_kill_at_any_step_of_a_cycle_loses_nothing_and_heals";
+    every_round_keeps_both_versions(test, &CYCLE.map(|step| (step, 0))).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_kill_at_any_step_of_the_first_change_loses_nothing_and_heals() {
+    if let Some(orders) = Orders::received() {
+        return orders.obey().await;
+    }
+    let test = "killed::a_kill_at_any_step_of_the_first_change_loses_nothing_and_heals";
+    every_round_keeps_both_versions(test, &APPLY.map(|step| (step, 0))).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_kill_at_any_step_of_a_later_change_loses_nothing_and_heals() {
+    if let Some(orders) = Orders::received() {
+        return orders.obey().await;
+    }
+    let test = "killed::a_kill_at_any_step_of_a_later_change_loses_nothing_and_heals";
+    every_round_keeps_both_versions(test, &LATER.map(|step| (step, 2))).await;
+}
+
+/// The person goes on writing where the crash left off.
+#[tokio::test(flavor = "multi_thread")]
+async fn saves_after_a_kill_and_before_the_next_start_are_kept_beside_all_else() {
+    if let Some(orders) = Orders::received() {
+        return orders.obey().await;
+    }
+    let test = "killed::saves_after_a_kill_and_before_the_next_start_are_kept_beside_all_else";
+    let rounds = APPLY.map(|step| format!("{step:?}"));
+    let desk = Desk::set_up(&rounds, ProfileName::Safe).await;
+    for ((round, step), after) in rounds.iter().zip(APPLY).zip([0, 2].into_iter().cycle()) {
+        desk.work(round).await;
+        desk.laptop.age(&format!("{round}/both.md"), MINUTE);
+        die(&desk.laptop, test, step, after).await;
+        let mut shown = Vec::new();
+        for note in ["there", "both"] {
+            let path = format!("{round}/{note}.md");
+            shown.extend(desk.laptop.read(&path));
+            desk.laptop.save(&path, &third(round, note));
+        }
+        desk.heal().await;
+
+        let notes: Vec<String> = desk.notes(round).into_values().collect();
+        let history = desk.laptop.history();
+        for version in ["there", "both, desktop", "both, laptop"] {
+            let version = second(round, version);
+            let count = notes.iter().filter(|text| **text == version).count();
+            let kept = shown.contains(&version) || history.contains(&version);
+            assert!(
+                count == 1 || (count == 0 && kept),
+                "{round}: {version:?} in {notes:#?}"
+            );
+        }
+        for version in ["there", "both"].map(|note| third(round, note)) {
+            let count = notes.iter().filter(|text| **text == version).count();
+            assert_eq!(count, 1, "{round}: {version:?} in {notes:#?}");
+        }
+    }
+    desk.check_bucket().await;
+}
+
+/// A resolved conflict leaves no copy beside the note, but for the moments named above.
+fn check_copies(notes: &mut BTreeMap<String, String>, step: Step, round: &str) {
+    let copies = notes
+        .keys()
+        .filter(|name| name.starts_with("both (conflict laptop "));
+    let copies: Vec<String> = copies.cloned().collect();
+    let allowed = usize::from(LEAVES_A_COPY.contains(&step));
+    assert!(copies.len() <= allowed, "{round}: {notes:#?}");
+    for copy in copies {
+        assert_eq!(
+            notes.remove(&copy),
+            Some(second(round, "both, laptop")),
+            "{round}"
+        );
+    }
+}
+
+/// The older version of a conflict is in history, whatever happens while the newer one wins.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_kill_while_the_newer_version_wins_loses_nothing_and_heals() {
+    if let Some(orders) = Orders::received() {
+        return orders.obey().await;
+    }
+    let test = "killed::a_kill_while_the_newer_version_wins_loses_nothing_and_heals";
+    let rounds = NEWER.map(|step| format!("{step:?}"));
+    let desk = Desk::set_up(&rounds, ProfileName::Balanced).await;
+    for (round, step) in rounds.iter().zip(NEWER) {
+        desk.work(round).await;
+        die(&desk.laptop, test, step, 0).await;
+        desk.heal().await;
+
+        let mut notes = desk.notes(round);
+        assert_eq!(
+            notes.remove("both.md"),
+            Some(second(round, "both, laptop")),
+            "{round}"
+        );
+        check_copies(&mut notes, step, round);
+        assert_eq!(notes, undisputed(round), "{round}");
+        let history = desk.laptop.history();
+        let older = second(round, "both, desktop");
+        assert!(
+            history.contains(&older),
+            "{round}: {older:?} is not in {history:#?}"
+        );
+    }
+    desk.check_bucket().await;
+}
+
+/// The other way round: what this device saved is the older version.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_kill_while_the_older_version_gives_way_loses_nothing_and_heals() {
+    if let Some(orders) = Orders::received() {
+        return orders.obey().await;
+    }
+    let test = "killed::a_kill_while_the_older_version_gives_way_loses_nothing_and_heals";
+    let rounds = OLDER.map(|step| format!("{step:?}"));
+    let desk = Desk::set_up(&rounds, ProfileName::Balanced).await;
+    for (round, step) in rounds.iter().zip(OLDER) {
+        desk.work(round).await;
+        desk.laptop.age(&format!("{round}/both.md"), MINUTE);
+        die(&desk.laptop, test, step, 0).await;
+        desk.heal().await;
+
+        let mut notes = desk.notes(round);
+        let newer = second(round, "both, desktop");
+        assert_eq!(notes.remove("both.md"), Some(newer), "{round}");
+        check_copies(&mut notes, step, round);
+        assert_eq!(notes, undisputed(round), "{round}");
+        let older = second(round, "both, laptop");
+        let history = desk.laptop.history();
+        assert!(
+            history.contains(&older),
+            "{round}: {older:?} is not in {history:#?}"
+        );
+    }
+    desk.check_bucket().await;
+}
+
+/// Sync takes the user's save back into place; killed in that moment, both versions stay.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_kill_while_a_racing_save_is_put_back_loses_nothing_and_heals() {
+    if let Some(orders) = Orders::received() {
+        return orders.obey().await;
+    }
+    let test = "killed::a_kill_while_a_racing_save_is_put_back_loses_nothing_and_heals";
+    let desk = Desk::set_up(&["race".to_owned()], ProfileName::Safe).await;
+    desk.desktop.save("race/there.md", &second("race", "there"));
+    desk.other.sync().await;
+    let step = format!("{:?}", Step::ApplyPutBack);
+    die_of(&desk.laptop, test, &step, 0, Some("race/there.md")).await;
+    desk.heal().await;
+    let notes: Vec<String> = desk.notes("race").into_values().collect();
+    for version in [second("race", "there").as_str(), RACING_TEXT] {
+        let count = notes.iter().filter(|text| *text == version).count();
+        assert_eq!(count, 1, "{version:?} once in {notes:#?}");
+    }
+    desk.check_bucket().await;
+}
+
+/// Half of the notes are up, the rest is not.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_kill_while_rclone_carries_loses_nothing_and_heals() {
+    if let Some(orders) = Orders::received() {
+        return orders.obey().await;
+    }
+    let test = "killed::a_kill_while_rclone_carries_loses_nothing_and_heals";
+    let desk = Desk::set_up(&["many".to_owned()], ProfileName::Safe).await;
+    desk.work("many").await;
+    for number in 0..500 {
+        desk.laptop
+            .save(&format!("many/{number}.md"), &format!("{number}\n"));
+    }
+    die_of(&desk.laptop, test, CARRYING, 0, None).await;
+    desk.heal().await;
+    assert_eq!(desk.notes("many").len(), 500 + undisputed("many").len() + 2);
+    desk.check_bucket().await;
+}
+
+/// The very first run of a pair; notes are on both sides already.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_kill_in_the_first_sync_loses_nothing_and_heals() {
+    if let Some(orders) = Orders::received() {
+        return orders.obey().await;
+    }
+    let test = "killed::a_kill_in_the_first_sync_loses_nothing_and_heals";
+    let state = testkit::scratch();
+    let server = Server::start(state.path()).await;
+    server.activate(ANA).await;
+    let (laptop, desktop) = (Home::new("laptop"), Home::new("desktop"));
+    laptop.save("here.md", "from here\n");
+    laptop.save("both.md", "from here\n");
+    desktop.save("there.md", "from there\n");
+    desktop.save("both.md", "from there\n");
+    let device = laptop.open().await;
+    device.sign_in(&server, ANA).await;
+    device.close().await;
+    die(&laptop, test, Step::SentinelReady, 0).await;
+    die(&laptop, test, Step::BisyncEnded, 0).await;
+    let other = desktop.join(&server, ANA, ProfileName::Safe).await;
+    other.settle().await;
+    die(&laptop, test, Step::ApplySwapped, 0).await;
+
+    let device = laptop.open().await;
+    assert!(is_signed_in(&device.view(), ANA));
+    device.settle().await;
+    other.settle().await;
+    device.settle().await;
+    let notes = laptop.notes();
+    assert_eq!(notes, desktop.notes());
+    assert_eq!(notes.len(), 4, "both versions of one note: {notes:#?}");
+    assert_eq!(
+        (&*notes["here.md"], &*notes["there.md"]),
+        ("from here\n", "from there\n")
+    );
+    let here = notes.values().filter(|text| *text == "from here\n").count();
+    assert_eq!(here, 2, "{notes:#?}");
+    let conflicts = &other.view().conflicts;
+    assert_eq!(conflicts.len(), 1, "{conflicts:#?}");
+    assert_eq!(conflicts[0].state, ConflictState::Open);
+}
+
+#[test]
+fn no_step_is_left_out() {
+    let all = [
+        Step::Verified,
+        Step::SentinelReady,
+        Step::MirrorFilled,
+        Step::BisyncStarting,
+        Step::BisyncEnded,
+        Step::WinnerUploaded,
+        Step::ApplyStaged,
+        Step::ApplyIntended,
+        Step::ApplySwapped,
+        Step::ApplyVerified,
+        Step::ApplyKept,
+        Step::ApplyPutBack,
+        Step::ApplySynced,
+        Step::ApplySettled,
+        Step::Applied,
+        Step::BeforeCommit,
+        Step::Committed,
+    ];
+    assert!(all.into_iter().all(is_killed_at));
+}
+
+/// rclone dies while it carries; the engine goes on.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_killed_rclone_costs_nothing_but_time() {
+    const NOTES: usize = 1500;
+    let state = testkit::scratch();
+    let server = Server::start(state.path()).await;
+    server.activate(ANA).await;
+    let laptop = Home::new("laptop");
+    let device = laptop.join(&server, ANA, ProfileName::Safe).await;
+    for number in 0..NOTES {
+        laptop.save(
+            &format!("folder-{}/note-{number}.md", number % 20),
+            &format!("{number}\n"),
+        );
+    }
+    device
+        .ask(Request::SyncNow {
+            pair: None,
+            run: RunKind::Sync,
+        })
+        .await;
+    let rclone = wait_for(LONG, async || child_of_ours(&laptop)).await;
+    device
+        .until(|view| view.headline.starts_with("Syncing 2"))
+        .await;
+    kill_process(rclone, Signal::KILL).unwrap();
+    let ended = device.until(|view| view.pairs[0].running.is_none()).await;
+    let result = &ended.pairs[0].last_run.as_ref().unwrap().result;
+    match result {
+        RunResult::Synced
+        | RunResult::Failed {
+            transient: true, ..
+        } => {}
+        RunResult::Verified
+        | RunResult::Previewed
+        | RunResult::Halted { .. }
+        | RunResult::Failed { .. }
+        | RunResult::Stopped => panic!("{result:?}"),
+    }
+    device.settle().await;
+    assert_eq!(laptop.notes().len(), NOTES);
+    let mut bucket = Member::sign_in(&server, ANA).await.bucket().await;
+    bucket.remove(".basic-memory-sync");
+    assert_eq!(bucket, laptop.digests());
+    device.close().await;
+    assert_eq!(laptop.programs(), Vec::<i32>::new());
+}
+
+/// The rclone that this process started for the home.
+fn child_of_ours(home: &Home) -> Option<Pid> {
+    let ours = |pid: &i32| {
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        let parent = stat
+            .rsplit_once(") ")
+            .and_then(|(_, rest)| rest.split(' ').nth(1));
+        parent == Some(&std::process::id().to_string())
+    };
+    Pid::from_raw(home.programs().into_iter().find(ours)?)
+}
