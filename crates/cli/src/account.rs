@@ -35,7 +35,7 @@ pub(crate) async fn check(context: &Context, connection: &Connection) -> Result<
     Ok((*view).clone())
 }
 
-/// "ana@example.org on https://cloud.example.org".
+/// "ana@example.org on" and the server's address.
 pub(crate) fn name(account: &AccountView) -> String {
     match account {
         AccountView::SignedIn {

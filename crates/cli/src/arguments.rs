@@ -65,8 +65,11 @@ pub(crate) struct Plain {
 
 #[derive(Args, Debug)]
 pub(crate) struct Login {
-    /// The server's address, such as https://cloud.example.org.
-    #[arg(long, value_name = "URL")]
+    #[arg(
+        long,
+        value_name = "URL",
+        help = "The server's address, as https://cloud.example.org"
+    )]
     pub(crate) server: Option<String>,
     /// Only show the link, do not open it.
     #[arg(long)]
@@ -91,6 +94,10 @@ pub(crate) struct Setup {
     pub(crate) json: bool,
 }
 
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a flag of the command line"
+)]
 #[derive(Args, Debug)]
 pub(crate) struct Bisync {
     /// Use this profile from now on.

@@ -28,7 +28,7 @@ pub(crate) async fn run(context: &Context, arguments: &Bisync) -> Result<Exit, F
     let result = context
         .with_engine(async |connection| once(context, connection, arguments, kind).await)
         .await;
-    result.and_then(|report| report.finish(context))
+    result.map(|report| report.finish(context))
 }
 
 async fn once(

@@ -72,6 +72,10 @@ impl Output {
     }
 
     /// Says something by the way.
+    #[expect(
+        clippy::unused_self,
+        reason = "who may write is who was given the output"
+    )]
     pub(crate) fn say(&self, text: &str) {
         line(io::stderr().lock(), text);
     }

@@ -3,7 +3,7 @@
 use engine::View;
 use engine::view::{
     ChangeAction, HaltView, PairView, PreviewView, ProblemView, ProfileName, RunResult, RunView,
-    SubscriptionView,
+    Status, SubscriptionView,
 };
 use serde::Serialize;
 use time::UtcOffset;
@@ -25,6 +25,9 @@ pub(crate) struct Report {
     failure: Option<Failure>,
     folders: Vec<FolderOut>,
     problems: Vec<ProblemView>,
+    /// Said once, such as that a damaged state was put aside.
+    #[serde(skip)]
+    notice: Option<String>,
     #[serde(skip)]
     subscription: Option<SubscriptionView>,
 }
@@ -64,6 +67,7 @@ impl Report {
             failure: failures.into_iter().find(|failure| failure.exit == exit),
             problems: problems.cloned().collect(),
             folders: asked.into_iter().map(FolderOut::new).collect(),
+            notice: notice(view),
             subscription,
         }
     }
@@ -79,7 +83,7 @@ impl Report {
     }
 
     /// Tells it all; the exit is that of the gravest.
-    pub(crate) fn finish(self, context: &Context) -> Result<Exit, Failure> {
+    pub(crate) fn finish(self, context: &Context) -> Exit {
         let output = &context.output;
         output.json(&self);
         for folder in &self.folders {
@@ -104,8 +108,11 @@ impl Report {
         if self.problems.len() > PROBLEMS {
             output.warn(&format!("and {} more", self.problems.len() - PROBLEMS));
         }
+        if let Some(notice) = &self.notice {
+            output.warn(notice);
+        }
         let Some(failure) = self.failure else {
-            return Ok(Exit::Done);
+            return Exit::Done;
         };
         output.failure(&failure);
         if failure.code == SUBSCRIPTION_REQUIRED {
@@ -116,8 +123,14 @@ impl Report {
                 context.offset,
             ));
         }
-        Ok(failure.exit)
+        failure.exit
     }
+}
+
+/// What needs attention though nothing halts and nothing is in conflict.
+fn notice(view: &View) -> Option<String> {
+    let explained = view.open_conflict_count > 0 || view.pairs.iter().any(|it| it.halt.is_some());
+    (view.status == Status::Attention && !explained).then(|| view.headline.clone())
 }
 
 /// "Read-only since 3 Oct 2025: 2 changes wait here. Downloads go on."
@@ -143,7 +156,7 @@ fn failure(pair: &PairView) -> Option<Failure> {
         RunResult::Verified | RunResult::Synced | RunResult::Previewed => None,
         RunResult::Halted { code } => {
             let (message, hint) = match &pair.halt {
-                Some(halt) => (halt.message.clone(), Some(halt.hint.clone())),
+                Some(halt) => (words::capitalized(&halt.message), Some(halt.hint.clone())),
                 None => (format!("Halted: {code}"), None),
             };
             Some(Failure {
@@ -188,7 +201,10 @@ fn failure(pair: &PairView) -> Option<Failure> {
 /// Without a subscription a run carries downloads only.
 fn lapsed(subscription: Option<&SubscriptionView>) -> Option<Failure> {
     let lapsed = subscription.filter(|subscription| !subscription.current);
-    lapsed.map(|subscription| Failure::subscription_required(Some(subscription)))
+    lapsed.map(|subscription| {
+        let hint = "Once it is renewed, the next run carries what waits.";
+        Failure::subscription_required(Some(subscription)).hint(hint)
+    })
 }
 
 impl FolderOut {
@@ -212,6 +228,12 @@ impl FolderOut {
         };
         match (&run.result, &self.preview) {
             (RunResult::Previewed, Some(preview)) => preview_lines(preview),
+            (RunResult::Verified, _) if self.waiting > 0 => {
+                vec![format!(
+                    "Nothing new · {} waiting",
+                    words::count(self.waiting, "change")
+                )]
+            }
             (RunResult::Verified | RunResult::Synced | RunResult::Previewed, _) => {
                 vec![words::ended(run, self.files)]
             }

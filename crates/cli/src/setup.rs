@@ -26,7 +26,7 @@ pub(crate) async fn run(context: &Context, arguments: &Setup) -> Result<Exit, Fa
     let result = context
         .with_engine(async |connection| set_up(context, connection, arguments, &folder).await)
         .await;
-    result.and_then(|report| report.finish(context))
+    result.map(|report| report.finish(context))
 }
 
 async fn set_up(
@@ -84,7 +84,9 @@ async fn set_up(
 async fn rclone(context: &Context, connection: &Connection) -> Result<String, Failure> {
     let known = |view: &View| match &view.rclone {
         RcloneView::Unknown | RcloneView::Installing => None,
-        found => Some(found.clone()),
+        RcloneView::Ready { .. } | RcloneView::Missing { .. } | RcloneView::TooOld { .. } => {
+            Some(view.rclone.clone())
+        }
     };
     let found = context.wait(connection, known).await?;
     match &found {

@@ -1,0 +1,76 @@
+//! A disk without space.
+
+use std::fs;
+use std::path::Path;
+
+use tempfile::TempDir;
+use testkit::{program, scratch};
+
+use crate::device::SOON;
+use crate::syncing::{Stage, stage};
+
+/// A small file system of its own; gone with the value.
+struct Disk(TempDir);
+
+impl Disk {
+    /// `None` where this user may not mount.
+    async fn mount(size: &str) -> Option<Self> {
+        let folder = scratch();
+        let mut mount = program("mount")
+            .args(["-t", "tmpfs", "-o", size, "tmpfs"])
+            .arg(folder.path())
+            .spawn();
+        mount.exit(SOON).await.success().then_some(Self(folder))
+    }
+
+    fn path(&self) -> &Path {
+        self.0.path()
+    }
+}
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        let mut unmount = program("umount").arg("-l").arg(self.0.path()).spawn();
+        while unmount.ended().is_none() {
+            std::thread::yield_now();
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_full_disk_halts_and_heals_when_there_is_space() {
+    let Some(disk) = Disk::mount("size=4m").await else {
+        eprintln!("SKIPPED: this user may not mount a small disk");
+        return;
+    };
+    let Stage {
+        server,
+        laptop,
+        desktop,
+        ..
+    } = &mut stage("safe").await;
+    laptop.move_notes(&disk.path().join("Notes"));
+    laptop
+        .ok(&["setup", "--folder", laptop.folder(), "--profile", "safe"])
+        .await;
+    laptop.write("mine.md", "edited here\n");
+    fs::write(disk.path().join("ballast"), vec![0; 3 << 20]).unwrap();
+    for number in 0..4 {
+        desktop.write(
+            &format!("big {number}.md"),
+            &"all work and no play ".repeat(25_000),
+        );
+    }
+    desktop.ok(&["bisync"]).await;
+    let said = laptop.run(&["bisync", "--json"]).await;
+    assert_eq!(said.code, Some(5), "{said:#?}");
+    assert_eq!(said.last_json()["code"], "DiskFull", "{said:#?}");
+    assert!(said.err.contains("hint: Free some space"), "{said:#?}");
+    assert_eq!(laptop.read("mine.md").as_deref(), Some("edited here\n"));
+    fs::remove_file(disk.path().join("ballast")).unwrap();
+    laptop.ok(&["bisync"]).await;
+    desktop.ok(&["bisync"]).await;
+    assert_eq!(laptop.all(), desktop.all());
+    assert_eq!(desktop.read("mine.md").as_deref(), Some("edited here\n"));
+    assert!(server.pid() > 0);
+}
