@@ -24,5 +24,15 @@ pub fn canonical_message(
     nonce: &str,
     user: &str,
 ) -> String {
-    ["v2", tenant, timestamp, method, path_and_query, body_sha256, nonce, user].join("\n")
+    [
+        "v2",
+        tenant,
+        timestamp,
+        method,
+        path_and_query,
+        body_sha256,
+        nonce,
+        user,
+    ]
+    .join("\n")
 }
