@@ -12,7 +12,7 @@ use tempfile::TempDir;
 use testkit::{Bus, Child, Program, private_bus, program, scratch};
 
 /// Everything on a small, busy machine happens within this.
-pub(crate) const SOON: Duration = Duration::from_secs(30);
+pub(crate) const SOON: Duration = Duration::from_secs(60);
 
 /// The look of the desktop's programs.
 #[derive(Clone, Copy, Debug)]

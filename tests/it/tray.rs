@@ -8,7 +8,6 @@
     reason = "the interface macro needs these shapes"
 )]
 
-use std::fmt::Write as _;
 use std::path::Path;
 
 use tokio::sync::watch;
@@ -19,6 +18,9 @@ use zbus::zvariant::{Array, Dict, OwnedObjectPath, OwnedValue, Structure, Value}
 use zbus::{Connection, Proxy, connection, interface};
 
 use crate::desktop::{Desktop, Look, SOON};
+
+/// How the menu's side refuses an entry of an older menu.
+const UNKNOWN_ID: &str = "does not refer to a menu item";
 
 type Registered = Option<(OwnedUniqueName, String)>;
 
@@ -162,19 +164,23 @@ impl Icon {
 
     /// Clicks the entry with this label, as it is now.
     pub(crate) async fn click(&self, label: &str) {
-        let entries = self.entries().await;
-        let entry = entries
-            .iter()
-            .find(|entry| entry.label == label)
-            .unwrap_or_else(|| {
-                let mut text = format!("no `{label}` in");
-                for entry in &entries {
-                    write!(text, "\n{}", entry.line).unwrap();
+        let end = Instant::now() + SOON;
+        loop {
+            let entries = self.entries().await;
+            let Some(entry) = entries.iter().find(|entry| entry.label == label) else {
+                let lines: Vec<&str> = entries.iter().map(|entry| &*entry.line).collect();
+                panic!("no `{label}` in\n{}", lines.join("\n"))
+            };
+            let body = (entry.id, "clicked", Value::from(0_i32), 0_u32);
+            match self.menu.call::<_, _, ()>("Event", &body).await {
+                Ok(()) => return,
+                // The app set a new menu since we read it; nothing was clicked.
+                Err(error) if error.to_string().contains(UNKNOWN_ID) => {
+                    assert!(Instant::now() < end, "`{label}`: {error}");
                 }
-                panic!("{text}")
-            });
-        let body = (entry.id, "clicked", Value::from(0_i32), 0_u32);
-        self.menu.call::<_, _, ()>("Event", &body).await.unwrap();
+                Err(error) => panic!("`{label}`: {error}"),
+            }
+        }
     }
 
     /// Waits until the icon is the picture of this name, in the ink that shows on the panel.
