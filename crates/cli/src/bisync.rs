@@ -1,7 +1,7 @@
 //! `bm-cloud bisync`: one run of all folders.
 
-use engine::view::AccountView;
-use engine::{Connection, Request, RunKind};
+use engine::view::{AccountView, Status};
+use engine::{Connection, Request, RunKind, View};
 
 use crate::arguments::{Bisync, Profile};
 use crate::context::Context;
@@ -38,6 +38,9 @@ async fn once(
     kind: RunKind,
 ) -> Result<Report, Failure> {
     let pairs = folders(connection)?;
+    if let Some(notice) = notice(&connection.view()) {
+        context.output.warn(&notice);
+    }
     if let Some(profile) = arguments.profile {
         set_profile(context, connection, profile).await?;
     }
@@ -58,6 +61,13 @@ async fn once(
         }
     }
     Ok(report)
+}
+
+/// What needs attention though nothing halts and nothing is in conflict, such as a damaged state
+/// that was put aside. A run takes it off the view.
+fn notice(view: &View) -> Option<String> {
+    let explained = view.open_conflict_count > 0 || view.pairs.iter().any(|it| it.halt.is_some());
+    (view.status == Status::Attention && !explained).then(|| view.headline.clone())
 }
 
 /// The folders that a run works on.

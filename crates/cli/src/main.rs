@@ -42,7 +42,7 @@ use crate::signals::Interrupt;
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let output = Output::new(arguments.command.format(), colors());
-    log(arguments.verbose);
+    log(arguments.verbose, output.paint());
     // Reading the offset is sound only before there are other threads.
     let offset = UtcOffset::current_local_offset().unwrap_or(UtcOffset::UTC);
     let result = tokio::runtime::Runtime::new()
@@ -117,7 +117,7 @@ fn colors() -> Paint {
 }
 
 /// Logs go to standard error, and only if they are asked for.
-fn log(verbose: u8) {
+fn log(verbose: u8, paint: Paint) {
     let filter = text("BM_CLOUD_LOG").or(match verbose {
         0 => None,
         1 => Some("info".to_owned()),
@@ -126,6 +126,7 @@ fn log(verbose: u8) {
     if let Some(filter) = filter {
         tracing_subscriber::fmt()
             .with_env_filter(EnvFilter::new(filter))
+            .with_ansi(paint == Paint::Color)
             .with_writer(std::io::stderr)
             .init();
     }

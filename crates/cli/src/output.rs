@@ -52,6 +52,11 @@ impl Output {
         }
     }
 
+    /// Whether standard error takes colors.
+    pub(crate) fn paint(&self) -> Paint {
+        self.errors
+    }
+
     pub(crate) fn screen(&self) -> Screen {
         self.screen
     }

@@ -3,7 +3,7 @@
 use engine::View;
 use engine::view::{
     ChangeAction, HaltView, PairView, PreviewView, ProblemView, ProfileName, RunResult, RunView,
-    Status, SubscriptionView,
+    SubscriptionView,
 };
 use serde::Serialize;
 use time::UtcOffset;
@@ -25,9 +25,6 @@ pub(crate) struct Report {
     failure: Option<Failure>,
     folders: Vec<FolderOut>,
     problems: Vec<ProblemView>,
-    /// Said once, such as that a damaged state was put aside.
-    #[serde(skip)]
-    notice: Option<String>,
     #[serde(skip)]
     subscription: Option<SubscriptionView>,
 }
@@ -67,7 +64,6 @@ impl Report {
             failure: failures.into_iter().find(|failure| failure.exit == exit),
             problems: problems.cloned().collect(),
             folders: asked.into_iter().map(FolderOut::new).collect(),
-            notice: notice(view),
             subscription,
         }
     }
@@ -108,9 +104,6 @@ impl Report {
         if self.problems.len() > PROBLEMS {
             output.warn(&format!("and {} more", self.problems.len() - PROBLEMS));
         }
-        if let Some(notice) = &self.notice {
-            output.warn(notice);
-        }
         let Some(failure) = self.failure else {
             return Exit::Done;
         };
@@ -125,12 +118,6 @@ impl Report {
         }
         failure.exit
     }
-}
-
-/// What needs attention though nothing halts and nothing is in conflict.
-fn notice(view: &View) -> Option<String> {
-    let explained = view.open_conflict_count > 0 || view.pairs.iter().any(|it| it.halt.is_some());
-    (view.status == Status::Attention && !explained).then(|| view.headline.clone())
 }
 
 /// "Read-only since 3 Oct 2025: 2 changes wait here. Downloads go on."
@@ -184,7 +171,11 @@ fn failure(pair: &PairView) -> Option<Failure> {
             hint,
             ..
         } => {
-            let failure = Failure::new(code, words::capitalized(message)).exit(exit);
+            let message = match code.as_str() {
+                "rclone" if !message.contains("rclone") => format!("No usable rclone: {message}"),
+                _ => words::capitalized(message),
+            };
+            let failure = Failure::new(code, message).exit(exit);
             Some(Failure {
                 hint: hint.clone(),
                 ..failure

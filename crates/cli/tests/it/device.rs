@@ -38,6 +38,8 @@ impl Device {
         let environment = BTreeMap::from([
             ("HOME", home.path().into()),
             ("XDG_RUNTIME_DIR", run.into()),
+            // Nothing is found there: no rclone, no Python to install one with, no browser.
+            ("PATH", "/nonexistent".into()),
             ("BM_CLOUD_SECRETS", "file".into()),
             ("BM_CLOUD_DEVICE", name.into()),
             ("BM_CLOUD_RCLONE", testkit::rclone().into()),

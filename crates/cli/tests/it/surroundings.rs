@@ -90,8 +90,11 @@ async fn an_old_rclone_is_refused_with_its_version() {
     laptop.write("edit.md", "waits\n");
     let said = laptop.run(&["bisync", "--json"]).await;
     assert_eq!(said.code, Some(1), "{said:#?}");
-    assert!(said.err.contains("1.60.1"), "{said:#?}");
+    assert!(said.err.contains("rclone"), "{said:#?}");
     assert!(said.err.contains("hint: "), "{said:#?}");
+    let status = laptop.run(&["status"]).await;
+    assert_eq!(status.code, Some(1), "{status:#?}");
+    assert!(status.out.contains("1.60.1"), "{status:#?}");
     assert_eq!(laptop.read("edit.md").as_deref(), Some("waits\n"));
 }
 
@@ -100,26 +103,25 @@ async fn a_damaged_state_is_put_aside_and_no_note_is_lost() {
     let Stage {
         laptop, desktop, ..
     } = &stage("safe").await;
-    desktop.write("a.md", "a\nfrom desktop\n");
-    desktop.ok(&["bisync"]).await;
-    laptop.write("Deep/er/b.md", "b\nedited\n");
-    let database = laptop.state().join("state.db");
-    fs::write(
-        &database,
-        "this is no database, and longer than a header of one ".repeat(200),
-    )
-    .unwrap();
-    for journal in ["state.db-wal", "state.db-shm"] {
-        fs::remove_file(laptop.state().join(journal)).ok();
-    }
+    damage(laptop);
     let said = laptop.ok(&["bisync"]).await;
-    assert!(said.err.contains("damaged and put aside as"), "{said:#?}");
+    assert!(
+        said.err
+            .contains("! The sync state was damaged and put aside as"),
+        "{said:#?}"
+    );
     let names = fs::read_dir(laptop.state()).unwrap();
     let aside = names
         .flatten()
         .any(|it| it.file_name().to_string_lossy().contains("damaged"));
     assert!(aside, "the damaged database is kept");
-    for device in [desktop, laptop, desktop] {
+    assert_eq!(laptop.all(), desktop.all());
+
+    desktop.write("a.md", "a\nfrom desktop\n");
+    desktop.ok(&["bisync"]).await;
+    laptop.write("Deep/er/b.md", "b\nedited\n");
+    damage(laptop);
+    for device in [laptop, desktop, laptop, desktop] {
         device.ok(&["bisync"]).await;
     }
     assert_eq!(laptop.all(), desktop.all());
@@ -129,6 +131,14 @@ async fn a_damaged_state_is_put_aside_and_no_note_is_lost() {
             texts.iter().any(|it| it == text),
             "{text} is lost: {texts:?}"
         );
+    }
+}
+
+fn damage(device: &Device) {
+    let text = "this is no database, and longer than a header of one ".repeat(200);
+    fs::write(device.state().join("state.db"), text).unwrap();
+    for journal in ["state.db-wal", "state.db-shm"] {
+        fs::remove_file(device.state().join(journal)).ok();
     }
 }
 

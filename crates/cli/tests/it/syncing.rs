@@ -48,7 +48,8 @@ async fn notes_travel_both_ways() {
         (1, 1)
     );
     assert_eq!(laptop.all(), desktop.all());
-    let said = desktop.ok(&["bisync"]).await;
+    laptop.ok(&["bisync"]).await;
+    let said = laptop.ok(&["bisync"]).await;
     assert!(said.out.starts_with("Up to date · 2 notes · "), "{said:#?}");
 }
 
