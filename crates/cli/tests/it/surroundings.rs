@@ -84,7 +84,11 @@ async fn without_any_rclone_the_way_out_is_told() {
 async fn an_old_rclone_is_refused_with_its_version() {
     let Stage { laptop, .. } = &mut stage("safe").await;
     let old = laptop.home().join("old-rclone");
-    fs::write(&old, "#!/bin/sh\necho 'rclone v1.60.1-DEV'\n").unwrap();
+    fs::write(
+        &old,
+        "#!/bin/sh\necho '{\"version\": \"v1.60.1-DEV\", \"decomposed\": [1, 60, 1]}'\n",
+    )
+    .unwrap();
     fs::set_permissions(&old, fs::Permissions::from_mode(0o755)).unwrap();
     laptop.set("BM_CLOUD_RCLONE", &old);
     laptop.write("edit.md", "waits\n");
