@@ -7,6 +7,8 @@
 
 mod carry;
 mod clean_room;
+mod conflict;
+mod copy_names;
 mod failure;
 mod probe;
 mod resolve;
@@ -129,6 +131,7 @@ pub(crate) async fn run(input: &CycleInput) -> (Tally, Result<(), CycleFailure>)
 async fn once(input: &CycleInput, side: &Side, tally: &mut Tally) -> Result<Next, CycleFailure> {
     input.report("verify", 0, 0);
     clean_room::recover(input, side).await?;
+    conflict::drop_copies(input).await?;
     let mut verified = verify::verify(input).await?;
     input.observer.reached(Step::Verified);
     tally.problems = std::mem::take(&mut verified.plan.problems);

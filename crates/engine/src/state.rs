@@ -33,13 +33,19 @@ pub(crate) struct HistoryEntry {
     pub(crate) reason: &'static str,
 }
 
+/// An object that holds the losing version of a resolved conflict.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Copy {
+    pub(crate) key: String,
+    pub(crate) etag: String,
+}
+
 /// What one cycle learned; published whole or not at all.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Publication {
     pub(crate) at_ms: i64,
     pub(crate) set: BTreeMap<String, Node>,
     pub(crate) forget: Vec<String>,
-    pub(crate) conflicts: Vec<ConflictView>,
     pub(crate) history: Vec<HistoryEntry>,
     pub(crate) activity: Vec<(String, ChangeAction)>,
     /// The vault root's inode number, checked before the next cycle.
@@ -130,28 +136,13 @@ impl State {
     /// Makes a cycle's result durable, all of it or nothing.
     pub(crate) fn publish(&mut self, pair: &str, news: &Publication) -> Result<(), StateError> {
         let transaction = self.connection.transaction()?;
+        for (path, node) in &news.set {
+            set_node(&transaction, pair, path, node)?;
+        }
         for path in &news.forget {
             transaction.execute(
                 "DELETE FROM node WHERE pair = ?1 AND path = ?2",
                 [pair, path],
-            )?;
-        }
-        for (path, node) in &news.set {
-            set_node(&transaction, pair, path, node)?;
-        }
-        for conflict in &news.conflicts {
-            transaction.execute(
-                "INSERT OR REPLACE INTO conflict(id, pair, path, copy_path, device, at, state)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
-                params![
-                    conflict.id,
-                    pair,
-                    conflict.path,
-                    conflict.copy_path,
-                    conflict.device,
-                    conflict.at_ms,
-                    state_word(conflict.state)
-                ],
             )?;
         }
         for entry in &news.history {
@@ -186,6 +177,59 @@ impl State {
             )?;
         }
         transaction.commit()?;
+        Ok(())
+    }
+
+    /// Commits what was decided of conflicts, before it is carried out.
+    pub(crate) fn decide_conflicts(
+        &mut self,
+        pair: &str,
+        rows: &[ConflictView],
+        copies: &[Copy],
+    ) -> Result<(), StateError> {
+        let transaction = self.connection.transaction()?;
+        for conflict in rows {
+            transaction.execute(
+                "INSERT OR REPLACE INTO conflict(id, pair, path, copy_path, device, at, state)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+                params![
+                    conflict.id,
+                    pair,
+                    conflict.path,
+                    conflict.copy_path,
+                    conflict.device,
+                    conflict.at_ms,
+                    state_word(conflict.state)
+                ],
+            )?;
+        }
+        for copy in copies {
+            transaction.execute(
+                "INSERT OR REPLACE INTO dropped_copy(pair, key, etag) VALUES (?1, ?2, ?3)",
+                [pair, &copy.key, &copy.etag],
+            )?;
+        }
+        transaction.commit()?;
+        Ok(())
+    }
+
+    /// Copies of resolved conflicts that are not removed from the bucket yet.
+    pub(crate) fn copies(&self, pair: &str) -> Result<Vec<Copy>, StateError> {
+        let mut statement = self
+            .connection
+            .prepare_cached("SELECT key, etag FROM dropped_copy WHERE pair = ?1")?;
+        let rows = statement.query_map([pair], |row| {
+            Ok(Copy {
+                key: row.get(0)?,
+                etag: row.get(1)?,
+            })
+        })?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+
+    pub(crate) fn forget_copy(&mut self, pair: &str, key: &str) -> Result<(), StateError> {
+        let query = "DELETE FROM dropped_copy WHERE pair = ?1 AND key = ?2";
+        self.connection.execute(query, [pair, key])?;
         Ok(())
     }
 
@@ -224,12 +268,17 @@ impl State {
     }
 
     /// The newest conflicts of all pairs, open ones first.
-    pub(crate) fn conflicts(&self, limit: u32) -> Result<Vec<ConflictView>, StateError> {
+    pub(crate) fn conflicts(
+        &self,
+        pairs: &[String],
+        limit: u32,
+    ) -> Result<Vec<ConflictView>, StateError> {
         let mut statement = self.connection.prepare_cached(
             "SELECT id, pair, path, copy_path, device, at, state FROM conflict
-             ORDER BY state = 'open' DESC, at DESC LIMIT ?1",
+             WHERE pair IN (SELECT value FROM json_each(?1))
+             ORDER BY state = 'open' DESC, at DESC LIMIT ?2",
         )?;
-        let rows = statement.query_map([limit], |row| {
+        let rows = statement.query_map(params![json_list(pairs), limit], |row| {
             Ok(ConflictView {
                 id: row.get(0)?,
                 pair: row.get(1)?,
@@ -243,10 +292,11 @@ impl State {
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
-    pub(crate) fn open_conflict_count(&self) -> Result<u32, StateError> {
+    pub(crate) fn open_conflict_count(&self, pairs: &[String]) -> Result<u32, StateError> {
         Ok(self.connection.query_row(
-            "SELECT count(*) FROM conflict WHERE state = 'open'",
-            [],
+            "SELECT count(*) FROM conflict
+             WHERE state = 'open' AND pair IN (SELECT value FROM json_each(?1))",
+            [json_list(pairs)],
             |row| row.get(0),
         )?)
     }
@@ -260,11 +310,16 @@ impl State {
         Ok(changed > 0)
     }
 
-    pub(crate) fn activity(&self, limit: u32) -> Result<Vec<ActivityView>, StateError> {
-        let mut statement = self
-            .connection
-            .prepare_cached("SELECT at, path, action FROM activity ORDER BY id DESC LIMIT ?1")?;
-        let rows = statement.query_map([limit], |row| {
+    pub(crate) fn activity(
+        &self,
+        pairs: &[String],
+        limit: u32,
+    ) -> Result<Vec<ActivityView>, StateError> {
+        let mut statement = self.connection.prepare_cached(
+            "SELECT at, path, action FROM activity
+                 WHERE pair IN (SELECT value FROM json_each(?1)) ORDER BY id DESC LIMIT ?2",
+        )?;
+        let rows = statement.query_map(params![json_list(pairs), limit], |row| {
             Ok(ActivityView {
                 at_ms: row.get(0)?,
                 path: row.get(1)?,
@@ -301,6 +356,11 @@ fn set_node(
             signature.ctime_ns
         ])?;
     Ok(())
+}
+
+/// The argument of the database's `json_each`.
+fn json_list(items: &[String]) -> String {
+    serde_json::Value::from(items).to_string()
 }
 
 fn state_word(state: ConflictState) -> &'static str {

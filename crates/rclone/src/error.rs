@@ -29,6 +29,8 @@ pub enum CycleError {
     GuardRefused,
     #[error("the endpoint cannot be reached or is overloaded")]
     Unreachable,
+    #[error("the disk is full")]
+    DiskFull,
     #[error("a file changed while it was copied")]
     SourceMoved,
     #[error("all files on {side} changed")]
@@ -67,6 +69,7 @@ impl CycleError {
         match self {
             Self::LostRace { .. }
             | Self::Unreachable
+            | Self::DiskFull
             | Self::SourceMoved
             | Self::SocketTaken
             | Self::Died { .. }
@@ -101,6 +104,7 @@ impl CycleError {
             Self::RootMissing => "root_missing",
             Self::GuardRefused => "guard_refused",
             Self::Unreachable => "unreachable",
+            Self::DiskFull => "disk_full",
             Self::SourceMoved => "source_moved",
             Self::AllChanged { .. } => "all_changed",
             Self::BadOption { .. } => "bad_option",

@@ -115,6 +115,7 @@ pub(crate) enum Cause {
     AllChanged(Side),
     Forbidden,
     PreconditionFailed,
+    DiskFull,
     Unreachable,
     SourceMoved,
     RootMissing,
@@ -277,6 +278,7 @@ fn cause(text: &str) -> Cause {
         ("all files were changed on", Cause::AllChanged(side)),
         ("error StatusCode: 412", Cause::PreconditionFailed),
         ("error StatusCode: 403", Cause::Forbidden),
+        ("no space left on device", Cause::DiskFull),
         ("exceeded maximum number of attempts", Cause::Unreachable),
         ("corrupted on transfer", Cause::SourceMoved),
         ("source file is being updated", Cause::SourceMoved),
@@ -300,4 +302,15 @@ fn too_many_deletes(text: &str) -> Option<Cause> {
         deletes: deletes.parse().ok()?,
         total: total.parse().ok()?,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_disk_is_named_whatever_failed_because_of_it() {
+        let line = "Bisync critical error: write /m/n.md.1a2b.rclone-part: no space left on device";
+        assert_eq!(cause(line), Cause::DiskFull);
+    }
 }

@@ -153,6 +153,7 @@ pub(crate) fn outcome(
         Some(Cause::PreconditionFailed) => CycleError::LostRace {
             keys: lost(transcript.failures),
         },
+        Some(Cause::DiskFull) => CycleError::DiskFull,
         Some(Cause::Unreachable) => CycleError::Unreachable,
         Some(Cause::SourceMoved) => CycleError::SourceMoved,
         Some(Cause::RootMissing) => CycleError::RootMissing,

@@ -2,20 +2,18 @@
 //! bisync makes the two equal.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
 use guard::{SessionOutcome, SessionSpec, Visibility};
 use rclone::listing::Entry;
 use rclone::{Bisync, DryRun};
-use time::OffsetDateTime;
 use tokio::sync::{mpsc, watch};
 
-use super::settle::{Evidence, Settled, original_of, settle};
+use super::copy_names;
+use super::settle::{Evidence, Settled, settle};
 use super::verify::{SENTINEL_TEXT, Verified, sentinel};
 use super::workdir::{Workdir, fresh_folder};
 use super::{CycleFailure, CycleInput};
 use crate::config::Step;
-use crate::naming::conflict_name;
 use crate::plan::SENTINEL;
 use crate::profile::AccessCheck;
 use crate::vault::{self, PathProblem, Side, Signature};
@@ -71,12 +69,13 @@ pub(super) async fn carry(
     }
     entries.sort_by(|one, other| one.path.cmp(&other.path));
 
+    let names = copy_names::namer(input, &verified).await?;
     let (events, received) = mpsc::channel(64);
     let session = input.guard.open(SessionSpec {
         snapshot,
         visible: Visibility::Keys(visible),
         access: input.access,
-        rename: Some(conflict_namer(input)),
+        rename: Some(names),
         events,
     });
     let remote = format!("guard:{}", session.bucket());
@@ -205,20 +204,4 @@ async fn read_evidence(
 
 fn check_filename(input: &CycleInput, present: bool) -> Option<String> {
     (input.profile.access_check == AccessCheck::Required && present).then(|| SENTINEL.to_owned())
-}
-
-/// Names the copy of a conflict by the device and the time of that version's save, so that a
-/// repeated cycle gives the same bytes the same name.
-fn conflict_namer(input: &CycleInput) -> guard::Rename {
-    let (mark, device, clock) = (
-        input.mark.clone(),
-        input.device.clone(),
-        input.clock.clone(),
-    );
-    Arc::new(move |key, saved_ms| {
-        let original = original_of(key, &mark)?;
-        let ms = saved_ms.unwrap_or_else(|| clock.now_ms());
-        let at = OffsetDateTime::from_unix_timestamp_nanos(i128::from(ms) * 1_000_000).ok()?;
-        Some(conflict_name(&original, &device, at))
-    })
 }

@@ -176,6 +176,7 @@ impl CycleFailure {
             Self::Bucket(BucketError::ClockSkew { .. }) => "ClockSkew",
             Self::Bucket(error) => error.code(),
             Self::State(_) => "state",
+            Self::Rclone(rclone::CycleError::DiskFull) => "DiskFull",
             Self::Rclone(error) => error.code(),
             Self::LostRace { .. } => "lost_race",
             Self::Refused => "refused",

@@ -2,31 +2,27 @@
 //! transaction publishes what is now equal.
 
 use std::fs;
-use std::path::PathBuf;
 use std::time::SystemTime;
 
-use guard::{BucketError, Precondition};
 use time::OffsetDateTime;
-use uuid::Uuid;
 
 use super::carry::Carried;
 use super::settle::{CloudVersion, Settled};
 use super::verify::touched_nodes;
-use super::{CycleFailure, CycleInput, Next, Tally};
+use super::{CycleFailure, CycleInput, Next, Tally, conflict};
 use crate::clock::unix_ms;
 use crate::config::Step;
-use crate::profile::ConflictRule;
 use crate::state::{HistoryEntry, Node, Publication};
 use crate::vault::{self, Applied, ApplyStep, Change, Expect, Kept, Side, Signature};
-use crate::view::{ChangeAction, ConflictState, ConflictView};
+use crate::view::ChangeAction;
 
 /// What is being gathered for the publication.
-struct Gathered<'a> {
-    input: &'a CycleInput,
-    side: Side,
-    news: Publication,
-    tally: &'a mut Tally,
-    next: Next,
+pub(super) struct Gathered<'a> {
+    pub(super) input: &'a CycleInput,
+    pub(super) side: Side,
+    pub(super) news: Publication,
+    pub(super) tally: &'a mut Tally,
+    pub(super) next: Next,
     /// Files that were linked into the mirror; they are hashed again once it is empty.
     linked: Vec<String>,
 }
@@ -64,6 +60,9 @@ pub(super) async fn apply_and_publish(
         },
         linked: Vec::new(),
     };
+    for verdict in conflict::decide(input, side, &settled).await? {
+        gathered.conflict(verdict).await?;
+    }
     let total = settled.len() as u64;
     for (done, (path, settled)) in settled.into_iter().enumerate() {
         input.report("apply", done as u64, total);
@@ -105,16 +104,8 @@ impl Gathered<'_> {
                 }
             }
             Settled::Remove { expect } => self.remove(path, expect).await?,
-            Settled::Conflict {
-                cloud,
-                ours,
-                marked,
-                copy,
-            } => {
-                self.tally.conflicts += 1;
-                self.note(&path, ChangeAction::Conflict);
-                self.conflict(path, cloud, ours, &marked, copy).await?;
-            }
+            // Taken before, by what was decided of them.
+            Settled::Conflict { .. } => {}
             Settled::Unproven => {
                 tracing::debug!("a path was not proven equal and is compared again");
                 self.next = Next::Again;
@@ -123,117 +114,8 @@ impl Gathered<'_> {
         Ok(())
     }
 
-    async fn conflict(
-        &mut self,
-        path: String,
-        cloud: CloudVersion,
-        ours: CloudVersion,
-        marked: &str,
-        copy: String,
-    ) -> Result<(), CycleFailure> {
-        let ours_file = self.side.mirror.join(marked);
-        let ours_saved_ms = modified_ms(&ours_file);
-        let expect = Expect::Content {
-            md5: ours.md5.clone(),
-        };
-        let rule = self.input.profile.conflict;
-        let cloud_saved_ms = match rule {
-            ConflictRule::KeepBoth => None,
-            ConflictRule::Newer => self.cloud_saved_ms(&path, &cloud).await,
-        };
-        let ours_newer = match (rule, ours_saved_ms, cloud_saved_ms) {
-            (ConflictRule::Newer, Some(ours), Some(theirs)) => Some(ours > theirs),
-            (ConflictRule::Newer | ConflictRule::KeepBoth, _, _) => None,
-        };
-        let (state, copy_path) = match ours_newer {
-            None => {
-                self.install(&copy, marked, &ours, Expect::Absent, "replaced")
-                    .await?;
-                self.install(&path, &path, &cloud, expect, "conflict")
-                    .await?;
-                (ConflictState::Open, Some(copy))
-            }
-            Some(false) => {
-                self.install(&path, &path, &cloud, expect, "conflict")
-                    .await?;
-                self.input.bucket.delete(&copy, &ours.etag).await?;
-                (ConflictState::Resolved, None)
-            }
-            Some(true) => match self.win(&path, &cloud, &ours, ours_file).await? {
-                Next::Settled => {
-                    self.input.bucket.delete(&copy, &ours.etag).await?;
-                    (ConflictState::Resolved, None)
-                }
-                // Someone wrote again: this conflict is over, the next cycle finds the new one.
-                Next::Again => {
-                    self.next = Next::Again;
-                    return Ok(());
-                }
-            },
-        };
-        self.news.conflicts.push(ConflictView {
-            id: Uuid::now_v7().to_string(),
-            pair: self.input.pair.clone(),
-            path,
-            copy_path,
-            device: self.input.device.clone(),
-            at_ms: self.news.at_ms,
-            state,
-        });
-        Ok(())
-    }
-
-    /// Puts our newer version under the note's name in the cloud and keeps the cloud's in history.
-    async fn win(
-        &mut self,
-        path: &str,
-        cloud: &CloudVersion,
-        ours: &CloudVersion,
-        ours_file: PathBuf,
-    ) -> Result<Next, CycleFailure> {
-        let side = self.side.clone();
-        let theirs = self.side.mirror.join(path);
-        let (kept_path, now) = (path.to_owned(), self.now());
-        let kept = blocking(move || vault::keep_version(&side, &theirs, &kept_path, now)).await?;
-        self.keep(path, kept, "conflict");
-        let meta = modified_ms(&ours_file).map(|ms| ("mtime", seconds_text(ms)));
-        let meta: Vec<(&str, String)> = meta.into_iter().collect();
-        let when = Precondition::Match(cloud.etag.clone());
-        let body = fs::File::open(&ours_file)
-            .map_err(|source| CycleFailure::Disk {
-                what: "the mirror",
-                source,
-            })?
-            .into();
-        let etag = match self.input.bucket.put(path, body, when, &meta).await {
-            Ok(etag) => etag,
-            Err(BucketError::PreconditionFailed { .. }) => return Ok(Next::Again),
-            Err(error) => return Err(error.into()),
-        };
-        self.input.observer.reached(Step::WinnerUploaded);
-        if etag != ours.md5 && !etag.contains('-') {
-            return Ok(Next::Again);
-        }
-        let file = self.input.vault.join(path);
-        let hashed = blocking(move || Ok::<_, CycleFailure>(vault::md5_of(&file).ok())).await?;
-        // A save that came meanwhile is newer than what went up: the next cycle carries it.
-        let signature = match hashed {
-            Some((md5, signature)) if md5 == ours.md5 => signature,
-            Some(_) | None => {
-                self.next = Next::Again;
-                Signature::unknown()
-            }
-        };
-        let version = CloudVersion {
-            etag,
-            ..ours.clone()
-        };
-        self.record(path.to_owned(), version, signature);
-        Ok(Next::Settled)
-    }
-
     /// Answers whether the vault now holds `version` under `path`.
-    async fn install(
+    pub(super) async fn install(
         &mut self,
         path: &str,
         mirror_path: &str,
@@ -324,6 +206,7 @@ impl Gathered<'_> {
             .with(move |state| state.publish(&pair, &news))
             .await?;
         self.input.observer.reached(Step::Committed);
+        conflict::drop_copies(self.input).await?;
         Ok(self.next)
     }
 
@@ -350,13 +233,7 @@ impl Gathered<'_> {
         Ok(())
     }
 
-    /// When the cloud's version was saved: what its writer says, else when it was stored.
-    async fn cloud_saved_ms(&self, path: &str, cloud: &CloudVersion) -> Option<i64> {
-        let object = self.input.bucket.head(path).await.ok()??;
-        (object.etag == cloud.etag).then(|| object.mtime_ms.unwrap_or(object.last_modified_ms))
-    }
-
-    fn record(&mut self, path: String, version: CloudVersion, signature: Signature) {
+    pub(super) fn record(&mut self, path: String, version: CloudVersion, signature: Signature) {
         let CloudVersion { md5, etag, size } = version;
         self.news.set.insert(
             path,
@@ -369,7 +246,7 @@ impl Gathered<'_> {
         );
     }
 
-    fn keep(&mut self, path: &str, kept: Kept, reason: &'static str) {
+    pub(super) fn keep(&mut self, path: &str, kept: Kept, reason: &'static str) {
         self.news.history.push(HistoryEntry {
             path: path.to_owned(),
             kept,
@@ -377,11 +254,11 @@ impl Gathered<'_> {
         });
     }
 
-    fn note(&mut self, path: &str, action: ChangeAction) {
+    pub(super) fn note(&mut self, path: &str, action: ChangeAction) {
         self.news.activity.push((path.to_owned(), action));
     }
 
-    fn now(&self) -> OffsetDateTime {
+    pub(super) fn now(&self) -> OffsetDateTime {
         OffsetDateTime::from(self.input.clock.now())
     }
 }
@@ -401,7 +278,7 @@ impl From<ApplyStep> for Step {
     }
 }
 
-async fn blocking<T: Send + 'static, E: Send + 'static>(
+pub(super) async fn blocking<T: Send + 'static, E: Send + 'static>(
     work: impl FnOnce() -> Result<T, E> + Send + 'static,
 ) -> Result<T, CycleFailure>
 where
@@ -412,12 +289,7 @@ where
         .map_err(CycleFailure::panicked)??)
 }
 
-fn modified_ms(path: &std::path::Path) -> Option<i64> {
+pub(super) fn modified_ms(path: &std::path::Path) -> Option<i64> {
     let modified: SystemTime = fs::symlink_metadata(path).ok()?.modified().ok()?;
     Some(unix_ms(modified))
-}
-
-/// rclone keeps a file's time as decimal seconds in the object's `mtime`.
-fn seconds_text(ms: i64) -> String {
-    format!("{}.{:03}", ms.div_euclid(1000), ms.rem_euclid(1000))
 }

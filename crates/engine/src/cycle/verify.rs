@@ -154,7 +154,7 @@ async fn prove_deletions(input: &CycleInput, plan: &mut Plan) -> Result<(), Cycl
 }
 
 /// Hashes vault files; those that cannot be read or are being written are left out.
-async fn hash_all(
+pub(super) async fn hash_all(
     input: &CycleInput,
     paths: Vec<String>,
 ) -> Result<BTreeMap<String, (String, Signature)>, CycleFailure> {

@@ -70,6 +70,8 @@ pub(super) struct Core {
     /// Failures in a row, for the back-off.
     failures: u32,
     files: Option<FileEvents>,
+    /// Answers that go out after the view that shows what they tell.
+    answers: Vec<(Answer, Result<Reply, Refusal>)>,
     view: watch::Sender<Arc<View>>,
     stop: CancellationToken,
     _lock: File,
@@ -133,6 +135,7 @@ impl Core {
             dirty: false,
             failures: 0,
             files: None,
+            answers: Vec::new(),
             view,
             stop,
             _lock: opened.lock,
@@ -308,14 +311,20 @@ impl Core {
 
     /// Reads conflicts and activity for the view.
     pub(super) async fn load_lists(&mut self) {
+        let pairs: Vec<String> = self
+            .model
+            .pairs
+            .iter()
+            .map(|pair| pair.settings.id.clone())
+            .collect();
         let read = self
             .state
-            .with(|state| {
-                let conflicts = state.conflicts(CONFLICTS)?;
+            .with(move |state| {
+                let conflicts = state.conflicts(&pairs, CONFLICTS)?;
                 Ok((
                     conflicts,
-                    state.open_conflict_count()?,
-                    state.activity(ACTIVITY)?,
+                    state.open_conflict_count(&pairs)?,
+                    state.activity(&pairs, ACTIVITY)?,
                 ))
             })
             .await;
@@ -353,6 +362,15 @@ impl Core {
             }
             changed
         });
+        for (answer, result) in self.answers.drain(..) {
+            if answer.send(result).is_err() {
+                tracing::debug!("nobody waits for this answer any more");
+            }
+        }
+    }
+
+    pub(super) fn reply(&mut self, answer: Answer, result: Result<Reply, Refusal>) {
+        self.answers.push((answer, result));
     }
 
     /// Ends what runs, in reverse order of its start.

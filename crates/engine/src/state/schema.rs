@@ -18,6 +18,9 @@ CREATE TABLE conflict(
   id TEXT PRIMARY KEY, pair TEXT NOT NULL, path TEXT NOT NULL, copy_path TEXT,
   device TEXT NOT NULL, at INTEGER NOT NULL,
   state TEXT NOT NULL CHECK(state IN ('open', 'resolved', 'dismissed')));
+CREATE TABLE dropped_copy(
+  pair TEXT NOT NULL, key TEXT NOT NULL, etag TEXT NOT NULL,
+  PRIMARY KEY(pair, key)) WITHOUT ROWID;
 CREATE TABLE history(
   id INTEGER PRIMARY KEY, pair TEXT NOT NULL, path TEXT NOT NULL, file TEXT NOT NULL,
   md5 TEXT NOT NULL, size INTEGER NOT NULL, reason TEXT NOT NULL, at INTEGER NOT NULL);

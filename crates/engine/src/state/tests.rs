@@ -20,18 +20,21 @@ fn publication() -> Publication {
     Publication {
         at_ms: 10,
         set: BTreeMap::from([("a.md".into(), node("1")), ("b/ü.md".into(), node("2"))]),
-        conflicts: vec![ConflictView {
-            id: "c1".into(),
-            pair: "p".into(),
-            path: "a.md".into(),
-            copy_path: Some("a (conflict).md".into()),
-            device: "laptop".into(),
-            at_ms: 9,
-            state: ConflictState::Open,
-        }],
         activity: vec![("a.md".into(), ChangeAction::Upload)],
         root_ino: Some(u64::MAX),
         ..Publication::default()
+    }
+}
+
+fn conflict() -> ConflictView {
+    ConflictView {
+        id: "c1".into(),
+        pair: "p".into(),
+        path: "a.md".into(),
+        copy_path: Some("a (conflict).md".into()),
+        device: "laptop".into(),
+        at_ms: 9,
+        state: ConflictState::Open,
     }
 }
 
@@ -41,22 +44,38 @@ fn reads_back_what_it_published_and_keeps_pairs_apart() {
     let path = folder.path().join("state.db");
     let mut state = State::open(&path).unwrap();
     state.publish("p", &publication()).unwrap();
+    let copy = Copy {
+        key: "k".into(),
+        etag: "e".into(),
+    };
+    state
+        .decide_conflicts("p", &[conflict()], std::slice::from_ref(&copy))
+        .unwrap();
     drop(state);
     let mut state = State::open(&path).unwrap();
     assert_eq!(state.baseline("p").unwrap(), publication().set);
     assert_eq!(state.baseline("q").unwrap(), Baseline::new());
     assert_eq!(state.root_ino("p").unwrap(), Some(u64::MAX));
-    assert_eq!(state.conflicts(10).unwrap(), publication().conflicts);
-    assert_eq!(state.activity(10).unwrap().len(), 1);
+    let (own, other) = (["p".to_owned()], ["q".to_owned()]);
+    assert_eq!(state.conflicts(&own, 10).unwrap(), [conflict()]);
+    assert_eq!(state.conflicts(&other, 10).unwrap(), []);
+    assert_eq!(state.activity(&own, 10).unwrap().len(), 1);
+    assert_eq!(state.activity(&other, 10).unwrap(), []);
+    assert_eq!(state.open_conflict_count(&own).unwrap(), 1);
+    assert_eq!(state.open_conflict_count(&other).unwrap(), 0);
+    assert_eq!(state.copies("p").unwrap(), [copy]);
+    assert_eq!(state.copies("q").unwrap(), []);
+    state.forget_copy("p", "k").unwrap();
+    assert_eq!(state.copies("p").unwrap(), []);
     assert!(state.dismiss_conflict("c1").unwrap());
     assert!(!state.dismiss_conflict("c1").unwrap());
-    assert_eq!(state.open_conflict_count().unwrap(), 0);
+    assert_eq!(state.open_conflict_count(&own).unwrap(), 0);
     state.forget_baseline("p").unwrap();
     assert_eq!(
         (state.node_count("p").unwrap(), state.root_ino("p").unwrap()),
         (0, None)
     );
-    assert_eq!(state.conflicts(10).unwrap().len(), 1);
+    assert_eq!(state.conflicts(&own, 10).unwrap().len(), 1);
 }
 
 #[test]

@@ -33,6 +33,16 @@ async fn another_account_on_the_same_device_sees_and_mixes_nothing() {
     device.sign_in(&server, BEN).await;
     let view = device.view();
     assert!(view.pairs.is_empty(), "{:#?}", view.pairs);
+    assert!(view.activity.is_empty(), "{:#?}", view.activity);
+    assert!(view.conflicts.is_empty(), "{:#?}", view.conflicts);
+    let taken = Request::SetUp {
+        folder: home.vault(),
+        profile: ProfileName::Safe,
+    };
+    assert_eq!(
+        device.try_ask(taken).await.unwrap_err().code,
+        "folder_taken"
+    );
     let sync = Request::SyncNow {
         pair: None,
         run: RunKind::Sync,

@@ -48,7 +48,7 @@ async fn safe_keeps_both_versions_beside_each_other() {
     assert_eq!(cloud.files().await, desktop.files());
     let conflicts = desktop
         .state()
-        .with(|state| state.conflicts(10))
+        .with(|state| state.conflicts(&["pair_test".to_owned()], 10))
         .await
         .unwrap();
     assert_eq!(conflicts.len(), 1);
@@ -115,7 +115,7 @@ async fn balanced_gives_the_newer_version_the_name_and_keeps_the_older() {
         assert_eq!(laptop.files(), desktop.files());
         let conflicts = desktop
             .state()
-            .with(|state| state.conflicts(10))
+            .with(|state| state.conflicts(&["pair_test".to_owned()], 10))
             .await
             .unwrap();
         assert_eq!(conflicts[0].state, ConflictState::Resolved);

@@ -52,7 +52,7 @@ impl Core {
                 Ok(Reply::Done)
             }
         };
-        reply(answer, result);
+        self.reply(answer, result);
     }
 
     fn sync_now(&mut self, pair: Option<&str>, kind: RunKind) -> Result<Reply, Refusal> {
@@ -172,18 +172,16 @@ impl Core {
         }
     }
 
-    fn set_up(&self, folder: &Path, profile: ProfileName, answer: Answer) {
+    fn set_up(&mut self, folder: &Path, profile: ProfileName, answer: Answer) {
         let prepared = self.must_be_signed_in().and_then(|()| {
-            fit_for_notes(
-                folder,
-                &self.model.settings.pairs,
-                &self.config.places.state,
-            )
+            let account = self.account.as_ref().map_or("", |account| account.key());
+            let own = &self.config.places.state;
+            fit_for_notes(folder, &self.model.settings.pairs, account, own)
         });
         let (folder, account) = match (prepared, &self.account) {
             (Ok(folder), Some(account)) => (folder, account.clone()),
-            (Err(refusal), _) => return reply(answer, Err(refusal)),
-            (Ok(_), None) => return reply(answer, Err(signed_out())),
+            (Err(refusal), _) => return self.reply(answer, Err(refusal)),
+            (Ok(_), None) => return self.reply(answer, Err(signed_out())),
         };
         let known = self
             .model
@@ -219,7 +217,7 @@ impl Core {
     ) {
         let pair = match result {
             Ok(pair) => pair,
-            Err(refusal) => return reply(answer, Err(refusal)),
+            Err(refusal) => return self.reply(answer, Err(refusal)),
         };
         self.model
             .settings
@@ -233,7 +231,7 @@ impl Core {
             let number = self.queue_runs(vec![pair.id], RunKind::Sync, Confirmed::No);
             Reply::Run { number }
         });
-        reply(answer, result);
+        self.reply(answer, result);
     }
 
     fn save_settings(&self) -> Result<Reply, Refusal> {
@@ -267,7 +265,12 @@ fn signed_out() -> Refusal {
 }
 
 /// Checks a folder for use as a vault and makes it if it is missing.
-fn fit_for_notes(folder: &Path, pairs: &[PairSettings], own: &Path) -> Result<PathBuf, Refusal> {
+fn fit_for_notes(
+    folder: &Path,
+    pairs: &[PairSettings],
+    account: &str,
+    own: &Path,
+) -> Result<PathBuf, Refusal> {
     let refuse = |code: &str, message: String| Refusal::new(code, message).field("folder");
     if !folder.is_absolute() {
         return Err(refuse(
@@ -292,6 +295,13 @@ fn fit_for_notes(folder: &Path, pairs: &[PairSettings], own: &Path) -> Result<Pa
         let message = "Sync keeps its own files there; choose another folder".to_owned();
         return Err(refuse("folder_unusable", message));
     }
+    if pairs
+        .iter()
+        .any(|pair| pair.folder == folder && pair.account != account)
+    {
+        let message = "Another account keeps its notes in this folder; choose another".to_owned();
+        return Err(refuse("folder_taken", message));
+    }
     let nested = pairs.iter().find(|pair| {
         pair.folder != folder
             && (pair.folder.starts_with(&folder) || folder.starts_with(&pair.folder))
@@ -302,13 +312,6 @@ fn fit_for_notes(folder: &Path, pairs: &[PairSettings], own: &Path) -> Result<Pa
             Err(refuse("folder_nested", message))
         }
         None => Ok(folder),
-    }
-}
-
-/// Answers; a front end that went away does not mind.
-pub(super) fn reply(answer: Answer, result: Result<Reply, Refusal>) {
-    if answer.send(result).is_err() {
-        tracing::debug!("nobody waits for this answer any more");
     }
 }
 
@@ -329,13 +332,15 @@ mod tests {
             account: "a".into(),
             bucket: "b".into(),
         };
-        let fit = |path: &Path| fit_for_notes(path, std::slice::from_ref(&taken), &own);
+        let fit = |path: &Path| fit_for_notes(path, std::slice::from_ref(&taken), "a", &own);
         let code = |path: &Path| fit(path).unwrap_err().code;
         assert_eq!(code(Path::new("Notes")), "folder_relative");
         assert_eq!(code(&root.join("Notes/sub")), "folder_nested");
         assert_eq!(code(&root), "folder_unusable");
         assert_eq!(code(&own.join("x")), "folder_unusable");
         assert_eq!(fit(&root.join("Notes")).unwrap(), root.join("Notes"));
+        let other = fit_for_notes(&root.join("Notes"), std::slice::from_ref(&taken), "b", &own);
+        assert_eq!(other.unwrap_err().code, "folder_taken");
         assert_eq!(fit(&root.join("Other")).unwrap(), root.join("Other"));
         std::fs::File::options()
             .create(true)

@@ -6,7 +6,6 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use wire::SubscriptionOut;
 
-use super::requests::reply;
 use super::{Answer, Core, Input};
 use crate::account::{Account, AuthError, SignIn, SignInError, SignInEvent, SignedIn};
 use crate::clock::unix_ms;
@@ -129,7 +128,7 @@ impl Core {
         }
         let Some(account) = self.account.clone() else {
             self.model.account = AccountView::SignedOut { reason: None };
-            return reply(answer, Ok(Reply::Done));
+            return self.reply(answer, Ok(Reply::Done));
         };
         let inputs = self.inputs.clone();
         tokio::spawn(async move {
@@ -142,22 +141,22 @@ impl Core {
 
     pub(super) async fn finish_sign_out(&mut self, result: Result<(), AuthError>, answer: Answer) {
         if let Err(error) = result {
-            return reply(answer, Err(refusal(&error)));
+            return self.reply(answer, Err(refusal(&error)));
         }
         self.account = None;
         self.link = None;
         self.model.account = AccountView::SignedOut { reason: None };
         self.model.subscription = None;
         self.load_pairs().await;
-        reply(answer, Ok(Reply::Done));
+        self.reply(answer, Ok(Reply::Done));
     }
 
     /// Asks the server what the account has, and whether it lets it in.
-    pub(super) fn ask_subscription(&self, answer: Option<Answer>) {
+    pub(super) fn ask_subscription(&mut self, answer: Option<Answer>) {
         let Some(account) = self.account.clone() else {
             if let Some(answer) = answer {
                 let refusal = Refusal::new("signed_out", "Nobody is signed in");
-                reply(answer, Err(refusal.hint("Run `bm-cloud login`.")));
+                self.reply(answer, Err(refusal.hint("Run `bm-cloud login`.")));
             }
             return;
         };
@@ -194,7 +193,7 @@ impl Core {
             }
         };
         if let Some(answer) = answer {
-            reply(answer, result);
+            self.reply(answer, result);
         }
     }
 
