@@ -20,7 +20,8 @@ const BUILD: &[&str] = &[
     "pkg-config",
 ];
 
-/// What the tests run against: a display, a bus, a keyring, a driven web view.
+/// What the tests run against: a display and a look at its windows, a bus, a keyring, a driven
+/// web view.
 const TEST: &[&str] = &[
     "dbus",
     "fonts-dejavu-core",
@@ -28,6 +29,7 @@ const TEST: &[&str] = &[
     "libayatana-appindicator3-1",
     "libglib2.0-bin",
     "webkit2gtk-driver",
+    "xdotool",
     "xvfb",
 ];
 
@@ -37,7 +39,6 @@ const PICTURES: &[&str] = &[
     "hicolor-icon-theme",
     "imagemagick",
     "openbox",
-    "xdotool",
     "xfce4-panel",
     "xfconf",
 ];
