@@ -20,16 +20,23 @@ impl Recorder {
     /// the place of the server's in every answer.
     pub(crate) async fn start(server: &Server) -> Self {
         let target = server.url.trim_start_matches("http://").to_owned();
-        let mut taken = Vec::new();
-        let (listener, address) = loop {
-            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-            let address = listener.local_addr().unwrap().to_string();
-            if address.len() == target.len() {
-                break (listener, address);
-            }
-            taken.push(listener);
-            assert!(taken.len() < 1000, "no port as long as {target}");
+        let digits = target.rsplit(':').next().unwrap().len();
+        let ports = if digits == 4 {
+            1024..=9999
+        } else {
+            10_000..=u16::MAX
         };
+        let bind = async |port: u16| TcpListener::bind(("127.0.0.1", port)).await.ok();
+        let mut found = None;
+        for port in ports {
+            found = bind(port).await;
+            if found.is_some() {
+                break;
+            }
+        }
+        let listener = found.expect("a port is free");
+        let address = listener.local_addr().unwrap().to_string();
+        assert_eq!(address.len(), target.len());
         let answers = Arc::new(Mutex::new(Vec::new()));
         let recorder = Self {
             url: format!("http://{address}"),

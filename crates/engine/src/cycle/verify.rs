@@ -172,7 +172,7 @@ pub(super) async fn hash_all(
     .map_err(CycleFailure::panicked)
 }
 
-/// Records new signatures for files that were only touched.
+/// Records new signatures for files that were only touched; a quiet pass writes nothing.
 pub(super) async fn publish_touched(
     input: &CycleInput,
     verified: Verified,
@@ -183,6 +183,9 @@ pub(super) async fn publish_touched(
         root_ino,
         ..
     } = verified;
+    if touched.is_empty() && !baseline.is_empty() {
+        return Ok(());
+    }
     let news = Publication {
         at_ms: input.clock.now_ms(),
         set: touched_nodes(&baseline, &touched),
