@@ -78,6 +78,8 @@ pub(crate) fn call(
 ) -> Result<String> {
     let output = Command::new("gdbus")
         .env("DBUS_SESSION_BUS_ADDRESS", address)
+        // It writes "?" for every letter that the locale lacks.
+        .env("LC_ALL", "C.UTF-8")
         .args([
             "call",
             "--session",
