@@ -137,11 +137,10 @@ impl Orders {
                     run: RunKind::Sync,
                 })
                 .await;
-            device
-                .until(|view| view.headline.starts_with("Syncing"))
-                .await;
-            // Wherever rclone then is, on a slow machine or a fast one, is a moment to die at.
-            tokio::time::sleep(Duration::from_millis(400)).await;
+            device.until(is_carrying).await;
+            // rclone is past its start then, and far from the end of its notes.
+            tokio::time::sleep(Duration::from_millis(250)).await;
+            assert!(is_carrying(&device.view()), "rclone still carries");
             kill_process(getpid(), Signal::KILL).unwrap();
         }
         let run = if device.view().pairs.is_empty() {
@@ -152,6 +151,11 @@ impl Orders {
         device.close().await;
         panic!("this process should be dead: {run:#?}");
     }
+}
+
+fn is_carrying(view: &View) -> bool {
+    let running = view.pairs.iter().find_map(|pair| pair.running.as_ref());
+    running.is_some_and(|progress| progress.phase == "bisync")
 }
 
 /// Syncs in another process of this program, which gets the kill signal at `step`. Panics if that
