@@ -131,7 +131,9 @@ pub(crate) async fn run(input: &CycleInput) -> (Tally, Result<(), CycleFailure>)
 async fn once(input: &CycleInput, side: &Side, tally: &mut Tally) -> Result<Next, CycleFailure> {
     input.report("verify", 0, 0);
     clean_room::recover(input, side).await?;
-    conflict::drop_copies(input).await?;
+    if input.kind != RunKind::DryRun {
+        conflict::drop_copies(input).await?;
+    }
     let mut verified = verify::verify(input).await?;
     input.observer.reached(Step::Verified);
     tally.problems = std::mem::take(&mut verified.plan.problems);
