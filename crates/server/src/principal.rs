@@ -13,7 +13,7 @@ use axum::http::{HeaderMap, header};
 use crate::app::{App, RequestId};
 use crate::error::ApiError;
 use crate::idp::IdentityProvider;
-use crate::store::{Origin, Profile, Standing, Subscription, Tenant};
+use crate::store::{Instance, Origin, Profile, Standing, Subscription, Tenant};
 use crate::token::Claims;
 
 /// What a route asks of its caller.
@@ -63,6 +63,7 @@ pub(crate) struct ActiveMember {
 pub(crate) struct TenantScope {
     id: String,
     bucket: String,
+    instance: Option<Instance>,
 }
 
 impl TenantScope {
@@ -72,6 +73,20 @@ impl TenantScope {
 
     pub(crate) fn bucket(&self) -> &str {
         &self.bucket
+    }
+
+    #[cfg(test)]
+    pub(crate) fn for_tests(id: &str, bucket: &str) -> Self {
+        Self {
+            id: id.to_owned(),
+            bucket: bucket.to_owned(),
+            instance: None,
+        }
+    }
+
+    /// Where the proxy finds the tenant, if it has an instance.
+    pub(crate) fn instance(&self) -> Option<&Instance> {
+        self.instance.as_ref()
     }
 }
 
@@ -83,6 +98,7 @@ impl ActiveMember {
         Ok(TenantScope {
             id: tenant.id.clone(),
             bucket,
+            instance: tenant.instance.clone(),
         })
     }
 

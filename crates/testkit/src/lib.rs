@@ -8,6 +8,7 @@
 mod binaries;
 mod bus;
 mod child;
+mod postgres;
 mod scratch;
 mod server;
 mod wait;
@@ -15,6 +16,7 @@ mod wait;
 pub use binaries::{bin, rclone};
 pub use bus::{Bus, Keyring, keyring, private_bus};
 pub use child::{Child, Program, program};
+pub use postgres::{Postgres, postgres};
 pub use scratch::{free_port, scratch};
 pub use server::Server;
 pub use wait::{wait_for, wait_until};

@@ -1,0 +1,33 @@
+//! Who did what to which thing, written in the transaction that did it.
+
+use uuid::Uuid;
+
+use super::backend::Tx;
+use crate::store::Origin;
+
+statements! {
+    AUDIT = "
+insert into audit (id, at, actor, action, target, outcome, request_id)
+values ($1, $2, $3, $4, $5, $6, $7)";
+}
+
+/// Appends an audit event to the change it is about.
+pub(super) async fn audit(
+    change: &mut Tx,
+    origin: &Origin,
+    action: &str,
+    target: &str,
+    outcome: &str,
+) -> Result<(), sqlx::Error> {
+    sqlx::query(AUDIT)
+        .bind(Uuid::now_v7().to_string())
+        .bind(origin.at)
+        .bind(&origin.actor)
+        .bind(action)
+        .bind(target)
+        .bind(outcome)
+        .bind(&origin.request_id)
+        .execute(&mut **change)
+        .await?;
+    Ok(())
+}
