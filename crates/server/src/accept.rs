@@ -1,42 +1,80 @@
 //! The accept loop: what a slow, greedy or numerous peer can take is bounded here.
 
+mod framing;
+mod tls;
+mod watched;
+
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::extract::ConnectInfo;
+use axum::response::IntoResponse;
+use hyper::body::Incoming;
+use hyper::server::conn::{http1, http2};
+use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use hyper_util::server::conn::auto;
-use hyper_util::server::graceful::GracefulShutdown;
-use hyper_util::service::TowerToHyperService;
-use tokio::net::TcpListener;
+use hyper_util::server::graceful::{GracefulConnection, Watcher};
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
+use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tower::ServiceExt;
 
-/// How long a peer may take to send the head of a request.
-pub(crate) const HEADER_DEADLINE: Duration = Duration::from_secs(10);
-const MAX_CONNECTIONS: usize = 512;
+use crate::error::ApiError;
+pub(crate) use tls::Certificates;
+pub use tls::TlsError;
+use watched::{Watch, Watched};
+
 const MAX_HEADERS: usize = 64;
 const MAX_HEADER_BYTES: usize = 32 * 1024;
-/// How long requests in flight may still take once the server is to stop.
-const DRAIN_DEADLINE: Duration = Duration::from_secs(10);
 const AFTER_FAILED_ACCEPT: Duration = Duration::from_millis(50);
+/// How often an HTTP/2 peer that says nothing is asked whether it is still there.
+const PING_EVERY: Duration = Duration::from_secs(30);
+const PING_DEADLINE: Duration = Duration::from_secs(20);
+
+/// What peers may take, and for how long.
+#[derive(Clone)]
+pub(crate) struct Bounds {
+    /// How long a peer may take to send the head of a request, or to agree on a TLS session.
+    pub(crate) header_deadline: Duration,
+    /// How long requests in flight may still take once the server is to stop.
+    pub(crate) drain_deadline: Duration,
+    pub(crate) max_connections: usize,
+    /// Requests at the same time on one HTTP/2 connection.
+    pub(crate) max_streams: u32,
+}
+
+impl Default for Bounds {
+    fn default() -> Self {
+        Self {
+            header_deadline: Duration::from_secs(10),
+            drain_deadline: Duration::from_secs(10),
+            max_connections: 2048,
+            max_streams: 100,
+        }
+    }
+}
 
 /// Answers connections until `cancel`, then lets requests in flight end.
+///
+/// Plain connections speak HTTP/1.1. With certificates, connections are TLS and the peer chooses
+/// HTTP/2 or HTTP/1.1.
 pub(crate) async fn serve(
     listener: TcpListener,
     router: Router,
-    header_deadline: Duration,
+    bounds: Bounds,
+    certificates: Option<Arc<Certificates>>,
     cancel: CancellationToken,
 ) {
-    let mut builder = auto::Builder::new(TokioExecutor::new()).http1_only();
-    builder
-        .http1()
-        .timer(TokioTimer::new())
-        .header_read_timeout(header_deadline)
-        .max_headers(MAX_HEADERS)
-        .max_buf_size(MAX_HEADER_BYTES);
-    let graceful = GracefulShutdown::new();
-    let slots = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    let slots = Arc::new(Semaphore::new(bounds.max_connections));
+    let graceful = hyper_util::server::graceful::GracefulShutdown::new();
+    let (tasks, cut_off) = (TaskTracker::new(), CancellationToken::new());
+    let tls = certificates.map(|certificates| TlsAcceptor::from(certificates.server_config()));
+    let drain_deadline = bounds.drain_deadline;
+    let server = Arc::new(Server { router, bounds });
     loop {
         let next = async {
             let slot = Arc::clone(&slots).acquire_owned().await;
@@ -46,97 +84,132 @@ pub(crate) async fn serve(
             () = cancel.cancelled() => break,
             next = next => next,
         };
-        let stream = match accepted {
-            Ok((stream, _)) => stream,
+        let (stream, peer) = match accepted {
+            Ok(accepted) => accepted,
             Err(error) => {
                 tracing::warn!(%error, "a connection could not be accepted");
                 tokio::time::sleep(AFTER_FAILED_ACCEPT).await;
                 continue;
             }
         };
-        if let Err(error) = stream.set_nodelay(true) {
-            tracing::debug!(%error, "a connection was lost at once");
-        }
-        let service = TowerToHyperService::new(router.clone());
-        let connection = builder
-            .serve_connection(TokioIo::new(stream), service)
-            .into_owned();
-        let connection = graceful.watch(connection);
-        tokio::spawn(async move {
-            if let Err(error) = connection.await {
-                tracing::debug!(%error, "a connection ended badly");
+        let connection = Arc::clone(&server).answer(stream, peer, tls.clone(), graceful.watcher());
+        let cut_off = cut_off.clone();
+        tasks.spawn(async move {
+            metrics::gauge!("bm_connections").increment(1);
+            tokio::select! {
+                () = connection => {}
+                () = cut_off.cancelled() => {}
             }
+            metrics::gauge!("bm_connections").decrement(1);
             drop(slot);
         });
     }
     drop(listener);
-    if tokio::time::timeout(DRAIN_DEADLINE, graceful.shutdown())
+    tasks.close();
+    if tokio::time::timeout(drain_deadline, graceful.shutdown())
         .await
         .is_err()
     {
-        tracing::warn!("requests were cut off: they took too long after the server was to stop");
+        tracing::warn!(
+            connections = tasks.len(),
+            "requests were cut off: they took too long after the server was to stop"
+        );
+    }
+    cut_off.cancel();
+    tasks.wait().await;
+}
+
+struct Server {
+    router: Router,
+    bounds: Bounds,
+}
+
+impl Server {
+    async fn answer(
+        self: Arc<Self>,
+        stream: TcpStream,
+        peer: SocketAddr,
+        tls: Option<TlsAcceptor>,
+        watcher: Watcher,
+    ) {
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::debug!(%error, "a connection was lost at once");
+        }
+        let Some(tls) = tls else {
+            return self.http1(stream, peer, watcher).await;
+        };
+        let agreed = tokio::time::timeout(self.bounds.header_deadline, tls.accept(stream)).await;
+        let stream = match agreed {
+            Ok(Ok(stream)) => stream,
+            Ok(Err(error)) => return tracing::debug!(%error, "no TLS session was agreed on"),
+            Err(_) => return tracing::debug!("a TLS session took too long to agree on"),
+        };
+        if stream.get_ref().1.alpn_protocol() == Some(tls::HTTP2) {
+            self.http2(stream, peer, watcher).await;
+        } else {
+            self.http1(stream, peer, watcher).await;
+        }
+    }
+
+    async fn http1<I>(&self, stream: I, peer: SocketAddr, watcher: Watcher)
+    where
+        I: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
+    {
+        let watch = Watch::default();
+        let router = self.router.clone();
+        let seen = watch.clone();
+        let service = service_fn(move |request| {
+            let (router, ambiguous) = (router.clone(), seen.length_is_ambiguous());
+            async move {
+                if ambiguous {
+                    return Ok(ApiError::AmbiguousLength.into_response());
+                }
+                route(router, request, peer).await
+            }
+        });
+        let connection = http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(self.bounds.header_deadline)
+            .max_headers(MAX_HEADERS)
+            .max_buf_size(MAX_HEADER_BYTES)
+            .serve_connection(TokioIo::new(Watched::new(stream, watch)), service);
+        finish(connection, watcher).await;
+    }
+
+    async fn http2<I>(&self, stream: I, peer: SocketAddr, watcher: Watcher)
+    where
+        I: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
+    {
+        let router = self.router.clone();
+        let service = service_fn(move |request| route(router.clone(), request, peer));
+        let connection = http2::Builder::new(TokioExecutor::new())
+            .timer(TokioTimer::new())
+            .keep_alive_interval(PING_EVERY)
+            .keep_alive_timeout(PING_DEADLINE)
+            .max_concurrent_streams(self.bounds.max_streams)
+            .max_header_list_size(u32::try_from(MAX_HEADER_BYTES).unwrap_or(u32::MAX))
+            .serve_connection(TokioIo::new(stream), service);
+        finish(connection, watcher).await;
+    }
+}
+
+async fn route(
+    router: Router,
+    mut request: hyper::Request<Incoming>,
+    peer: SocketAddr,
+) -> Result<axum::response::Response, std::convert::Infallible> {
+    request.extensions_mut().insert(ConnectInfo(peer));
+    router.oneshot(request.map(axum::body::Body::new)).await
+}
+
+async fn finish<C>(connection: C, watcher: Watcher)
+where
+    C: GracefulConnection<Error = hyper::Error>,
+{
+    if let Err(error) = watcher.watch(connection).await {
+        tracing::debug!(%error, "a connection ended badly");
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use std::net::SocketAddr;
-
-    use axum::routing::get;
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
-    use tokio::net::TcpStream;
-    use tokio::sync::Notify;
-    use tokio::task::JoinHandle;
-
-    use super::*;
-
-    async fn serving(router: Router) -> (SocketAddr, CancellationToken, JoinHandle<()>) {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let cancel = CancellationToken::new();
-        let deadline = Duration::from_millis(300);
-        (
-            address,
-            cancel.clone(),
-            tokio::spawn(serve(listener, router, deadline, cancel)),
-        )
-    }
-
-    #[tokio::test]
-    async fn a_half_request_is_cut_off() {
-        let (address, _cancel, _task) = serving(Router::new()).await;
-        let mut stream = TcpStream::connect(address).await.unwrap();
-        stream
-            .write_all(b"GET / HTTP/1.1\r\nHost: local")
-            .await
-            .unwrap();
-        let mut answer = Vec::new();
-        stream.read_to_end(&mut answer).await.unwrap();
-        assert!(!String::from_utf8_lossy(&answer).contains("200 OK"));
-    }
-
-    #[tokio::test]
-    async fn a_request_in_flight_is_answered_before_the_end() {
-        let (arrived, go_on) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
-        let (here, wait) = (arrived.clone(), go_on.clone());
-        let slow = async move || {
-            here.notify_one();
-            wait.notified().await;
-            "done"
-        };
-        let (address, cancel, task) = serving(Router::new().route("/", get(slow))).await;
-        let mut stream = TcpStream::connect(address).await.unwrap();
-        stream
-            .write_all(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
-            .await
-            .unwrap();
-        arrived.notified().await;
-        cancel.cancel();
-        go_on.notify_one();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).await.unwrap();
-        assert!(answer.ends_with("done"), "{answer}");
-        task.await.unwrap();
-        assert!(TcpStream::connect(address).await.is_err());
-    }
-}
+mod tests;

@@ -40,7 +40,7 @@ pub(crate) fn router(app: App) -> Router {
         .fallback(async || ApiError::NotFound)
         .method_not_allowed_fallback(async || ApiError::MethodNotAllowed)
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
-        .layer(middleware::from_fn(request::limit))
+        .layer(middleware::from_fn_with_state(app.clone(), request::limit))
         .layer(middleware::from_fn(request::describe))
         .with_state(app)
 }

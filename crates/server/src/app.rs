@@ -7,6 +7,8 @@ use uuid::Uuid;
 use crate::buckets::Buckets;
 use crate::clock::Clock;
 use crate::idp::IdentityProvider;
+use crate::life::Life;
+use crate::request::Hosts;
 use crate::store::{Origin, Store};
 use crate::token::Verifier;
 
@@ -18,6 +20,10 @@ pub(crate) struct App {
     pub(crate) verifier: Arc<Verifier>,
     pub(crate) clock: Clock,
     pub(crate) links: Arc<Links>,
+    /// The names under which requests may ask for this server.
+    pub(crate) hosts: Arc<Hosts>,
+    /// How far the server is in its life: what probes are told, and when streams are to end.
+    pub(crate) life: Arc<Life>,
     pub(crate) sign_in: Arc<wire::SignInConfig>,
     /// Present in a development deployment only.
     pub(crate) development: Option<Arc<IdentityProvider>>,

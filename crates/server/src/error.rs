@@ -32,6 +32,10 @@ pub(crate) enum ApiError {
     TooLarge,
     #[error("The request took too long to arrive.")]
     TooSlow,
+    #[error("The request tells the length of its body twice.")]
+    AmbiguousLength,
+    #[error("The request is meant for another server: its host is not one of this server's names.")]
+    WrongHost,
     #[error("Too many attempts. Try again in {retry_after_s} seconds.")]
     RateLimited { retry_after_s: u64 },
     #[error("The storage key could not be changed. Try again.")]
@@ -42,6 +46,10 @@ pub(crate) enum ApiError {
     Store(#[from] StoreError),
 }
 
+/// Goes with a refusal's answer to what logs and counts it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct RefusalCode(pub(crate) &'static str);
+
 impl ApiError {
     pub(crate) fn status(&self) -> StatusCode {
         match self {
@@ -49,7 +57,9 @@ impl ApiError {
                 StatusCode::UNAUTHORIZED
             }
             Self::SubscriptionRequired { .. } | Self::NoTenant => StatusCode::FORBIDDEN,
-            Self::InvalidRequest(_) => StatusCode::BAD_REQUEST,
+            Self::InvalidRequest(_) | Self::AmbiguousLength | Self::WrongHost => {
+                StatusCode::BAD_REQUEST
+            }
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
@@ -67,7 +77,9 @@ impl ApiError {
             Self::TokenMissing | Self::TokenRejected | Self::ProfileMissing => "unauthenticated",
             Self::SubscriptionRequired { .. } => wire::SUBSCRIPTION_REQUIRED,
             Self::NoTenant => "no_tenant",
-            Self::InvalidRequest(_) | Self::TooSlow => "invalid_request",
+            Self::InvalidRequest(_) | Self::TooSlow | Self::AmbiguousLength | Self::WrongHost => {
+                "invalid_request"
+            }
             Self::NotFound => "not_found",
             Self::MethodNotAllowed => "method_not_allowed",
             Self::TooLarge => "too_large",
@@ -96,6 +108,8 @@ impl ApiError {
             | Self::MethodNotAllowed
             | Self::TooLarge
             | Self::TooSlow
+            | Self::AmbiguousLength
+            | Self::WrongHost
             | Self::RateLimited { .. }
             | Self::CredentialFailed(_)
             | Self::Storage(_)
@@ -124,6 +138,8 @@ impl ApiError {
             | Self::MethodNotAllowed
             | Self::TooLarge
             | Self::TooSlow
+            | Self::AmbiguousLength
+            | Self::WrongHost
             | Self::RateLimited { .. } => {}
         }
     }
@@ -133,6 +149,7 @@ impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         self.log();
         let mut response = (self.status(), Json(self.body())).into_response();
+        response.extensions_mut().insert(RefusalCode(self.code()));
         let headers = response.headers_mut();
         match &self {
             Self::TokenMissing => {
@@ -154,6 +171,8 @@ impl IntoResponse for ApiError {
             | Self::MethodNotAllowed
             | Self::TooLarge
             | Self::TooSlow
+            | Self::AmbiguousLength
+            | Self::WrongHost
             | Self::CredentialFailed(_)
             | Self::Storage(_)
             | Self::Store(_) => {}

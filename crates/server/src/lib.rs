@@ -16,6 +16,8 @@ mod clock;
 mod error;
 mod extract;
 mod idp;
+mod life;
+mod metrics;
 mod ports;
 mod principal;
 mod provisioning;

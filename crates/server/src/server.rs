@@ -14,7 +14,9 @@ use crate::app::{App, Links};
 use crate::buckets::EmbeddedBuckets;
 use crate::clock::Clock;
 use crate::idp::{IdentityProvider, Setup};
+use crate::life::Life;
 use crate::ports::{self, PortError};
+use crate::request::Hosts;
 use crate::state_folder::{FolderError, StateFolder};
 use crate::store::{SqliteStore, StoreError};
 use crate::token::Verifier;
@@ -123,6 +125,7 @@ impl DevServer {
             .map_err(|error| ServerError::database(&sign_ins, error))?;
         let provider = Arc::new(provider);
 
+        let life = Arc::new(Life::default());
         let app = App {
             store: store.clone(),
             buckets: Arc::new(EmbeddedBuckets::new(buckets.clone(), s3_endpoint.clone())),
@@ -132,6 +135,8 @@ impl DevServer {
                 subscribe_url: config.subscribe_url,
                 manage_url: config.manage_url,
             }),
+            hosts: Arc::new(Hosts::loopback()),
+            life: Arc::clone(&life),
             sign_in: Arc::new(IdentityProvider::sign_in_config(&url)),
             development: Some(Arc::clone(&provider)),
         };
@@ -166,7 +171,13 @@ impl DevServer {
             ended.map_err(ServerError::BucketsStopped)
         };
         let ((), ended) = tokio::join!(
-            accept::serve(self.api, self.router, accept::HEADER_DEADLINE, both.clone()),
+            accept::serve(
+                self.api,
+                self.router,
+                accept::Bounds::default(),
+                None,
+                both.clone()
+            ),
             s3
         );
         self.store.close().await;
