@@ -98,6 +98,8 @@ impl Fixture {
                 subscribe_url: "https://basicmemory.com/subscribe".to_owned(),
                 manage_url: None,
             }),
+            hosts: Arc::new(crate::request::Hosts::loopback()),
+            life: Arc::default(),
             sign_in: Arc::new(config),
             development: None,
         };
