@@ -9,15 +9,20 @@ pub fn rclone() -> PathBuf {
     if let Some(path) = std::env::var_os("RCLONE_BIN") {
         return PathBuf::from(path);
     }
-    let own = target()
-        .join("peers")
-        .join(format!("rclone{}", std::env::consts::EXE_SUFFIX));
+    let own = peer(&format!("rclone{}", std::env::consts::EXE_SUFFIX));
     assert!(
         own.is_file(),
         "no rclone at {}: run `cargo xtask peers`",
         own.display()
     );
     own
+}
+
+/// Where `cargo xtask peers` puts things. Not below `CARGO_TARGET_DIR`: worktrees share it.
+pub(crate) fn peer(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../../target/peers")
+        .join(name)
 }
 
 /// A binary of this workspace, as built beside the running test.
@@ -38,11 +43,4 @@ pub fn bin(name: &str) -> PathBuf {
         path.display()
     );
     path
-}
-
-fn target() -> PathBuf {
-    std::env::var_os("CARGO_TARGET_DIR").map_or_else(
-        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target"),
-        PathBuf::from,
-    )
 }

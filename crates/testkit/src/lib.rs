@@ -16,7 +16,8 @@ mod wait;
 pub use binaries::{bin, rclone};
 pub use bus::{Bus, Keyring, keyring, private_bus};
 pub use child::{Child, Program, program};
-pub use postgres::{Postgres, postgres};
+#[cfg(unix)]
+pub use postgres::{Postgres, postgres, postgres_programs};
 pub use scratch::{free_port, scratch};
 pub use server::Server;
 pub use wait::{wait_for, wait_until};
