@@ -4,16 +4,19 @@ mod development;
 mod discovery;
 mod health;
 mod mount;
+mod proxy;
 mod setup;
 mod subscription;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware;
+use tower::util::MapRequest;
 
 use crate::app::App;
 use crate::error::ApiError;
 use crate::idp;
+use crate::proxy::with_one_leading_slash;
 use crate::request;
 use crate::routes::{Route, Routes};
 
@@ -23,6 +26,7 @@ fn routes() -> Routes {
     discovery::routes()
         .and(health::routes())
         .and(mount::routes())
+        .and(proxy::routes())
         .and(setup::routes())
         .and(subscription::routes())
         .and(development::routes())
@@ -35,14 +39,16 @@ pub fn route_table() -> Vec<Route> {
 }
 
 pub(crate) fn router(app: App) -> Router {
-    routes()
+    let router = routes()
         .router
         .fallback(async || ApiError::NotFound)
         .method_not_allowed_fallback(async || ApiError::MethodNotAllowed)
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
         .layer(middleware::from_fn_with_state(app.clone(), request::limit))
         .layer(middleware::from_fn(request::describe))
-        .with_state(app)
+        .with_state(app);
+    // Clients that were told a host with a closing slash ask for `//…`: one slash before routing.
+    Router::new().fallback_service(MapRequest::new(router, with_one_leading_slash))
 }
 
 #[cfg(test)]

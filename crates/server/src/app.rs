@@ -8,6 +8,7 @@ use crate::buckets::Buckets;
 use crate::clock::Clock;
 use crate::idp::IdentityProvider;
 use crate::life::Life;
+use crate::proxy::{Denials, Proxy};
 use crate::request::Hosts;
 use crate::store::{Origin, Store};
 use crate::token::Verifier;
@@ -24,6 +25,8 @@ pub(crate) struct App {
     pub(crate) hosts: Arc<Hosts>,
     /// How far the server is in its life: what probes are told, and when streams are to end.
     pub(crate) life: Arc<Life>,
+    pub(crate) proxy: Arc<Proxy>,
+    pub(crate) denials: Arc<Denials>,
     pub(crate) sign_in: Arc<wire::SignInConfig>,
     /// Present in a development deployment only.
     pub(crate) development: Option<Arc<IdentityProvider>>,

@@ -6,8 +6,12 @@ use axum::response::{IntoResponse, Response};
 use wire::ApiErrorBody;
 
 use crate::buckets::BucketError;
+use crate::proxy::{BodyFault, ProxyError, Refusal};
 use crate::store::StoreError;
 
+/// An instance is up within five seconds; many are within two.
+const STARTING_RETRY_S: u64 = 2;
+const BUSY_RETRY_S: u64 = 1;
 const UNAUTHENTICATED: &str = "Invalid JWT token. Authentication required.";
 
 #[derive(Debug, thiserror::Error)]
@@ -36,6 +40,12 @@ pub(crate) enum ApiError {
     AmbiguousLength,
     #[error("The request is meant for another server: its host is not one of this server's names.")]
     WrongHost,
+    #[error("The request is meant for another workspace than this account's.")]
+    OtherWorkspace,
+    #[error("Your workspace is starting. Try again in {retry_after_s} seconds.")]
+    Starting { retry_after_s: u64 },
+    #[error("Your workspace could not be reached. Try again.")]
+    UpstreamFailed(#[source] ProxyError),
     #[error("Too many attempts. Try again in {retry_after_s} seconds.")]
     RateLimited { retry_after_s: u64 },
     #[error("The storage key could not be changed. Try again.")]
@@ -60,6 +70,9 @@ impl ApiError {
             Self::InvalidRequest(_) | Self::AmbiguousLength | Self::WrongHost => {
                 StatusCode::BAD_REQUEST
             }
+            Self::OtherWorkspace => StatusCode::FORBIDDEN,
+            Self::Starting { .. } => StatusCode::SERVICE_UNAVAILABLE,
+            Self::UpstreamFailed(_) => StatusCode::BAD_GATEWAY,
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
@@ -80,6 +93,9 @@ impl ApiError {
             Self::InvalidRequest(_) | Self::TooSlow | Self::AmbiguousLength | Self::WrongHost => {
                 "invalid_request"
             }
+            Self::OtherWorkspace => "forbidden",
+            Self::Starting { .. } => "starting",
+            Self::UpstreamFailed(_) => "upstream_failed",
             Self::NotFound => "not_found",
             Self::MethodNotAllowed => "method_not_allowed",
             Self::TooLarge => "too_large",
@@ -110,6 +126,9 @@ impl ApiError {
             | Self::TooSlow
             | Self::AmbiguousLength
             | Self::WrongHost
+            | Self::OtherWorkspace
+            | Self::Starting { .. }
+            | Self::UpstreamFailed(_)
             | Self::RateLimited { .. }
             | Self::CredentialFailed(_)
             | Self::Storage(_)
@@ -128,6 +147,9 @@ impl ApiError {
                 tracing::error!(error = %chain(error), "the object store failed");
             }
             Self::Store(error) => tracing::error!(error = %chain(error), "the database failed"),
+            Self::UpstreamFailed(error) => {
+                tracing::warn!(error = %chain(error), "an instance could not be reached");
+            }
             Self::TokenMissing
             | Self::TokenRejected
             | Self::ProfileMissing
@@ -140,7 +162,35 @@ impl ApiError {
             | Self::TooSlow
             | Self::AmbiguousLength
             | Self::WrongHost
+            | Self::OtherWorkspace
+            | Self::Starting { .. }
             | Self::RateLimited { .. } => {}
+        }
+    }
+}
+
+impl From<ProxyError> for ApiError {
+    fn from(error: ProxyError) -> Self {
+        match error.body_fault() {
+            Some(BodyFault::Interrupted) => return Self::InvalidRequest(error.to_string()),
+            Some(BodyFault::TooLarge) => return Self::TooLarge,
+            Some(BodyFault::Stalled) => return Self::TooSlow,
+            None => {}
+        }
+        match error {
+            ProxyError::Refused(Refusal::Method) => Self::MethodNotAllowed,
+            ProxyError::Refused(refusal) => Self::InvalidRequest(refusal.to_string()),
+            ProxyError::OtherWorkspace => Self::OtherWorkspace,
+            ProxyError::NotReady => Self::Starting {
+                retry_after_s: STARTING_RETRY_S,
+            },
+            ProxyError::Busy => Self::RateLimited {
+                retry_after_s: BUSY_RETRY_S,
+            },
+            ProxyError::Address(_)
+            | ProxyError::UnknownKey(_)
+            | ProxyError::Unsignable(_)
+            | ProxyError::Transport(_) => Self::UpstreamFailed(error),
         }
     }
 }
@@ -161,7 +211,7 @@ impl IntoResponse for ApiError {
                     HeaderValue::from_static("Bearer error=\"invalid_token\""),
                 );
             }
-            Self::RateLimited { retry_after_s } => {
+            Self::RateLimited { retry_after_s } | Self::Starting { retry_after_s } => {
                 headers.insert(header::RETRY_AFTER, HeaderValue::from(*retry_after_s));
             }
             Self::SubscriptionRequired { .. }
@@ -173,6 +223,8 @@ impl IntoResponse for ApiError {
             | Self::TooSlow
             | Self::AmbiguousLength
             | Self::WrongHost
+            | Self::OtherWorkspace
+            | Self::UpstreamFailed(_)
             | Self::CredentialFailed(_)
             | Self::Storage(_)
             | Self::Store(_) => {}

@@ -21,6 +21,7 @@ mod metrics;
 mod ports;
 mod principal;
 mod provisioning;
+mod proxy;
 mod request;
 mod routes;
 mod server;
@@ -32,6 +33,9 @@ pub use api::route_table;
 pub use clock::{Clock, system_clock};
 pub use ports::PortError;
 pub use principal::Policy;
+#[cfg(feature = "bench")]
+pub use proxy::bare::serve_bare;
+pub use proxy::{ProxySettings, SigningKeys, SigningKeysError};
 pub use routes::Route;
 pub use server::{Announcement, DevConfig, DevServer, PortChoice, ServerError};
 pub use state_folder::FolderError;

@@ -16,6 +16,9 @@ use crate::idp::IdentityProvider;
 use crate::store::{Instance, Origin, Profile, Standing, Subscription, Tenant};
 use crate::token::Claims;
 
+/// Stands in the audit for callers that did not prove who they are.
+const NOBODY: &str = "nobody";
+
 /// What a route asks of its caller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Policy {
@@ -102,6 +105,10 @@ impl ActiveMember {
         })
     }
 
+    pub(crate) fn subject(&self) -> &str {
+        &self.subject
+    }
+
     /// Names this caller and request for audit events.
     pub(crate) fn origin(&self, app: &App) -> Origin {
         app.origin(&self.subject, &self.request_id)
@@ -164,10 +171,24 @@ impl FromRequestParts<App> for ActiveMember {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
-        let claims = authenticate(&parts.headers, app)?;
+        let request_id = request_id(parts);
+        let claims = match authenticate(&parts.headers, app) {
+            Ok(claims) => claims,
+            Err(error) => return Err(denied(app, NOBODY, &request_id, error).await),
+        };
         let standing = app.store.standing(&claims.sub).await?;
-        admit(claims.sub, standing, request_id(parts), app)
+        let subject = claims.sub.clone();
+        match admit(claims.sub, standing, request_id.clone(), app) {
+            Ok(member) => Ok(member),
+            Err(error) => Err(denied(app, &subject, &request_id, error).await),
+        }
     }
+}
+
+async fn denied(app: &App, actor: &str, request_id: &RequestId, error: ApiError) -> ApiError {
+    let origin = app.origin(actor, request_id);
+    app.denials.note(&*app.store, &origin, &error).await;
+    error
 }
 
 fn request_id(parts: &Parts) -> RequestId {

@@ -67,6 +67,33 @@ impl Routes {
         self.on(Method::DELETE, MethodFilter::DELETE, path, handler)
     }
 
+    /// Routes every method. Those that the handler may take stand in the table.
+    pub(crate) fn any<H, T>(mut self, path: &'static str, handler: H) -> Self
+    where
+        H: Handler<T, App>,
+        T: ForPrincipal + 'static,
+    {
+        let query = Method::from_bytes(b"QUERY").expect("it is a token");
+        let methods = [
+            Method::GET,
+            Method::POST,
+            Method::PUT,
+            Method::PATCH,
+            Method::DELETE,
+            Method::OPTIONS,
+            query,
+        ];
+        self.table.extend(methods.map(|method| Route {
+            method,
+            path,
+            policy: T::POLICY,
+        }));
+        Self {
+            router: self.router.route(path, routing::any(handler)),
+            table: self.table,
+        }
+    }
+
     pub(crate) fn and(mut self, other: Self) -> Self {
         self.table.extend(other.table);
         Self {

@@ -16,10 +16,14 @@ use crate::clock::Clock;
 use crate::idp::{IdentityProvider, Setup};
 use crate::life::Life;
 use crate::ports::{self, PortError};
+use crate::proxy::{Proxy, ProxySettings, SigningKeys};
 use crate::request::Hosts;
 use crate::state_folder::{FolderError, StateFolder};
 use crate::store::{SqliteStore, StoreError};
 use crate::token::Verifier;
+
+/// The id of the one key that a development server signs requests to instances with.
+const DEV_KEY_ID: &str = "dev-1";
 
 /// How a port is chosen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -137,6 +141,11 @@ impl DevServer {
             }),
             hosts: Arc::new(Hosts::loopback()),
             life: Arc::clone(&life),
+            proxy: Arc::new(Proxy::new(
+                ProxySettings::default(),
+                Arc::new(SigningKeys::single(DEV_KEY_ID, folder.instance_master()?)),
+            )),
+            denials: Arc::default(),
             sign_in: Arc::new(IdentityProvider::sign_in_config(&url)),
             development: Some(Arc::clone(&provider)),
         };

@@ -89,6 +89,16 @@ impl StateFolder {
             .map_err(|_| FolderError::Damaged { name: NAME })
     }
 
+    /// Reads the master key that requests to instances are signed from, or makes it.
+    pub(crate) fn instance_master(&self) -> Result<[u8; 32], FolderError> {
+        const NAME: &str = "instance key";
+        let fresh: [u8; 32] = rand::random();
+        let bytes = self.key_file("keys/instance.secret", NAME, || Ok(fresh.to_vec()))?;
+        bytes
+            .try_into()
+            .map_err(|_| FolderError::Damaged { name: NAME })
+    }
+
     fn key_file(
         &self,
         path: &str,

@@ -9,19 +9,21 @@
 mod statements;
 
 pub(crate) mod accounts;
+pub(crate) mod audit;
 pub(crate) mod credentials;
 mod postgres;
 mod sqlite;
 
 pub(crate) use accounts::{Accounts, Instance, Profile, Standing, Subscription, Tenant};
+pub(crate) use audit::AuditTrail;
 pub(crate) use credentials::{Credential, Credentials, KeyRemoval, NewCredential, Revocation};
 pub(crate) use postgres::{PostgresSettings, PostgresStore};
 pub(crate) use sqlite::{Database, SqliteStore, open_database};
 
 /// Everything the server remembers.
-pub(crate) trait Store: Accounts + Credentials + Send + Sync + 'static {}
+pub(crate) trait Store: Accounts + AuditTrail + Credentials + Send + Sync + 'static {}
 
-impl<T: Accounts + Credentials + Send + Sync + 'static> Store for T {}
+impl<T: Accounts + AuditTrail + Credentials + Send + Sync + 'static> Store for T {}
 
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum StoreError {

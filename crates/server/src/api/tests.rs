@@ -16,6 +16,7 @@ use crate::app::{App, Links};
 use crate::buckets::{BucketError, Buckets, IssuedKey};
 use crate::idp::{CLIENT_ID, IdentityProvider, SigningKey};
 use crate::principal::Policy;
+use crate::proxy::{Proxy, ProxySettings, SigningKeys};
 use crate::store::{Origin, SqliteStore, Subscription};
 use crate::token::{Issuer, Verifier};
 
@@ -100,6 +101,11 @@ impl Fixture {
             }),
             hosts: Arc::new(crate::request::Hosts::loopback()),
             life: Arc::default(),
+            proxy: Arc::new(Proxy::new(
+                ProxySettings::default(),
+                Arc::new(SigningKeys::single("k1", [1; 32])),
+            )),
+            denials: Arc::default(),
             sign_in: Arc::new(config),
             development: None,
         };

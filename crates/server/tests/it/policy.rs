@@ -13,6 +13,7 @@ fn path(route: &Route) -> String {
     route
         .path
         .replace("{id}", "0190a0a0-0000-7000-8000-000000000000")
+        .replace("{*path}", "main/health")
 }
 
 fn routes_for(wanted: &[Policy]) -> Vec<Route> {
@@ -43,6 +44,13 @@ fn the_contract_is_in_the_route_table_with_its_policies() {
         ("GET", "/.well-known/basic-memory-cloud", Policy::Public),
         ("GET", "/healthz", Policy::Public),
         ("GET", "/proxy/health", Policy::ActiveMember),
+        ("GET", "/proxy/{*path}", Policy::ActiveMember),
+        ("POST", "/proxy/{*path}", Policy::ActiveMember),
+        ("PUT", "/proxy/{*path}", Policy::ActiveMember),
+        ("PATCH", "/proxy/{*path}", Policy::ActiveMember),
+        ("DELETE", "/proxy/{*path}", Policy::ActiveMember),
+        ("OPTIONS", "/proxy/{*path}", Policy::ActiveMember),
+        ("QUERY", "/proxy/{*path}", Policy::ActiveMember),
         ("GET", "/tenant/mount/info", Policy::ActiveMember),
         ("POST", "/tenant/mount/credentials", Policy::ActiveMember),
         ("GET", "/tenant/mount/credentials", Policy::ActiveMember),
@@ -161,10 +169,11 @@ async fn access_follows_the_subscription_at_once_with_the_same_token() {
             let (status, body) = server
                 .call(&token, route.method.as_str(), &path(&route))
                 .await;
-            let expected = if route.path.ends_with("{id}") {
-                404
-            } else {
-                200
+            let expected = match route.path {
+                path if path.ends_with("{id}") => 404,
+                // Nobody made an instance.
+                "/proxy/" | "/proxy/{*path}" => 503,
+                _ => 200,
             };
             assert_eq!(status.as_u16(), expected, "{route:?}: {body}");
         }

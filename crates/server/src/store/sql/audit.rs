@@ -1,9 +1,11 @@
 //! Who did what to which thing, written in the transaction that did it.
 
+use async_trait::async_trait;
 use uuid::Uuid;
 
-use super::backend::Tx;
-use crate::store::Origin;
+use super::backend::{SqlStore, Tx};
+use crate::store::audit::AuditTrail;
+use crate::store::{Origin, StoreError};
 
 statements! {
     AUDIT = "
@@ -30,4 +32,14 @@ pub(super) async fn audit(
         .execute(&mut **change)
         .await?;
     Ok(())
+}
+
+#[async_trait]
+impl AuditTrail for SqlStore {
+    async fn record_denial(&self, code: &str, origin: &Origin) -> Result<(), StoreError> {
+        let mut change = self.write().await?;
+        audit(&mut change, origin, "access.deny", code, "denied").await?;
+        change.commit().await?;
+        Ok(())
+    }
 }
