@@ -185,6 +185,17 @@ impl Child {
         wait_for(deadline, async || self.ended())
     }
 
+    /// Waits until it ends by itself with success; what it wrote to its standard output.
+    ///
+    /// # Panics
+    /// If it fails, with all it wrote, or if `deadline` passes first.
+    pub async fn success(&mut self, deadline: Duration) -> String {
+        let status = self.exit(deadline).await;
+        let output = self.stdout();
+        assert!(status.success(), "{status}:\n{output}\n{}", self.stderr());
+        output
+    }
+
     /// Asks it to end (SIGTERM).
     #[cfg(unix)]
     pub fn terminate(&mut self) {

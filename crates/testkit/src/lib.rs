@@ -1,5 +1,6 @@
 //! Peers and helpers for tests: child processes that die with the test, polling with a deadline,
-//! scratch folders, a private session bus with a keyring, and the real `bm-server`.
+//! scratch folders, a private session bus with a keyring, the real `bm-server`, and the programs
+//! of others that it is judged by.
 //!
 //! A dev-dependency only; it depends on none of our other crates and knows them by their binaries
 //! alone. Whatever goes wrong in here panics with a message that says what to do, at the line of
@@ -8,16 +9,27 @@
 mod binaries;
 mod bus;
 mod child;
+mod judges;
+mod moto;
+mod nginx;
+mod oidc_provider;
+#[cfg(unix)]
 mod postgres;
 mod scratch;
+mod seaweedfs;
 mod server;
 mod wait;
 
 pub use binaries::{bin, rclone};
 pub use bus::{Bus, Keyring, keyring, private_bus};
 pub use child::{Child, Program, program};
+pub use judges::{node, python, python_program};
+pub use moto::{Moto, moto};
+pub use nginx::{Nginx, nginx};
+pub use oidc_provider::{OidcProvider, Settings as OidcSettings, oidc_provider};
 #[cfg(unix)]
 pub use postgres::{Postgres, postgres, postgres_programs};
 pub use scratch::{free_port, scratch};
+pub use seaweedfs::{SeaweedFs, seaweedfs};
 pub use server::Server;
 pub use wait::{wait_for, wait_until};
