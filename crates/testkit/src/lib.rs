@@ -9,10 +9,12 @@
 mod binaries;
 mod bus;
 mod child;
+mod http_relay;
 mod judges;
 mod moto;
 mod nginx;
 mod oidc_provider;
+mod pg_relay;
 #[cfg(unix)]
 mod postgres;
 mod scratch;
@@ -23,10 +25,12 @@ mod wait;
 pub use binaries::{bin, rclone};
 pub use bus::{Bus, Keyring, keyring, private_bus};
 pub use child::{Child, Program, program};
+pub use http_relay::{Fate, HttpRelay, Seen};
 pub use judges::{node, python, python_program};
 pub use moto::{Moto, moto};
 pub use nginx::{Nginx, nginx};
 pub use oidc_provider::{OidcProvider, Settings as OidcSettings, oidc_provider};
+pub use pg_relay::{PgRelay, Stop};
 #[cfg(unix)]
 pub use postgres::{Postgres, postgres, postgres_programs};
 pub use scratch::{free_port, scratch};

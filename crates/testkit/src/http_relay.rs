@@ -1,0 +1,314 @@
+use std::net::Ipv4Addr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use http_body_util::{BodyExt, Full};
+use hyper::body::{Bytes, Incoming};
+use hyper::service::service_fn;
+use hyper::{Request, Response, StatusCode};
+use hyper_util::rt::TokioIo;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+
+use crate::wait_for;
+
+/// Stands before an HTTP service, writes down what is asked, and fails as a test says.
+///
+/// Bodies are read whole before they go on: it is for calls, not for streams.
+#[must_use]
+pub struct HttpRelay {
+    pub url: String,
+    shared: Arc<Shared>,
+}
+
+/// A request as it came.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Seen {
+    pub method: String,
+    /// With the query.
+    pub path: String,
+    pub body: String,
+    /// The answer of the service behind, if it was asked and answered.
+    pub status: Option<u16>,
+}
+
+/// What becomes of a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fate {
+    Pass,
+    /// It reaches the service after this long.
+    Delay(Duration),
+    /// The service is not asked.
+    Answer {
+        status: u16,
+        headers: Vec<(&'static str, String)>,
+        body: String,
+    },
+    /// The connection ends, and the service was not asked.
+    CutBefore,
+    /// The connection ends after the service did what was asked.
+    CutAfter,
+    /// Nothing moves until [`HttpRelay::resume`], and the service was not asked.
+    HoldBefore,
+    /// Nothing moves until [`HttpRelay::resume`], and the service did what was asked.
+    HoldAfter,
+}
+
+type Decide = Box<dyn FnMut(&Seen) -> Fate + Send>;
+
+struct Shared {
+    upstream: String,
+    decide: Mutex<Decide>,
+    seen: Mutex<Vec<Seen>>,
+    gate: watch::Sender<Gate>,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Gate {
+    generation: u64,
+    held_at: Option<Seen>,
+}
+
+/// Ends the connection without an answer.
+#[derive(Debug, thiserror::Error)]
+#[error("the connection is cut")]
+struct Cut;
+
+impl HttpRelay {
+    /// Listens in front of the service at `url` (no TLS), passing everything on.
+    ///
+    /// # Panics
+    /// If `url` is none, or the loopback interface gives no port.
+    pub async fn start(url: &str) -> Self {
+        let url = reqwest::Url::parse(url).expect("the service has a URL");
+        let host = url.host_str().expect("the URL has a host");
+        let port = url.port_or_known_default().expect("the URL has a port");
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
+            .await
+            .expect("the loopback interface gives a port");
+        let address = listener.local_addr().expect("a listener has an address");
+        let shared = Arc::new(Shared {
+            upstream: format!("{host}:{port}"),
+            decide: Mutex::new(Box::new(|_| Fate::Pass)),
+            seen: Mutex::default(),
+            gate: watch::Sender::default(),
+        });
+        tokio::spawn(accept(listener, Arc::clone(&shared)));
+        Self {
+            url: format!("http://{address}"),
+            shared,
+        }
+    }
+
+    /// Decides about each request from now on.
+    pub fn decide(&self, decide: impl FnMut(&Seen) -> Fate + Send + 'static) {
+        *lock(&self.shared.decide) = Box::new(decide);
+    }
+
+    /// All requests since the start or the last [`HttpRelay::forget`], in the order they came.
+    #[must_use]
+    pub fn seen(&self) -> Vec<Seen> {
+        lock(&self.shared.seen).clone()
+    }
+
+    pub fn forget(&self) {
+        lock(&self.shared.seen).clear();
+    }
+
+    /// Waits until a request is held.
+    ///
+    /// # Panics
+    /// If `deadline` passes first.
+    #[track_caller]
+    pub fn held(&self, deadline: Duration) -> impl Future<Output = Seen> {
+        wait_for(deadline, async || self.held_now())
+    }
+
+    #[must_use]
+    pub fn held_now(&self) -> Option<Seen> {
+        self.shared.gate.borrow().held_at.clone()
+    }
+
+    /// Cuts what is held, and passes everything on again.
+    pub fn resume(&self) {
+        self.decide(|_| Fate::Pass);
+        self.shared.gate.send_modify(|gate| {
+            gate.generation += 1;
+            gate.held_at = None;
+        });
+    }
+}
+
+async fn accept(listener: TcpListener, shared: Arc<Shared>) {
+    while let Ok((stream, _)) = listener.accept().await {
+        let shared = Arc::clone(&shared);
+        let service = service_fn(move |request| answer(Arc::clone(&shared), request));
+        tokio::spawn(
+            hyper::server::conn::http1::Builder::new()
+                .serve_connection(TokioIo::new(stream), service),
+        );
+    }
+}
+
+async fn answer(
+    shared: Arc<Shared>,
+    request: Request<Incoming>,
+) -> Result<Response<Full<Bytes>>, Cut> {
+    let (parts, body) = request.into_parts();
+    let body = body.collect().await.map_err(|_| Cut)?.to_bytes();
+    let path = parts.uri.path_and_query();
+    let mut seen = Seen {
+        method: parts.method.to_string(),
+        path: path.map_or("/", |path| path.as_str()).to_owned(),
+        body: String::from_utf8_lossy(&body).into_owned(),
+        status: None,
+    };
+    let fate = lock(&shared.decide)(&seen);
+    let at = {
+        let mut all = lock(&shared.seen);
+        all.push(seen.clone());
+        all.len() - 1
+    };
+    let ask = shared.ask(at, Request::from_parts(parts, Full::new(body)));
+    match fate {
+        Fate::Pass => ask.await,
+        Fate::Delay(delay) => {
+            tokio::time::sleep(delay).await;
+            ask.await
+        }
+        Fate::Answer {
+            status,
+            headers,
+            body,
+        } => Ok(made_up(status, &headers, body)),
+        Fate::CutBefore => Err(Cut),
+        Fate::CutAfter => {
+            ask.await?;
+            Err(Cut)
+        }
+        Fate::HoldBefore => shared.hold(seen).await,
+        Fate::HoldAfter => {
+            seen.status = Some(ask.await?.status().as_u16());
+            shared.hold(seen).await
+        }
+    }
+}
+
+fn cut(_: impl std::error::Error) -> Cut {
+    Cut
+}
+
+fn made_up(status: u16, headers: &[(&'static str, String)], body: String) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(Bytes::from(body)));
+    *response.status_mut() = StatusCode::from_u16(status).expect("the test names a status");
+    for (name, value) in headers {
+        let value = value.parse().expect("the test names a header's value");
+        response.headers_mut().insert(*name, value);
+    }
+    response
+}
+
+impl Shared {
+    async fn hold<T>(&self, seen: Seen) -> Result<T, Cut> {
+        let mut gate = self.gate.subscribe();
+        let generation = gate.borrow().generation;
+        self.gate.send_modify(|gate| gate.held_at = Some(seen));
+        gate.wait_for(|gate| gate.generation != generation)
+            .await
+            .ok();
+        Err(Cut)
+    }
+
+    async fn ask(
+        &self,
+        at: usize,
+        request: Request<Full<Bytes>>,
+    ) -> Result<Response<Full<Bytes>>, Cut> {
+        let stream = TcpStream::connect(&self.upstream).await.map_err(cut)?;
+        let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
+            .await
+            .map_err(cut)?;
+        tokio::spawn(connection);
+        let (parts, body) = sender
+            .send_request(request)
+            .await
+            .map_err(cut)?
+            .into_parts();
+        let body = body.collect().await.map_err(cut)?.to_bytes();
+        // Forgotten meanwhile, if it is not there.
+        if let Some(seen) = lock(&self.seen).get_mut(at) {
+            seen.status = Some(parts.status.as_u16());
+        }
+        Ok(Response::from_parts(parts, Full::new(body)))
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Nginx, nginx};
+
+    const SOON: Duration = Duration::from_secs(20);
+
+    async fn service() -> (Nginx, HttpRelay) {
+        let nginx = nginx("server { listen 127.0.0.1:{port}; location / { return 201; } }").await;
+        let relay = HttpRelay::start(&nginx.url).await;
+        (nginx, relay)
+    }
+
+    async fn post(relay: &HttpRelay) -> Option<u16> {
+        let client = reqwest::Client::builder().no_proxy().build().unwrap();
+        let request = client.post(format!("{}/a?b=c", relay.url)).body("d");
+        Some(request.send().await.ok()?.status().as_u16())
+    }
+
+    fn seen(status: Option<u16>) -> Seen {
+        Seen {
+            method: "POST".to_owned(),
+            path: "/a?b=c".to_owned(),
+            body: "d".to_owned(),
+            status,
+        }
+    }
+
+    #[tokio::test]
+    async fn requests_pass_fail_and_are_cut_as_the_test_says() {
+        let (_nginx, relay) = service().await;
+        let busy = Fate::Answer {
+            status: 429,
+            headers: vec![("retry-after", "1".to_owned())],
+            body: String::new(),
+        };
+        for (fate, answer, asked) in [
+            (Fate::Pass, Some(201), Some(201)),
+            (Fate::Delay(Duration::from_millis(1)), Some(201), Some(201)),
+            (busy, Some(429), None),
+            (Fate::CutBefore, None, None),
+            (Fate::CutAfter, None, Some(201)),
+        ] {
+            relay.forget();
+            let case = fate.clone();
+            relay.decide(move |_| fate.clone());
+            assert_eq!(post(&relay).await, answer, "{case:?}");
+            assert_eq!(relay.seen(), [seen(asked)], "{case:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_request_is_held_on_either_side_of_its_effect() {
+        let (_nginx, relay) = service().await;
+        for (fate, asked) in [(Fate::HoldBefore, None), (Fate::HoldAfter, Some(201))] {
+            relay.decide(move |_| fate.clone());
+            let (answer, held) = tokio::join!(post(&relay), async {
+                let held = relay.held(SOON).await;
+                relay.resume();
+                held
+            });
+            assert_eq!((answer, held), (None, seen(asked)));
+        }
+    }
+}
