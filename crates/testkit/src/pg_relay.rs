@@ -150,9 +150,33 @@ impl Shared {
             .send_modify(|gate| gate.held_at = Some(text.to_owned()));
     }
 
-    async fn open(&self) {
-        let mut gate = self.gate.subscribe();
-        gate.wait_for(|gate| gate.held_at.is_none()).await.ok();
+    fn passage(&self) -> Passage {
+        let gate = self.gate.subscribe();
+        let generation = gate.borrow().generation;
+        Passage { generation, gate }
+    }
+}
+
+/// A connection's way through the gate.
+#[derive(Clone)]
+struct Passage {
+    generation: u64,
+    gate: watch::Receiver<Gate>,
+}
+
+impl Passage {
+    /// Waits while everything stands still. What was held must not slip through when it is cut.
+    async fn open(&mut self) -> io::Result<()> {
+        let decided = |gate: &Gate| gate.generation != self.generation || gate.held_at.is_none();
+        match self.gate.wait_for(decided).await {
+            Ok(gate) if gate.generation == self.generation => Ok(()),
+            Ok(_) | Err(_) => Err(io::ErrorKind::ConnectionAborted.into()),
+        }
+    }
+
+    async fn cut(mut self) {
+        let later = |gate: &Gate| gate.generation != self.generation;
+        self.gate.wait_for(later).await.ok();
     }
 }
 
@@ -160,22 +184,21 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>) {
     while let Ok((client, _)) = listener.accept().await {
         let shared = Arc::clone(&shared);
         tokio::spawn(async move {
-            let mut gate = shared.gate.subscribe();
-            let generation = gate.borrow().generation;
+            let passage = shared.passage();
             tokio::select! {
-                _ = session(client, &shared) => {}
-                _ = gate.wait_for(|gate| gate.generation != generation) => {}
+                _ = session(client, &shared, passage.clone()) => {}
+                () = passage.cut() => {}
             }
         });
     }
 }
 
-async fn session(mut client: TcpStream, shared: &Shared) -> io::Result<()> {
+async fn session(mut client: TcpStream, shared: &Shared, mut passage: Passage) -> io::Result<()> {
     client.set_nodelay(true)?;
     let Started::Session(first) = start_session(&mut client).await? else {
         return Ok(());
     };
-    shared.open().await;
+    passage.open().await?;
     let (host, port) = &shared.upstream;
     let mut server = TcpStream::connect((host.as_str(), *port)).await?;
     server.set_nodelay(true)?;
@@ -185,8 +208,8 @@ async fn session(mut client: TcpStream, shared: &Shared) -> io::Result<()> {
     let (client_read, client_write) = client.into_split();
     let (server_read, server_write) = server.into_split();
     tokio::select! {
-        ended = forward_questions(client_read, server_write, shared, unheard) => ended,
-        ended = forward_answers(server_read, client_write, shared, unheard_seen) => ended,
+        ended = forward_questions(client_read, server_write, shared, passage.clone(), unheard) => ended,
+        ended = forward_answers(server_read, client_write, shared, passage, unheard_seen) => ended,
     }
 }
 
@@ -194,17 +217,18 @@ async fn forward_questions(
     mut client: OwnedReadHalf,
     mut server: OwnedWriteHalf,
     shared: &Shared,
+    mut passage: Passage,
     unheard: watch::Sender<Option<String>>,
 ) -> io::Result<()> {
     let mut statements = Statements::default();
     loop {
         let message = read_message(&mut client).await?;
-        shared.open().await;
+        passage.open().await?;
         if let Some(text) = statements.follow(&message) {
             match shared.note(&text) {
                 Some(Stop::Before) => {
                     shared.hold(&text);
-                    shared.open().await;
+                    passage.open().await?;
                 }
                 Some(Stop::After) => {
                     unheard.send_replace(Some(text));
@@ -220,6 +244,7 @@ async fn forward_answers(
     mut server: OwnedReadHalf,
     mut client: OwnedWriteHalf,
     shared: &Shared,
+    mut passage: Passage,
     unheard: watch::Receiver<Option<String>>,
 ) -> io::Result<()> {
     loop {
@@ -228,11 +253,11 @@ async fn forward_answers(
         match text {
             Some(text) if message.is_ready() => {
                 shared.hold(&text);
-                shared.open().await;
+                passage.open().await?;
             }
             Some(_) => {}
             None => {
-                shared.open().await;
+                passage.open().await?;
                 client.write_all(&message.bytes).await?;
             }
         }
