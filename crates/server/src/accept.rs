@@ -36,7 +36,7 @@ const PING_EVERY: Duration = Duration::from_secs(30);
 const PING_DEADLINE: Duration = Duration::from_secs(20);
 
 /// What peers may take, and for how long.
-#[derive(Clone)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Bounds {
     /// How long a peer may take to send the head of a request, or to agree on a TLS session.
     pub(crate) header_deadline: Duration,

@@ -11,8 +11,11 @@
 mod accept;
 mod api;
 mod app;
+mod background;
 mod buckets;
 mod clock;
+mod compose;
+mod config;
 mod error;
 mod extract;
 mod idp;
@@ -24,18 +27,25 @@ mod provisioning;
 mod proxy;
 mod request;
 mod routes;
+mod serve;
 mod server;
 mod state_folder;
 mod store;
 mod token;
 
+pub use accept::TlsError;
 pub use api::route_table;
 pub use clock::{Clock, system_clock};
+pub use config::{
+    ConfigError, DEFAULTS, Layers, Log, LogFormat, Origin, Problem, Settings, print as print_config,
+};
+pub use metrics::MetricsError;
 pub use ports::PortError;
 pub use principal::Policy;
 #[cfg(feature = "bench")]
 pub use proxy::bare::serve_bare;
 pub use proxy::{ProxySettings, SigningKeys, SigningKeysError};
 pub use routes::Route;
+pub use serve::{ServeError, Served, Server};
 pub use server::{Announcement, DevConfig, DevServer, PortChoice, ServerError};
-pub use state_folder::FolderError;
+pub use state_folder::{Deployment, FolderError};

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use clap::{Args, Parser, Subcommand};
-use server::{Announcement, DevConfig, DevServer, PortChoice};
+use server::{DevConfig, DevServer, Layers, Log, LogFormat, PortChoice, Server, Settings};
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
 use url::Url;
@@ -25,6 +25,11 @@ struct Cli {
 enum Command {
     /// Runs everything on this machine: API, sign-in and buckets, with no account anywhere.
     Dev(Dev),
+    /// Runs a configured deployment.
+    Serve(Serve),
+    /// Judges or shows the configuration of a deployment.
+    #[command(subcommand)]
+    Config(ConfigCommand),
 }
 
 #[derive(Args)]
@@ -57,25 +62,136 @@ struct Dev {
     manage_url: Option<Url>,
 }
 
+/// What is laid over the defaults, beside the environment.
+#[derive(Args)]
+struct ConfigFile {
+    /// File with settings; those it leaves out keep their defaults.
+    #[arg(long = "config", value_name = "FILE")]
+    file: Option<PathBuf>,
+}
+
+#[derive(Args)]
+struct Serve {
+    #[command(flatten)]
+    config: ConfigFile,
+    /// File to write the ready line to.
+    #[arg(long, value_name = "FILE")]
+    ready_file: Option<PathBuf>,
+}
+
+#[derive(Subcommand)]
+enum ConfigCommand {
+    /// Names every problem at once, with the way out.
+    Check(ConfigFile),
+    /// Shows what is in force and where it comes from, without secrets.
+    Print(ConfigFile),
+    /// Shows the documented defaults.
+    Defaults,
+}
+
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
-    tracing_subscriber::fmt()
-        .with_env_filter(
-            EnvFilter::builder()
-                .with_default_directive(tracing::Level::INFO.into())
-                .from_env_lossy(),
-        )
-        .with_writer(io::stderr)
-        .with_ansi(false)
-        .init();
     match Cli::parse().command {
-        Command::Dev(dev) => run(dev).await,
+        Command::Dev(dev) => {
+            log(&LogFormat::Text, None)?;
+            run(dev).await
+        }
+        Command::Serve(options) => {
+            let settings = settings(&options.config)?;
+            let Log { format, level } = settings.log();
+            log(format, Some(level))?;
+            serve(settings, options.ready_file.as_deref()).await
+        }
+        Command::Config(ConfigCommand::Check(config)) => {
+            settings(&config)?;
+            say("The configuration has no problem.")
+        }
+        Command::Config(ConfigCommand::Print(config)) => {
+            say(&server::print_config(&layers(&config)?))
+        }
+        Command::Config(ConfigCommand::Defaults) => say(server::DEFAULTS),
     }
 }
 
+fn log(format: &LogFormat, level: Option<&str>) -> anyhow::Result<()> {
+    let builder = EnvFilter::builder().with_default_directive(tracing::Level::INFO.into());
+    let filter = match level {
+        Some(level) => builder.parse(level).context("log.level is no filter")?,
+        None => builder.from_env_lossy(),
+    };
+    let subscriber = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(io::stderr)
+        .with_ansi(false);
+    match format {
+        LogFormat::Text => subscriber.init(),
+        LogFormat::Json => subscriber.json().flatten_event(true).init(),
+    }
+    Ok(())
+}
+
+fn layers(config: &ConfigFile) -> anyhow::Result<Layers> {
+    Ok(Layers::read(config.file.as_deref(), std::env::vars())?)
+}
+
+fn settings(config: &ConfigFile) -> anyhow::Result<Settings> {
+    layers(config)?.settings().map_err(|problems| {
+        let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
+        anyhow::anyhow!(
+            "the configuration has {} problems\n{}",
+            lines.len(),
+            lines.join("\n")
+        )
+    })
+}
+
+async fn serve(settings: Settings, ready_file: Option<&Path>) -> anyhow::Result<()> {
+    let (cancel, hurry) = (CancellationToken::new(), CancellationToken::new());
+    cancel_on_signal(cancel.clone(), hurry.clone())?;
+    let server = Server::open(settings, server::system_clock())
+        .await
+        .context("could not start")?;
+    reload_on_signal(server.reload())?;
+    announce(server.served(), ready_file)?;
+    server
+        .run(cancel, hurry)
+        .await
+        .context("the server stopped")
+}
+
+/// Has files read again on the signal that asks for it, where there is one.
+#[cfg(unix)]
+fn reload_on_signal(reload: impl Fn() + Send + 'static) -> anyhow::Result<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut asked = signal(SignalKind::hangup()).context("could not listen for signals")?;
+    tokio::spawn(async move {
+        while asked.recv().await.is_some() {
+            tracing::info!("reading files again");
+            reload();
+        }
+    });
+    Ok(())
+}
+
+#[cfg(not(unix))]
+fn reload_on_signal(_: impl Fn() + Send + 'static) -> anyhow::Result<()> {
+    Ok(())
+}
+
+fn say(text: &str) -> anyhow::Result<()> {
+    let mut stdout = io::stdout();
+    writeln!(stdout, "{}", text.trim_end()).context("could not write to standard output")
+}
+
 async fn run(dev: Dev) -> anyhow::Result<()> {
+    if let Some((name, _)) = std::env::vars().find(|(name, _)| name.starts_with("BM_SERVER__")) {
+        anyhow::bail!(
+            "{name} is set, but `bm-server dev` takes no configuration: anybody can sign in to it\n\
+             hint: run `bm-server serve`, or unset the variable"
+        );
+    }
     let cancel = CancellationToken::new();
-    cancel_on_signal(cancel.clone())?;
+    cancel_on_signal(cancel.clone(), CancellationToken::new())?;
     let server = DevServer::open(DevConfig {
         state: dev.state,
         port: match dev.port {
@@ -100,7 +216,7 @@ async fn run(dev: Dev) -> anyhow::Result<()> {
     server.run(cancel).await.context("the server stopped")
 }
 
-fn announce(announcement: &Announcement, ready_file: Option<&Path>) -> anyhow::Result<()> {
+fn announce(announcement: &impl serde::Serialize, ready_file: Option<&Path>) -> anyhow::Result<()> {
     let mut line = serde_json::to_string(announcement).context("could not announce")?;
     line.push('\n');
     if let Some(file) = ready_file {
@@ -116,21 +232,24 @@ fn announce(announcement: &Announcement, ready_file: Option<&Path>) -> anyhow::R
         .context("could not write to standard output")
 }
 
-/// Cancels on ctrl-c and, where there is one, on the signal to terminate.
-fn cancel_on_signal(cancel: CancellationToken) -> anyhow::Result<()> {
+/// Cancels on ctrl-c and, where there is one, on the signal to terminate; the first signal
+/// cancels `cancel`, the second one `hurry`.
+fn cancel_on_signal(cancel: CancellationToken, hurry: CancellationToken) -> anyhow::Result<()> {
     #[cfg(unix)]
     let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())
         .context("could not listen for signals")?;
     tokio::spawn(async move {
-        #[cfg(unix)]
-        tokio::select! {
-            _ = tokio::signal::ctrl_c() => {}
-            _ = terminate.recv() => {}
+        for token in [cancel, hurry] {
+            #[cfg(unix)]
+            tokio::select! {
+                _ = tokio::signal::ctrl_c() => {}
+                _ = terminate.recv() => {}
+            }
+            #[cfg(not(unix))]
+            drop(tokio::signal::ctrl_c().await);
+            tracing::info!("stopping");
+            token.cancel();
         }
-        #[cfg(not(unix))]
-        drop(tokio::signal::ctrl_c().await);
-        tracing::info!("stopping");
-        cancel.cancel();
     });
     Ok(())
 }

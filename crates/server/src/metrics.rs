@@ -9,17 +9,21 @@ use axum::extract::MatchedPath;
 use axum::http::{Method, header};
 use axum::response::IntoResponse;
 use axum::{Router, routing};
-use metrics::{counter, histogram};
+use metrics::{counter, gauge, histogram};
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::accept::{self, Bounds};
-use crate::error::RefusalCode;
+use crate::error::{RefusalCode, chain};
+use crate::store::Store;
 
 const REQUESTS: &str = "bm_http_requests_total";
 const DURATION: &str = "bm_http_request_duration_seconds";
 const REFUSALS: &str = "bm_http_refusals_total";
+const CONNECTIONS: &str = "bm_database_connections";
+const REACHABLE: &str = "bm_database_reachable";
+const WATCH_EVERY: Duration = Duration::from_secs(15);
 const SECONDS: [f64; 12] = [
     0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0,
 ];
@@ -116,6 +120,28 @@ impl Metrics {
     }
 }
 
+/// Keeps the gauges of what is not a request, until `cancel`.
+pub(crate) async fn watch(store: &dyn Store, cancel: CancellationToken) {
+    loop {
+        let connections = store.connections();
+        gauge!(CONNECTIONS, "state" => "open").set(as_gauge(connections.open));
+        gauge!(CONNECTIONS, "state" => "idle").set(as_gauge(connections.idle));
+        let reachable = store.check().await;
+        if let Err(error) = &reachable {
+            tracing::warn!(error = %chain(error), "the database does not answer");
+        }
+        gauge!(REACHABLE).set(f64::from(u8::from(reachable.is_ok())));
+        tokio::select! {
+            () = cancel.cancelled() => return,
+            () = tokio::time::sleep(WATCH_EVERY) => {}
+        }
+    }
+}
+
+fn as_gauge(number: usize) -> f64 {
+    f64::from(u32::try_from(number).unwrap_or(u32::MAX))
+}
+
 fn describe() {
     use metrics::{Unit, describe_counter, describe_gauge, describe_histogram};
     describe_counter!(
@@ -125,4 +151,9 @@ fn describe() {
     describe_histogram!(DURATION, Unit::Seconds, "Time to the head of the answer");
     describe_counter!(REFUSALS, "Requests refused, by the code of the refusal");
     describe_gauge!("bm_connections", "Connections open on the listeners");
+    describe_gauge!(CONNECTIONS, "Connections to the database");
+    describe_gauge!(
+        REACHABLE,
+        "1 while the database answers and has this version's shape"
+    );
 }

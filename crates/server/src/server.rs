@@ -8,17 +8,16 @@ use serde::Serialize;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use crate::accept;
-use crate::api;
-use crate::app::{App, Links};
+use crate::accept::Bounds;
+use crate::app::Links;
 use crate::buckets::EmbeddedBuckets;
 use crate::clock::Clock;
+use crate::compose::{Composition, Ended, Front, Parts, compose};
 use crate::idp::{IdentityProvider, Setup};
-use crate::life::Life;
 use crate::ports::{self, PortError};
-use crate::proxy::{Proxy, ProxySettings, SigningKeys};
+use crate::proxy::SigningKeys;
 use crate::request::Hosts;
-use crate::state_folder::{FolderError, StateFolder};
+use crate::state_folder::{Deployment, FolderError, StateFolder};
 use crate::store::{SqliteStore, StoreError};
 use crate::token::Verifier;
 
@@ -74,6 +73,8 @@ pub enum ServerError {
     },
     #[error("the bucket store could not be opened")]
     Buckets(#[source] s3_store::StoreError),
+    #[error("a part of the server broke; the log says which")]
+    PartBroken,
     #[error("the bucket store stopped")]
     BucketsStopped(#[source] std::io::Error),
 }
@@ -91,8 +92,7 @@ impl ServerError {
 #[must_use]
 pub struct DevServer {
     announcement: Announcement,
-    router: axum::Router,
-    store: Arc<SqliteStore>,
+    composition: Composition,
     provider: Arc<IdentityProvider>,
     buckets: s3_store::Store,
     api: TcpListener,
@@ -103,7 +103,7 @@ pub struct DevServer {
 impl DevServer {
     /// Takes the state folder and the ports, and opens everything in the folder.
     pub async fn open(config: DevConfig) -> Result<Self, ServerError> {
-        let folder = StateFolder::open(&config.state)?;
+        let folder = StateFolder::open(&config.state, Deployment::Development)?;
         let listeners = ports::bind(&folder.ports_file(), config.port, config.s3_port).await?;
         let url = format!("http://127.0.0.1:{}", listeners.api_port);
         let s3_endpoint = format!("http://127.0.0.1:{}", listeners.s3_port);
@@ -129,26 +129,20 @@ impl DevServer {
             .map_err(|error| ServerError::database(&sign_ins, error))?;
         let provider = Arc::new(provider);
 
-        let life = Arc::new(Life::default());
-        let app = App {
-            store: store.clone(),
+        let composition = compose(Parts {
+            store,
             buckets: Arc::new(EmbeddedBuckets::new(buckets.clone(), s3_endpoint.clone())),
             verifier: Arc::new(Verifier::new(vec![provider.issuer()])),
             clock: config.clock,
-            links: Arc::new(Links {
+            links: Links {
                 subscribe_url: config.subscribe_url,
                 manage_url: config.manage_url,
-            }),
-            hosts: Arc::new(Hosts::loopback()),
-            life: Arc::clone(&life),
-            proxy: Arc::new(Proxy::new(
-                ProxySettings::default(),
-                Arc::new(SigningKeys::single(DEV_KEY_ID, folder.instance_master()?)),
-            )),
-            denials: Arc::default(),
-            sign_in: Arc::new(IdentityProvider::sign_in_config(&url)),
+            },
+            hosts: Hosts::loopback(),
+            signing_keys: Arc::new(SigningKeys::single(DEV_KEY_ID, folder.instance_master()?)),
+            sign_in: IdentityProvider::sign_in_config(&url),
             development: Some(Arc::clone(&provider)),
-        };
+        });
         Ok(Self {
             announcement: Announcement {
                 issuer: IdentityProvider::issuer_url(&url),
@@ -156,8 +150,7 @@ impl DevServer {
                 s3_endpoint,
                 pid: std::process::id(),
             },
-            router: api::router(app),
-            store,
+            composition,
             provider,
             buckets,
             api: listeners.api,
@@ -172,25 +165,32 @@ impl DevServer {
 
     /// Answers until `cancel`, then lets requests in flight end and closes the state.
     pub async fn run(self, cancel: CancellationToken) -> Result<(), ServerError> {
-        let both = cancel.child_token();
-        let s3_cancel = both.clone();
+        let (both, stopped) = (cancel.child_token(), CancellationToken::new());
+        let s3_cancel = stopped.clone();
         let s3 = async {
             let ended = self.buckets.serve(self.s3, s3_cancel).await;
             both.cancel();
             ended.map_err(ServerError::BucketsStopped)
         };
-        let ((), ended) = tokio::join!(
-            accept::serve(
-                self.api,
-                self.router,
-                accept::Bounds::default(),
-                None,
-                both.clone()
-            ),
-            s3
-        );
-        self.store.close().await;
+        let front = Front {
+            listener: self.api,
+            bounds: Bounds::default(),
+            certificates: None,
+            drain_delay: Duration::ZERO,
+        };
+        let api = async {
+            let ended = self
+                .composition
+                .run(front, both.clone(), both.clone())
+                .await;
+            stopped.cancel();
+            ended
+        };
+        let (ended, s3) = tokio::join!(api, s3);
         self.provider.close().await;
-        ended
+        match ended {
+            Ended::AsTold => s3,
+            Ended::Broken => Err(ServerError::PartBroken),
+        }
     }
 }

@@ -6,8 +6,34 @@ use std::path::{Path, PathBuf};
 
 use crate::idp::SigningKey;
 
+/// Which kind of deployment a folder belongs to; it stays with it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Deployment {
+    /// One with the built-in sign-in, where anybody can be anybody.
+    Development,
+    Configured,
+}
+
+impl Deployment {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Development => "development",
+            Self::Configured => "configured",
+        }
+    }
+
+    fn command(self) -> &'static str {
+        match self {
+            Self::Development => "bm-server dev",
+            Self::Configured => "bm-server serve",
+        }
+    }
+}
+
 #[derive(Debug, thiserror::Error)]
 pub enum FolderError {
+    #[error("the state folder {} belongs to `{}`; choose another folder", folder.display(), owner.command())]
+    OtherDeployment { folder: PathBuf, owner: Deployment },
     #[error("another server uses the state folder {}", folder.display())]
     InUse { folder: PathBuf },
     #[error("the state folder's {name} could not be read or written")]
@@ -30,7 +56,7 @@ pub(crate) struct StateFolder {
 
 impl StateFolder {
     /// Creates the folder if needed, for this user only, and locks it.
-    pub(crate) fn open(root: &Path) -> Result<Self, FolderError> {
+    pub(crate) fn open(root: &Path, deployment: Deployment) -> Result<Self, FolderError> {
         let io = |source| FolderError::Io {
             name: "folder",
             source,
@@ -42,15 +68,53 @@ impl StateFolder {
             .open(root.join("server.lock"))
             .map_err(io)?;
         match lock.try_lock() {
-            Ok(()) => Ok(Self {
-                root: root.to_owned(),
-                _lock: lock,
-            }),
-            Err(TryLockError::WouldBlock) => Err(FolderError::InUse {
-                folder: root.to_owned(),
-            }),
-            Err(TryLockError::Error(source)) => Err(io(source)),
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                return Err(FolderError::InUse {
+                    folder: root.to_owned(),
+                });
+            }
+            Err(TryLockError::Error(source)) => return Err(io(source)),
         }
+        let folder = Self {
+            root: root.to_owned(),
+            _lock: lock,
+        };
+        folder.claim(deployment)?;
+        Ok(folder)
+    }
+
+    /// Makes sure that one kind of deployment never opens what the other one left.
+    fn claim(&self, deployment: Deployment) -> Result<(), FolderError> {
+        let io = |source| FolderError::Io {
+            name: "deployment",
+            source,
+        };
+        let file = self.root.join("deployment");
+        let owner = match fs::read_to_string(&file) {
+            Ok(text) if text.trim() == Deployment::Configured.name() => Deployment::Configured,
+            Ok(_) => Deployment::Development,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                // Folders from before this file was written have a sign-in database if they
+                // are for development.
+                let signs_in = self.root.join("identity.db").exists();
+                let owner = if signs_in {
+                    Deployment::Development
+                } else {
+                    deployment
+                };
+                write_whole(&file, owner.name().as_bytes()).map_err(io)?;
+                owner
+            }
+            Err(error) => return Err(io(error)),
+        };
+        if owner == deployment {
+            return Ok(());
+        }
+        Err(FolderError::OtherDeployment {
+            folder: self.root.clone(),
+            owner,
+        })
     }
 
     /// The database's file, which exists afterwards for this user only.

@@ -13,17 +13,22 @@ pub(crate) mod audit;
 pub(crate) mod credentials;
 mod postgres;
 mod sqlite;
+pub(crate) mod upkeep;
 
 pub(crate) use accounts::{Accounts, Instance, Profile, Standing, Subscription, Tenant};
 pub(crate) use audit::AuditTrail;
 pub(crate) use credentials::{Credential, Credentials, KeyRemoval, NewCredential, Revocation};
 pub(crate) use postgres::{PostgresSettings, PostgresStore};
 pub(crate) use sqlite::{Database, SqliteStore, open_database};
+pub(crate) use upkeep::Upkeep;
 
 /// Everything the server remembers.
-pub(crate) trait Store: Accounts + AuditTrail + Credentials + Send + Sync + 'static {}
+pub(crate) trait Store:
+    Accounts + AuditTrail + Credentials + Upkeep + Send + Sync + 'static
+{
+}
 
-impl<T: Accounts + AuditTrail + Credentials + Send + Sync + 'static> Store for T {}
+impl<T: Accounts + AuditTrail + Credentials + Upkeep + Send + Sync + 'static> Store for T {}
 
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum StoreError {
@@ -33,6 +38,11 @@ pub(crate) enum StoreError {
     Migration(#[from] sqlx::migrate::MigrateError),
     #[error("the bucket name {name} belongs to another tenant")]
     BucketNameTaken { name: String },
+    #[error("the database has the shape of migration {found:?}, this version needs {wanted:?}")]
+    ShapeOutdated {
+        found: Option<i64>,
+        wanted: Option<i64>,
+    },
     #[error("no row for {what}")]
     Missing { what: &'static str },
 }

@@ -29,12 +29,16 @@ mod audit;
 #[path = "sql/credentials.rs"]
 #[expect(clippy::duplicate_mod, reason = "one source for both databases")]
 mod credentials;
+#[path = "sql/upkeep.rs"]
+#[expect(clippy::duplicate_mod, reason = "one source for both databases")]
+mod upkeep;
 
 #[cfg(test)]
 pub(super) const STATEMENTS: &[super::tests::File] = &[
     ("accounts", accounts::STATEMENTS),
     ("audit", audit::STATEMENTS),
     ("credentials", credentials::STATEMENTS),
+    ("upkeep", upkeep::STATEMENTS),
 ];
 
 /// Where the database is, and how many connections this replica may hold.

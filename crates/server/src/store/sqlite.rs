@@ -29,12 +29,15 @@ mod accounts;
 mod audit;
 #[path = "sql/credentials.rs"]
 mod credentials;
+#[path = "sql/upkeep.rs"]
+mod upkeep;
 
 #[cfg(test)]
 pub(super) const STATEMENTS: &[super::tests::File] = &[
     ("accounts", accounts::STATEMENTS),
     ("audit", audit::STATEMENTS),
     ("credentials", credentials::STATEMENTS),
+    ("upkeep", upkeep::STATEMENTS),
 ];
 
 /// What the files in `sql/` are written against.

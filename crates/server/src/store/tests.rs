@@ -6,6 +6,7 @@
 mod accounts;
 mod credentials;
 mod migrations;
+mod upkeep;
 
 use std::sync::Arc;
 

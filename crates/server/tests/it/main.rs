@@ -5,7 +5,9 @@
     reason = "a test that cannot go on fails where it stands"
 )]
 
+mod config;
 mod device_flow;
+mod ops;
 mod page;
 mod policy;
 mod process;

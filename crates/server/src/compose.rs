@@ -1,0 +1,147 @@
+//! Puts the parts together, the same way for every deployment, and runs them.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use crate::accept::{self, Bounds, Certificates};
+use crate::api;
+use crate::app::{App, Links};
+use crate::background::{Background, STOP_DEADLINE};
+use crate::buckets::Buckets;
+use crate::clock::Clock;
+use crate::idp::IdentityProvider;
+use crate::life::Life;
+use crate::metrics;
+use crate::proxy::{Proxy, ProxySettings, SigningKeys};
+use crate::request::Hosts;
+use crate::store::Store;
+use crate::token::Verifier;
+
+/// What differs from deployment to deployment.
+pub(crate) struct Parts {
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) buckets: Arc<dyn Buckets>,
+    pub(crate) verifier: Arc<Verifier>,
+    pub(crate) clock: Clock,
+    pub(crate) links: Links,
+    pub(crate) hosts: Hosts,
+    pub(crate) signing_keys: Arc<SigningKeys>,
+    pub(crate) sign_in: wire::SignInConfig,
+    pub(crate) development: Option<Arc<IdentityProvider>>,
+}
+
+/// A server that is complete, but does not answer yet.
+pub(crate) struct Composition {
+    pub(crate) router: Router,
+    pub(crate) background: Background,
+    life: Arc<Life>,
+    store: Arc<dyn Store>,
+}
+
+pub(crate) fn compose(parts: Parts) -> Composition {
+    let life = Arc::new(Life::default());
+    let mut background = Background::default();
+    let measured = Arc::clone(&parts.store);
+    background.add("gauges", async move |cancel| {
+        metrics::watch(&*measured, cancel).await;
+    });
+    let app = App {
+        store: Arc::clone(&parts.store),
+        buckets: parts.buckets,
+        verifier: parts.verifier,
+        clock: parts.clock,
+        links: Arc::new(parts.links),
+        hosts: Arc::new(parts.hosts),
+        life: Arc::clone(&life),
+        proxy: Arc::new(Proxy::new(ProxySettings::default(), parts.signing_keys)),
+        denials: Arc::default(),
+        sign_in: Arc::new(parts.sign_in),
+        development: parts.development,
+    };
+    Composition {
+        router: api::router(app),
+        background,
+        life,
+        store: parts.store,
+    }
+}
+
+/// Where and how requests arrive.
+pub(crate) struct Front {
+    pub(crate) listener: TcpListener,
+    pub(crate) bounds: Bounds,
+    pub(crate) certificates: Option<Arc<Certificates>>,
+    /// Between telling probes that the server is not ready and refusing connections.
+    pub(crate) drain_delay: Duration,
+}
+
+impl Composition {
+    /// Answers until `cancel`; then lets requests in flight end, stops the tasks and leaves the
+    /// database, in this order. Tells whether a part broke and ended it.
+    ///
+    /// With `hurry`, the pause before connections are refused is cut short.
+    pub(crate) async fn run(
+        self,
+        front: Front,
+        cancel: CancellationToken,
+        hurry: CancellationToken,
+    ) -> Ended {
+        let (refuse, stop, broken) = (
+            CancellationToken::new(),
+            CancellationToken::new(),
+            CancellationToken::new(),
+        );
+        let life = Arc::clone(&self.life);
+        let draining = async {
+            tokio::select! {
+                () = cancel.cancelled() => tokio::select! {
+                    () = tokio::time::sleep(front.drain_delay) => {}
+                    () = hurry.cancelled() => {}
+                },
+                () = broken.cancelled() => {}
+            }
+            refuse.cancel();
+        };
+        let telling = async {
+            tokio::select! {
+                () = cancel.cancelled() => {}
+                () = broken.cancelled() => {}
+            }
+            tracing::info!("draining");
+            life.drain();
+        };
+        let answering = async {
+            accept::serve(
+                front.listener,
+                self.router,
+                front.bounds,
+                front.certificates,
+                refuse.clone(),
+            )
+            .await;
+            stop.cancel();
+        };
+        let working = self
+            .background
+            .run(stop.clone(), broken.clone(), STOP_DEADLINE);
+        tokio::join!(telling, draining, answering, working);
+        self.store.leave().await;
+        if broken.is_cancelled() {
+            Ended::Broken
+        } else {
+            Ended::AsTold
+        }
+    }
+}
+
+/// How a server came to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ended {
+    AsTold,
+    /// One of its tasks broke; the log says which.
+    Broken,
+}

@@ -1,0 +1,238 @@
+use std::io::Write;
+
+use super::settings::{Database, DeploymentMode, Storage};
+use super::*;
+
+const COMPLETE: &str = r#"
+public_url = "https://cloud.example.org/"
+[database]
+kind = "postgres"
+url = "postgres://bm:hunter2@db.example.org/bm"
+[storage]
+kind = "tigris"
+endpoint_url = "https://t3.storage.dev"
+iam_url = "https://iam.storage.dev"
+access_key = "tid_1"
+secret_key = "tsec_1"
+[sign_in]
+issuer = "https://example.authkit.app"
+client_id = "client_1"
+device_authorization_endpoint = "https://example.authkit.app/oauth2/device_authorization"
+token_endpoint = "https://example.authkit.app/oauth2/token"
+[[sign_in.issuers]]
+kind = "connect"
+names = ["https://example.authkit.app"]
+keys_url = "https://example.authkit.app/oauth2/jwks"
+audiences = ["client_1"]
+[[sign_in.issuers]]
+kind = "user_management"
+names = ["https://api.workos.com"]
+keys_url = "https://api.workos.com/sso/jwks/client_1"
+[polar]
+webhook_secret = "polar_whs_1"
+[signing]
+current = "k1"
+[signing.keys]
+k1 = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f"
+"#;
+
+fn layers(file: &str, environment: &[(&str, &str)]) -> Layers {
+    let mut written = tempfile::NamedTempFile::new().unwrap();
+    written.write_all(file.as_bytes()).unwrap();
+    let environment = environment
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+    Layers::read(Some(written.path()), environment).unwrap()
+}
+
+fn keys_of_problems(layers: &Layers) -> Vec<String> {
+    let problems = layers.settings().err().unwrap_or_default();
+    assert!(problems.iter().all(|problem| !problem.remedy.is_empty()));
+    problems.into_iter().map(|problem| problem.key).collect()
+}
+
+#[test]
+fn a_complete_file_is_taken_with_the_defaults_beneath_it() {
+    let settings = layers(COMPLETE, &[]).settings().unwrap();
+    assert_eq!(settings.mode, DeploymentMode::Production);
+    assert_eq!(settings.public_url, "https://cloud.example.org");
+    assert_eq!(settings.listen.hosts, ["cloud.example.org"]);
+    assert_eq!(settings.listen.bounds.max_connections, 8192);
+    assert!(matches!(
+        settings.database,
+        Database::Postgres {
+            max_connections: 16,
+            ..
+        }
+    ));
+    assert!(matches!(settings.storage, Storage::Tigris(_)));
+    assert_eq!(settings.issuers.len(), 2);
+    assert!(settings.signing_keys.is_some());
+    assert_eq!(settings.metrics, None);
+    assert!(!format!("{settings:?}").contains("hunter2"));
+}
+
+#[test]
+fn the_environment_lies_over_the_file() {
+    let found = layers(
+        COMPLETE,
+        &[
+            ("BM_SERVER__LISTEN__MAX_CONNECTIONS", "7"),
+            ("BM_SERVER__LISTEN__HOSTS", "a.example, b.example"),
+            ("BM_SERVER__LOG__FORMAT", ""),
+            ("OTHER__LISTEN__ADDRESS", "nonsense"),
+        ],
+    );
+    let listen = found.settings().unwrap().listen;
+    assert_eq!(listen.bounds.max_connections, 7);
+    assert_eq!(
+        listen.hosts,
+        ["a.example", "b.example", "cloud.example.org"]
+    );
+}
+
+#[test]
+fn nothing_set_names_everything_needed_at_once() {
+    let nothing = Layers::read(None, []).unwrap();
+    assert_eq!(
+        keys_of_problems(&nothing),
+        [
+            "public_url",
+            "storage.endpoint_url",
+            "sign_in.issuer",
+            "sign_in.device_authorization_endpoint",
+            "sign_in.token_endpoint",
+            "sign_in.client_id",
+            "sign_in.issuers",
+            "state.folder",
+            "signing.current",
+        ]
+    );
+}
+
+#[test]
+fn every_wrong_setting_is_named_with_the_way_out() {
+    let found = layers(
+        &COMPLETE.replace("current = \"k1\"", "current = \"k2\""),
+        &[
+            ("BM_SERVER__LISTEN__MAX_CONNECTIONS", "many"),
+            ("BM_SERVER__LISTEN__MAX_STREAMS", "0"),
+            ("BM_SERVER__LISTEN__TRUSTED_PROXIES", "10.0.0.0/8,everyone"),
+            ("BM_SERVER__DATABASE__KIND", "oracle"),
+            ("BM_SERVER__POLAR__WEBHOOK_SECRET_FILE", "/nowhere/secret"),
+            ("BM_SERVER__LOG__LEVEL", "server=loud"),
+            ("BM_SERVER__METRICS__ADRESS", "127.0.0.1:1"),
+        ],
+    );
+    assert_eq!(
+        keys_of_problems(&found),
+        [
+            "listen.max_connections",
+            "listen.max_streams",
+            "listen.trusted_proxies",
+            "database.kind",
+            "polar.webhook_secret",
+            "signing",
+            "log.level",
+            "metrics.adress",
+        ]
+    );
+}
+
+#[test]
+fn a_secret_is_read_from_its_file() {
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    writeln!(file, "postgres://other@db/bm").unwrap();
+    let name = file.path().to_str().unwrap();
+    let without = COMPLETE.replace("url = \"postgres:", "# url = \"postgres:");
+    let found = layers(&without, &[("BM_SERVER__DATABASE__URL_FILE", name)]);
+    let Database::Postgres { url, .. } = found.settings().unwrap().database else {
+        panic!("PostgreSQL was asked for");
+    };
+    assert_eq!(
+        secrecy::ExposeSecret::expose_secret(&url),
+        "postgres://other@db/bm"
+    );
+}
+
+#[test]
+fn the_built_in_sign_in_is_refused_next_to_a_configuration() {
+    let dev = COMPLETE.replace(
+        "\"client_1\"\ndevice",
+        "\"client_basic_memory_dev\"\ndevice",
+    );
+    assert_eq!(keys_of_problems(&layers(&dev, &[])), ["sign_in.client_id"]);
+}
+
+#[test]
+fn keys_come_over_tls_and_development_stays_on_its_machine() {
+    let local = COMPLETE.replace(
+        "https://example.authkit.app/oauth2/jwks",
+        "http://127.0.0.1:1/jwks",
+    );
+    let key = "sign_in.issuers.0.keys_url";
+    assert_eq!(keys_of_problems(&layers(&local, &[])), [key]);
+    let development = [("BM_SERVER__MODE", "development")];
+    assert!(layers(&local, &development).settings().is_ok());
+    let open = [development[0], ("BM_SERVER__LISTEN__ADDRESS", "0.0.0.0:80")];
+    assert_eq!(keys_of_problems(&layers(&local, &open)), ["listen.address"]);
+    let far = local.replace("127.0.0.1", "10.0.0.1");
+    assert_eq!(keys_of_problems(&layers(&far, &development)), [key]);
+}
+
+#[test]
+fn the_print_shows_where_each_value_comes_from_and_no_secret() {
+    let found = layers(COMPLETE, &[("BM_SERVER__LOG__LEVEL", "debug")]);
+    let text = print(&found);
+    for line in [
+        "database.url = \"********\"  # file",
+        "log.level = \"debug\"  # environment",
+        "listen.max_streams = 100  # default",
+        "signing.keys.k1 = \"********\"  # file",
+        "sign_in.issuers.0.names = [\"https://example.authkit.app\"]  # file",
+        "sign_in.token_endpoint = \"https://example.authkit.app/oauth2/token\"  # file",
+    ] {
+        assert!(
+            text.lines().any(|found| found == line),
+            "{line}\nin\n{text}"
+        );
+    }
+    for secret in ["hunter2", "tsec_1", "polar_whs_1", "000102"] {
+        assert!(!text.contains(secret), "{secret}");
+    }
+}
+
+/// Whoever uncomments a line of the defaults has a setting that is known.
+#[test]
+fn every_setting_named_in_the_defaults_is_known() {
+    let named: String = DEFAULTS
+        .lines()
+        .map(|line| match line.strip_prefix("# ") {
+            Some(rest)
+                if rest.starts_with('[')
+                    || rest.split_once(" = ").is_some_and(|(name, _)| {
+                        name.chars()
+                            .all(|c| c.is_ascii_lowercase() || c == '_' || c.is_ascii_digit())
+                    }) =>
+            {
+                format!("{rest}\n")
+            }
+            Some(_) | None => format!("{line}\n"),
+        })
+        .collect();
+    let found = layers(&named, &[]);
+    assert!(
+        found
+            .0
+            .keys()
+            .any(|key| key == "sign_in.issuers.0.leeway_s")
+    );
+    let unknown: Vec<Problem> = found
+        .settings()
+        .err()
+        .unwrap_or_default()
+        .into_iter()
+        .filter(|problem| problem.what == "there is no such setting")
+        .collect();
+    assert_eq!(unknown, []);
+}

@@ -1,0 +1,261 @@
+//! A configured deployment: what `bm-server serve` runs.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use serde::Serialize;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use crate::accept::{Certificates, TlsError};
+use crate::app::Links;
+use crate::buckets::{Buckets, EmbeddedBuckets};
+use crate::clock::Clock;
+use crate::compose::{Composition, Ended, Front, Parts, compose};
+use crate::config::{Database, Settings, Storage};
+use crate::metrics::{Metrics, MetricsError};
+use crate::proxy::SigningKeys;
+use crate::request::Hosts;
+use crate::state_folder::{Deployment, FolderError, StateFolder};
+use crate::store::{PostgresSettings, PostgresStore, SqliteStore, Store, StoreError};
+use crate::token::Verifier;
+
+/// The name of the key that a state folder keeps for itself.
+const FOLDER_KEY_ID: &str = "folder";
+
+/// Why a configured server could not start, or stopped.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    #[error(transparent)]
+    StateFolder(#[from] FolderError),
+    #[error("{name} could not be listened on; choose another address or stop what uses it")]
+    Address {
+        name: &'static str,
+        #[source]
+        source: std::io::Error,
+    },
+    #[error("the database could not be opened")]
+    Database(#[source] Box<dyn std::error::Error + Send + Sync>),
+    #[error("the bucket store could not be opened")]
+    Buckets(#[source] s3_store::StoreError),
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    #[error(transparent)]
+    Metrics(#[from] MetricsError),
+    #[error("a part of the server broke; the log says which")]
+    PartBroken,
+    #[error("{setting} is not set")]
+    Incomplete { setting: &'static str },
+}
+
+impl From<StoreError> for ServeError {
+    fn from(error: StoreError) -> Self {
+        Self::Database(Box::new(error))
+    }
+}
+
+/// Where a configured server is reached.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Served {
+    pub url: String,
+    /// Where it listens; behind a proxy that is not where clients go.
+    pub address: SocketAddr,
+    pub metrics_address: Option<SocketAddr>,
+    /// Where the embedded store listens, where there is one.
+    pub storage_address: Option<SocketAddr>,
+    pub pid: u32,
+}
+
+/// A configured server that listens, and answers once it runs.
+#[must_use]
+pub struct Server {
+    served: Served,
+    composition: Composition,
+    front: Front,
+    certificates: Option<Arc<Certificates>>,
+    _folder: Option<StateFolder>,
+}
+
+impl Server {
+    /// Opens everything the settings name, and brings the database to this version's shape.
+    pub async fn open(settings: Settings, clock: Clock) -> Result<Self, ServeError> {
+        let folder = match &settings.state_folder {
+            Some(folder) => Some(StateFolder::open(folder, Deployment::Configured)?),
+            None => None,
+        };
+        let listener = listen(settings.listen.address, "listen.address").await?;
+        let certificates = settings.tls.as_ref();
+        let certificates = certificates
+            .map(|tls| Certificates::open(&tls.certificate_file, &tls.key_file))
+            .transpose()?
+            .map(Arc::new);
+        let metrics = match settings.metrics {
+            Some(address) => Some((
+                Metrics::install()?,
+                listen(address, "metrics.address").await?,
+            )),
+            None => None,
+        };
+        let mut served = Served {
+            url: settings.public_url.clone(),
+            address: local(&listener, "listen.address")?,
+            metrics_address: None,
+            storage_address: None,
+            pid: std::process::id(),
+        };
+        let store = open_store(&settings.database, folder.as_ref()).await?;
+        let storage = open_storage(&settings.storage, folder.as_ref(), &clock).await?;
+        let signing_keys = match (&settings.signing_keys, &folder) {
+            (Some(keys), _) => Arc::clone(keys),
+            (None, Some(folder)) => Arc::new(SigningKeys::single(
+                FOLDER_KEY_ID,
+                folder.instance_master()?,
+            )),
+            (None, None) => {
+                return Err(ServeError::Incomplete {
+                    setting: "signing.current",
+                });
+            }
+        };
+        let mut composition = compose(Parts {
+            store,
+            buckets: storage.buckets,
+            verifier: Arc::new(Verifier::new(Vec::new())),
+            clock,
+            links: Links {
+                subscribe_url: settings.subscribe_url,
+                manage_url: settings.manage_url,
+            },
+            hosts: Hosts::of(settings.listen.hosts.iter().map(String::as_str)),
+            signing_keys,
+            sign_in: settings.sign_in,
+            development: None,
+        });
+        let background = &mut composition.background;
+        if let Some((store, listener)) = storage.embedded {
+            served.storage_address = Some(local(&listener, "storage.address")?);
+            background.add("embedded store", async move |cancel| {
+                if let Err(error) = store.serve(listener, cancel).await {
+                    tracing::error!(%error, "the embedded store stopped");
+                }
+            });
+        }
+        if let Some((metrics, listener)) = metrics {
+            served.metrics_address = Some(local(&listener, "metrics.address")?);
+            background.add("metrics", async move |cancel| {
+                metrics.serve(listener, cancel).await;
+            });
+        }
+        if let Some(certificates) = certificates.clone() {
+            background.add("certificates", async move |cancel| {
+                certificates.run(cancel).await;
+            });
+        }
+        Ok(Self {
+            served,
+            composition,
+            front: Front {
+                listener,
+                bounds: settings.listen.bounds,
+                certificates: certificates.clone(),
+                drain_delay: settings.listen.drain_delay,
+            },
+            certificates,
+            _folder: folder,
+        })
+    }
+
+    pub fn served(&self) -> &Served {
+        &self.served
+    }
+
+    /// What is to be done when files of the configuration have changed.
+    pub fn reload(&self) -> impl Fn() + Send + 'static {
+        let certificates = self.certificates.clone();
+        move || {
+            if let Some(certificates) = &certificates {
+                certificates.reload();
+            }
+        }
+    }
+
+    /// Answers until `cancel`, then drains and closes everything; `hurry` cuts the pause short in
+    /// which probes are told before connections are refused.
+    pub async fn run(
+        self,
+        cancel: CancellationToken,
+        hurry: CancellationToken,
+    ) -> Result<(), ServeError> {
+        match self.composition.run(self.front, cancel, hurry).await {
+            Ended::AsTold => Ok(()),
+            Ended::Broken => Err(ServeError::PartBroken),
+        }
+    }
+}
+
+async fn listen(address: SocketAddr, name: &'static str) -> Result<TcpListener, ServeError> {
+    TcpListener::bind(address)
+        .await
+        .map_err(|source| ServeError::Address { name, source })
+}
+
+fn local(listener: &TcpListener, name: &'static str) -> Result<SocketAddr, ServeError> {
+    listener
+        .local_addr()
+        .map_err(|source| ServeError::Address { name, source })
+}
+
+fn needed<'f>(folder: Option<&'f StateFolder>) -> Result<&'f StateFolder, ServeError> {
+    folder.ok_or(ServeError::Incomplete {
+        setting: "state.folder",
+    })
+}
+
+async fn open_store(
+    database: &Database,
+    folder: Option<&StateFolder>,
+) -> Result<Arc<dyn Store>, ServeError> {
+    Ok(match database {
+        Database::Sqlite => Arc::new(SqliteStore::open(&needed(folder)?.database()?).await?),
+        Database::Postgres {
+            url,
+            max_connections,
+        } => {
+            let settings = PostgresSettings {
+                url: url.clone(),
+                max_connections: *max_connections,
+            };
+            Arc::new(PostgresStore::open(&settings).await?)
+        }
+    })
+}
+
+struct OpenStorage {
+    buckets: Arc<dyn Buckets>,
+    embedded: Option<(s3_store::Store, TcpListener)>,
+}
+
+async fn open_storage(
+    storage: &Storage,
+    folder: Option<&StateFolder>,
+    clock: &Clock,
+) -> Result<OpenStorage, ServeError> {
+    match storage {
+        Storage::Embedded {
+            address,
+            endpoint_url,
+        } => {
+            let store = s3_store::Store::open(&needed(folder)?.buckets(), Arc::clone(clock))
+                .map_err(ServeError::Buckets)?;
+            let listener = listen(*address, "storage.address").await?;
+            let endpoint_url = endpoint_url.as_str().trim_end_matches('/').to_owned();
+            Ok(OpenStorage {
+                buckets: Arc::new(EmbeddedBuckets::new(store.clone(), endpoint_url)),
+                embedded: Some((store, listener)),
+            })
+        }
+        Storage::Aws(_) | Storage::Tigris(_) => Err(ServeError::Incomplete {
+            setting: "storage.kind",
+        }),
+    }
+}
