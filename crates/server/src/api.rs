@@ -4,6 +4,7 @@ mod development;
 mod discovery;
 mod health;
 mod mount;
+mod polar;
 mod proxy;
 mod setup;
 mod subscription;
@@ -29,6 +30,7 @@ fn routes() -> Routes {
         .and(proxy::routes())
         .and(setup::routes())
         .and(subscription::routes())
+        .and(polar::routes())
         .and(development::routes())
         .and(idp::routes())
 }

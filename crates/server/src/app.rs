@@ -8,6 +8,7 @@ use crate::buckets::Buckets;
 use crate::clock::Clock;
 use crate::idp::IdentityProvider;
 use crate::life::Life;
+use crate::polar::Polar;
 use crate::proxy::{Denials, Proxy};
 use crate::request::Hosts;
 use crate::store::{Origin, Store};
@@ -28,6 +29,8 @@ pub(crate) struct App {
     pub(crate) proxy: Arc<Proxy>,
     pub(crate) denials: Arc<Denials>,
     pub(crate) sign_in: Arc<wire::SignInConfig>,
+    /// The payment provider, if there is one.
+    pub(crate) polar: Option<Arc<Polar>>,
     /// Present in a development deployment only.
     pub(crate) development: Option<Arc<IdentityProvider>>,
 }

@@ -16,6 +16,7 @@ use crate::clock::Clock;
 use crate::idp::IdentityProvider;
 use crate::life::Life;
 use crate::metrics;
+use crate::polar::Polar;
 use crate::proxy::{Proxy, ProxySettings, SigningKeys};
 use crate::request::Hosts;
 use crate::store::Store;
@@ -31,6 +32,7 @@ pub(crate) struct Parts {
     pub(crate) hosts: Hosts,
     pub(crate) signing_keys: Arc<SigningKeys>,
     pub(crate) sign_in: wire::SignInConfig,
+    pub(crate) polar: Option<Arc<Polar>>,
     pub(crate) development: Option<Arc<IdentityProvider>>,
 }
 
@@ -49,6 +51,9 @@ pub(crate) fn compose(parts: Parts) -> Composition {
     background.add("gauges", async move |cancel| {
         metrics::watch(&*measured, cancel).await;
     });
+    if let Some(polar) = parts.polar.clone() {
+        background.add("polar", async move |cancel| polar.run(cancel).await);
+    }
     let app = App {
         store: Arc::clone(&parts.store),
         buckets: parts.buckets,
@@ -60,6 +65,7 @@ pub(crate) fn compose(parts: Parts) -> Composition {
         proxy: Arc::new(Proxy::new(ProxySettings::default(), parts.signing_keys)),
         denials: Arc::default(),
         sign_in: Arc::new(parts.sign_in),
+        polar: parts.polar,
         development: parts.development,
     };
     Composition {

@@ -20,6 +20,8 @@ pub(crate) enum ApiError {
     TokenMissing,
     #[error("{UNAUTHENTICATED}")]
     TokenRejected,
+    #[error("The signature of this delivery is not valid.")]
+    SignatureRejected,
     #[error("User profile not found")]
     ProfileMissing,
     #[error("Active subscription required for CLI access")]
@@ -63,9 +65,10 @@ pub(crate) struct RefusalCode(pub(crate) &'static str);
 impl ApiError {
     pub(crate) fn status(&self) -> StatusCode {
         match self {
-            Self::TokenMissing | Self::TokenRejected | Self::ProfileMissing => {
-                StatusCode::UNAUTHORIZED
-            }
+            Self::TokenMissing
+            | Self::TokenRejected
+            | Self::SignatureRejected
+            | Self::ProfileMissing => StatusCode::UNAUTHORIZED,
             Self::SubscriptionRequired { .. } | Self::NoTenant => StatusCode::FORBIDDEN,
             Self::InvalidRequest(_) | Self::AmbiguousLength | Self::WrongHost => {
                 StatusCode::BAD_REQUEST
@@ -87,7 +90,10 @@ impl ApiError {
     /// The code that clients match on; it never changes.
     pub(crate) fn code(&self) -> &'static str {
         match self {
-            Self::TokenMissing | Self::TokenRejected | Self::ProfileMissing => "unauthenticated",
+            Self::TokenMissing
+            | Self::TokenRejected
+            | Self::SignatureRejected
+            | Self::ProfileMissing => "unauthenticated",
             Self::SubscriptionRequired { .. } => wire::SUBSCRIPTION_REQUIRED,
             Self::NoTenant => "no_tenant",
             Self::InvalidRequest(_) | Self::TooSlow | Self::AmbiguousLength | Self::WrongHost => {
@@ -117,6 +123,7 @@ impl ApiError {
             },
             Self::TokenMissing
             | Self::TokenRejected
+            | Self::SignatureRejected
             | Self::ProfileMissing
             | Self::NoTenant
             | Self::InvalidRequest(_)
@@ -152,6 +159,7 @@ impl ApiError {
             }
             Self::TokenMissing
             | Self::TokenRejected
+            | Self::SignatureRejected
             | Self::ProfileMissing
             | Self::SubscriptionRequired { .. }
             | Self::NoTenant
@@ -214,7 +222,8 @@ impl IntoResponse for ApiError {
             Self::RateLimited { retry_after_s } | Self::Starting { retry_after_s } => {
                 headers.insert(header::RETRY_AFTER, HeaderValue::from(*retry_after_s));
             }
-            Self::SubscriptionRequired { .. }
+            Self::SignatureRejected
+            | Self::SubscriptionRequired { .. }
             | Self::NoTenant
             | Self::InvalidRequest(_)
             | Self::NotFound

@@ -21,6 +21,7 @@ mod extract;
 mod idp;
 mod life;
 mod metrics;
+mod polar;
 mod ports;
 mod principal;
 mod provisioning;
@@ -40,6 +41,7 @@ pub use config::{
     ConfigError, DEFAULTS, Layers, Log, LogFormat, Origin, Problem, Settings, print as print_config,
 };
 pub use metrics::MetricsError;
+pub use polar::{PolarApiSettings, PolarError, PolarSettings, RetryPolicy, SecretError};
 pub use ports::PortError;
 pub use principal::Policy;
 #[cfg(feature = "bench")]

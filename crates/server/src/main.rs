@@ -208,6 +208,7 @@ async fn run(dev: Dev) -> anyhow::Result<()> {
         access_token_life: Duration::from_secs(dev.access_token_life),
         subscribe_url: dev.subscribe_url.into(),
         manage_url: dev.manage_url.map(Into::into),
+        polar: None,
         clock: server::system_clock(),
     })
     .await

@@ -30,6 +30,8 @@ pub enum Policy {
     Member,
     /// A valid token and a subscription that is current at this moment.
     ActiveMember,
+    /// The payment provider's signature on the body.
+    PolarDelivery,
 }
 
 /// A first argument of a handler, which decides who gets past it.

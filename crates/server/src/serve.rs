@@ -14,6 +14,7 @@ use crate::clock::Clock;
 use crate::compose::{Composition, Ended, Front, Parts, compose};
 use crate::config::{Database, Settings, Storage};
 use crate::metrics::{Metrics, MetricsError};
+use crate::polar::{Polar, PolarApiSettings, PolarError, PolarSettings};
 use crate::proxy::SigningKeys;
 use crate::request::Hosts;
 use crate::state_folder::{Deployment, FolderError, StateFolder};
@@ -40,6 +41,8 @@ pub enum ServeError {
     Buckets(#[source] s3_store::StoreError),
     #[error(transparent)]
     Tls(#[from] TlsError),
+    #[error("the payment provider's part could not start")]
+    Polar(#[from] PolarError),
     #[error(transparent)]
     Metrics(#[from] MetricsError),
     #[error("a part of the server broke; the log says which")]
@@ -117,6 +120,7 @@ impl Server {
                 });
             }
         };
+        let polar = open_polar(&settings, &store, &clock)?;
         let mut composition = compose(Parts {
             store,
             buckets: storage.buckets,
@@ -129,6 +133,7 @@ impl Server {
             hosts: Hosts::of(settings.listen.hosts.iter().map(String::as_str)),
             signing_keys,
             sign_in: settings.sign_in,
+            polar,
             development: None,
         });
         let background = &mut composition.background;
@@ -228,6 +233,29 @@ async fn open_store(
             Arc::new(PostgresStore::open(&settings).await?)
         }
     })
+}
+
+/// Without a webhook secret there is no payment provider.
+fn open_polar(
+    settings: &Settings,
+    store: &Arc<dyn Store>,
+    clock: &Clock,
+) -> Result<Option<Arc<Polar>>, PolarError> {
+    let settings = &settings.polar;
+    let Some(secret) = &settings.webhook_secret else {
+        return Ok(None);
+    };
+    let api_url = settings.api_url.clone();
+    let settings = PolarSettings {
+        webhook_secrets: vec![secret.clone()],
+        api: settings
+            .api_token
+            .clone()
+            .map(|token| PolarApiSettings::new(api_url, token)),
+    };
+    let chance = Arc::new(rand::random::<f64>);
+    let polar = Polar::new(settings, Arc::clone(store), Arc::clone(clock), chance)?;
+    Ok(Some(Arc::new(polar)))
 }
 
 struct OpenStorage {

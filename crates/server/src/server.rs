@@ -14,6 +14,7 @@ use crate::buckets::EmbeddedBuckets;
 use crate::clock::Clock;
 use crate::compose::{Composition, Ended, Front, Parts, compose};
 use crate::idp::{IdentityProvider, Setup};
+use crate::polar::{Polar, PolarError, PolarSettings};
 use crate::ports::{self, PortError};
 use crate::proxy::SigningKeys;
 use crate::request::Hosts;
@@ -46,6 +47,8 @@ pub struct DevConfig {
     /// Where people without a subscription are sent.
     pub subscribe_url: String,
     pub manage_url: Option<String>,
+    /// The payment provider, if there is one.
+    pub polar: Option<PolarSettings>,
     pub clock: Clock,
 }
 
@@ -71,6 +74,8 @@ pub enum ServerError {
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    #[error("the payment provider's part could not start")]
+    Polar(#[from] PolarError),
     #[error("the bucket store could not be opened")]
     Buckets(#[source] s3_store::StoreError),
     #[error("a part of the server broke; the log says which")]
@@ -129,6 +134,12 @@ impl DevServer {
             .map_err(|error| ServerError::database(&sign_ins, error))?;
         let provider = Arc::new(provider);
 
+        let polar = config.polar.map(|settings| {
+            let chance = Arc::new(rand::random::<f64>);
+            Polar::new(settings, store.clone(), Arc::clone(&config.clock), chance)
+        });
+        let polar = polar.transpose()?.map(Arc::new);
+
         let composition = compose(Parts {
             store,
             buckets: Arc::new(EmbeddedBuckets::new(buckets.clone(), s3_endpoint.clone())),
@@ -141,6 +152,7 @@ impl DevServer {
             hosts: Hosts::loopback(),
             signing_keys: Arc::new(SigningKeys::single(DEV_KEY_ID, folder.instance_master()?)),
             sign_in: IdentityProvider::sign_in_config(&url),
+            polar,
             development: Some(Arc::clone(&provider)),
         });
         Ok(Self {

@@ -11,24 +11,31 @@ mod statements;
 pub(crate) mod accounts;
 pub(crate) mod audit;
 pub(crate) mod credentials;
+pub(crate) mod inbox;
 mod postgres;
 mod sqlite;
+pub(crate) mod subscriptions;
 pub(crate) mod upkeep;
 
 pub(crate) use accounts::{Accounts, Instance, Profile, Standing, Subscription, Tenant};
 pub(crate) use audit::AuditTrail;
 pub(crate) use credentials::{Credential, Credentials, KeyRemoval, NewCredential, Revocation};
+pub(crate) use inbox::{ClaimedEvent, Inbox, NewInboxEvent, RecurringJob};
 pub(crate) use postgres::{PostgresSettings, PostgresStore};
 pub(crate) use sqlite::{Database, SqliteStore, open_database};
+pub(crate) use subscriptions::{ActiveSubscription, Applied, FactSource, Subscriptions};
 pub(crate) use upkeep::Upkeep;
 
 /// Everything the server remembers.
 pub(crate) trait Store:
-    Accounts + AuditTrail + Credentials + Upkeep + Send + Sync + 'static
+    Accounts + AuditTrail + Credentials + Inbox + Subscriptions + Upkeep + Send + Sync + 'static
 {
 }
 
-impl<T: Accounts + AuditTrail + Credentials + Upkeep + Send + Sync + 'static> Store for T {}
+impl<T> Store for T where
+    T: Accounts + AuditTrail + Credentials + Inbox + Subscriptions + Upkeep + Send + Sync + 'static
+{
+}
 
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum StoreError {

@@ -11,5 +11,5 @@ pub use errors::{ApiErrorBody, SUBSCRIPTION_REQUIRED};
 pub use signed::{SignedHeaders, canonical_message};
 pub use tenant::{
     AccountOut, ActivateSubscriptionIn, Health, MountCredentials, MountInfo, SignInConfig,
-    SubscriptionOut, TenantSetup,
+    SubscriptionDetails, SubscriptionOut, TenantSetup,
 };

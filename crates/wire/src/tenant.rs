@@ -75,6 +75,27 @@ pub struct SubscriptionOut {
     pub current_period_end: Option<String>,
     pub subscribe_url: String,
     pub manage_url: Option<String>,
+    /// What the payment provider tells beyond this; absent if nothing was bought there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub details: Option<SubscriptionDetails>,
+}
+
+/// What is known of a subscription beyond what access depends on. Times are RFC 3339, UTC.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SubscriptionDetails {
+    pub current_period_start: Option<String>,
+    pub trial_end: Option<String>,
+    /// Whether it ends with the current period instead of being renewed.
+    pub cancel_at_period_end: bool,
+    pub canceled_at: Option<String>,
+    /// When it ends for good, as far as that is settled.
+    pub ends_at: Option<String>,
+    /// Since when a payment has been missing.
+    pub past_due_at: Option<String>,
+    /// Whether it rests after the current period.
+    pub pause_at_period_end: bool,
+    /// When it goes on after resting.
+    pub resumes_at: Option<String>,
 }
 
 /// Answer of `GET /.well-known/basic-memory-cloud`: where and how clients sign in.

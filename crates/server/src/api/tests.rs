@@ -107,6 +107,7 @@ impl Fixture {
             )),
             denials: Arc::default(),
             sign_in: Arc::new(config),
+            polar: None,
             development: None,
         };
         Self {

@@ -13,7 +13,6 @@ pub(crate) use backend::PostgresStore;
 pub(crate) static MIGRATIONS: Migrator = sqlx::migrate!("migrations/postgres");
 
 /// Replicas that claim work at once pass over each other's rows.
-#[expect(unused_macros, reason = "for statements that claim work")]
 macro_rules! skip_locked {
     () => {
         " for update skip locked"
@@ -29,6 +28,12 @@ mod audit;
 #[path = "sql/credentials.rs"]
 #[expect(clippy::duplicate_mod, reason = "one source for both databases")]
 mod credentials;
+#[path = "sql/inbox.rs"]
+#[expect(clippy::duplicate_mod, reason = "one source for both databases")]
+mod inbox;
+#[path = "sql/subscriptions.rs"]
+#[expect(clippy::duplicate_mod, reason = "one source for both databases")]
+mod subscriptions;
 #[path = "sql/upkeep.rs"]
 #[expect(clippy::duplicate_mod, reason = "one source for both databases")]
 mod upkeep;
@@ -39,6 +44,8 @@ pub(super) const STATEMENTS: &[super::tests::File] = &[
     ("audit", audit::STATEMENTS),
     ("credentials", credentials::STATEMENTS),
     ("upkeep", upkeep::STATEMENTS),
+    ("inbox", inbox::STATEMENTS),
+    ("subscriptions", subscriptions::STATEMENTS),
 ];
 
 /// Where the database is, and how many connections this replica may hold.

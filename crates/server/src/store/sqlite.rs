@@ -16,7 +16,6 @@ pub(crate) use backend::SqliteStore;
 pub(crate) static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
 
 /// The one writer takes turns by itself: no row needs to be locked.
-#[expect(unused_macros, reason = "for statements that claim work")]
 macro_rules! skip_locked {
     () => {
         ""
@@ -29,6 +28,10 @@ mod accounts;
 mod audit;
 #[path = "sql/credentials.rs"]
 mod credentials;
+#[path = "sql/inbox.rs"]
+mod inbox;
+#[path = "sql/subscriptions.rs"]
+mod subscriptions;
 #[path = "sql/upkeep.rs"]
 mod upkeep;
 
@@ -38,6 +41,8 @@ pub(super) const STATEMENTS: &[super::tests::File] = &[
     ("audit", audit::STATEMENTS),
     ("credentials", credentials::STATEMENTS),
     ("upkeep", upkeep::STATEMENTS),
+    ("inbox", inbox::STATEMENTS),
+    ("subscriptions", subscriptions::STATEMENTS),
 ];
 
 /// What the files in `sql/` are written against.

@@ -5,7 +5,9 @@
 
 mod accounts;
 mod credentials;
+mod inbox;
 mod migrations;
+mod subscriptions;
 mod upkeep;
 
 use std::sync::Arc;

@@ -42,6 +42,7 @@ pub(crate) fn config(state: &Path, now_ms: Arc<AtomicI64>) -> DevConfig {
         access_token_life: Duration::from_secs(3600),
         subscribe_url: "https://basicmemory.com/subscribe".to_owned(),
         manage_url: None,
+        polar: None,
         clock: Arc::new(move || now_ms.load(Ordering::SeqCst)),
     }
 }
