@@ -2,12 +2,14 @@
 
 mod development;
 mod discovery;
+mod events;
 mod health;
 mod mount;
 mod polar;
 mod proxy;
 mod setup;
 mod subscription;
+mod tigris;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
@@ -31,6 +33,8 @@ fn routes() -> Routes {
         .and(setup::routes())
         .and(subscription::routes())
         .and(polar::routes())
+        .and(events::routes())
+        .and(tigris::routes())
         .and(development::routes())
         .and(idp::routes())
 }
@@ -54,4 +58,4 @@ pub(crate) fn router(app: App) -> Router {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

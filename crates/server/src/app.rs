@@ -6,6 +6,7 @@ use uuid::Uuid;
 
 use crate::buckets::Buckets;
 use crate::clock::Clock;
+use crate::events::Events;
 use crate::idp::IdentityProvider;
 use crate::life::Life;
 use crate::polar::Polar;
@@ -19,6 +20,7 @@ use crate::token::Verifier;
 pub(crate) struct App {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) buckets: Arc<dyn Buckets>,
+    pub(crate) events: Arc<Events>,
     pub(crate) verifier: Arc<Verifier>,
     pub(crate) clock: Clock,
     pub(crate) links: Arc<Links>,

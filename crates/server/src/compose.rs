@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use s3_store::Change;
 use tokio::net::TcpListener;
+use tokio::sync::broadcast::Receiver;
 use tokio_util::sync::CancellationToken;
 
 use crate::accept::{self, Bounds, Certificates};
@@ -13,6 +15,7 @@ use crate::app::{App, Links};
 use crate::background::{Background, STOP_DEADLINE};
 use crate::buckets::Buckets;
 use crate::clock::Clock;
+use crate::events::{self, EventSettings, Events};
 use crate::idp::IdentityProvider;
 use crate::life::Life;
 use crate::metrics;
@@ -26,6 +29,9 @@ use crate::token::Verifier;
 pub(crate) struct Parts {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) buckets: Arc<dyn Buckets>,
+    pub(crate) events: EventSettings,
+    /// What the embedded store tells, where there is one.
+    pub(crate) changes: Option<Receiver<Change>>,
     pub(crate) verifier: Arc<Verifier>,
     pub(crate) clock: Clock,
     pub(crate) links: Links,
@@ -54,7 +60,23 @@ pub(crate) fn compose(parts: Parts) -> Composition {
     if let Some(polar) = parts.polar.clone() {
         background.add("polar", async move |cancel| polar.run(cancel).await);
     }
+    let events = Events::new(
+        Arc::clone(&parts.store),
+        Arc::clone(&parts.clock),
+        parts.events,
+    );
+    background.add("events", {
+        let events = Arc::clone(&events);
+        async move |cancel| events.run(cancel).await
+    });
+    if let Some(changes) = parts.changes {
+        let events = Arc::clone(&events);
+        background.add("changes", async move |cancel| {
+            events::feed(events, changes, cancel).await;
+        });
+    }
     let app = App {
+        events,
         store: Arc::clone(&parts.store),
         buckets: parts.buckets,
         verifier: parts.verifier,

@@ -30,6 +30,10 @@ pub(crate) enum ApiError {
     NoTenant,
     #[error("{0}")]
     InvalidRequest(String),
+    #[error("The token is not the one of this tenant's bucket.")]
+    WebhookRejected,
+    #[error("This is not for you to do.")]
+    Forbidden,
     #[error("There is nothing here.")]
     NotFound,
     #[error("This address does not take that method.")]
@@ -68,8 +72,11 @@ impl ApiError {
             Self::TokenMissing
             | Self::TokenRejected
             | Self::SignatureRejected
-            | Self::ProfileMissing => StatusCode::UNAUTHORIZED,
-            Self::SubscriptionRequired { .. } | Self::NoTenant => StatusCode::FORBIDDEN,
+            | Self::ProfileMissing
+            | Self::WebhookRejected => StatusCode::UNAUTHORIZED,
+            Self::SubscriptionRequired { .. } | Self::NoTenant | Self::Forbidden => {
+                StatusCode::FORBIDDEN
+            }
             Self::InvalidRequest(_) | Self::AmbiguousLength | Self::WrongHost => {
                 StatusCode::BAD_REQUEST
             }
@@ -93,7 +100,9 @@ impl ApiError {
             Self::TokenMissing
             | Self::TokenRejected
             | Self::SignatureRejected
-            | Self::ProfileMissing => "unauthenticated",
+            | Self::ProfileMissing
+            | Self::WebhookRejected => "unauthenticated",
+            Self::Forbidden => "forbidden",
             Self::SubscriptionRequired { .. } => wire::SUBSCRIPTION_REQUIRED,
             Self::NoTenant => "no_tenant",
             Self::InvalidRequest(_) | Self::TooSlow | Self::AmbiguousLength | Self::WrongHost => {
@@ -127,6 +136,8 @@ impl ApiError {
             | Self::ProfileMissing
             | Self::NoTenant
             | Self::InvalidRequest(_)
+            | Self::WebhookRejected
+            | Self::Forbidden
             | Self::NotFound
             | Self::MethodNotAllowed
             | Self::TooLarge
@@ -148,7 +159,7 @@ impl ApiError {
         }
     }
 
-    fn log(&self) {
+    pub(crate) fn log(&self) {
         match self {
             Self::CredentialFailed(error) | Self::Storage(error) => {
                 tracing::error!(error = %chain(error), "the object store failed");
@@ -164,6 +175,8 @@ impl ApiError {
             | Self::SubscriptionRequired { .. }
             | Self::NoTenant
             | Self::InvalidRequest(_)
+            | Self::WebhookRejected
+            | Self::Forbidden
             | Self::NotFound
             | Self::MethodNotAllowed
             | Self::TooLarge
@@ -226,6 +239,8 @@ impl IntoResponse for ApiError {
             | Self::SubscriptionRequired { .. }
             | Self::NoTenant
             | Self::InvalidRequest(_)
+            | Self::WebhookRejected
+            | Self::Forbidden
             | Self::NotFound
             | Self::MethodNotAllowed
             | Self::TooLarge

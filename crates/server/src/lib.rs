@@ -17,6 +17,7 @@ mod clock;
 mod compose;
 mod config;
 mod error;
+mod events;
 mod extract;
 mod idp;
 mod life;

@@ -3,6 +3,8 @@
 //! The order of refusals is fixed: token, subscription, profile, tenant. The tenant comes from
 //! the token's subject and from nothing else.
 
+mod tenant_webhook;
+
 use std::convert::Infallible;
 use std::sync::Arc;
 
@@ -15,6 +17,7 @@ use crate::error::ApiError;
 use crate::idp::IdentityProvider;
 use crate::store::{Instance, Origin, Profile, Standing, Subscription, Tenant};
 use crate::token::Claims;
+pub(crate) use tenant_webhook::TenantWebhook;
 
 /// Stands in the audit for callers that did not prove who they are.
 const NOBODY: &str = "nobody";
@@ -32,6 +35,8 @@ pub enum Policy {
     ActiveMember,
     /// The payment provider's signature on the body.
     PolarDelivery,
+    /// The object store, with the token of one tenant's bucket.
+    TenantWebhook,
 }
 
 /// A first argument of a handler, which decides who gets past it.
@@ -109,6 +114,30 @@ impl ActiveMember {
 
     pub(crate) fn subject(&self) -> &str {
         &self.subject
+    }
+
+    #[cfg(test)]
+    pub(crate) fn for_tests(subject: &str) -> Self {
+        Self {
+            profile: Profile {
+                id: subject.to_owned(),
+                email: None,
+            },
+            subject: subject.to_owned(),
+            tenant: None,
+            request_id: RequestId::new(),
+        }
+    }
+
+    /// Looks again whether this caller may see the tenant, for answers that take long.
+    pub(crate) async fn reaffirm(&self, app: &App, tenant: &TenantScope) -> Result<(), ApiError> {
+        let standing = app.store.standing(&self.subject).await?;
+        let again = admit(self.subject.clone(), standing, self.request_id.clone(), app)?;
+        if again.tenant()?.id == tenant.id {
+            Ok(())
+        } else {
+            Err(ApiError::NoTenant)
+        }
     }
 
     /// Names this caller and request for audit events.

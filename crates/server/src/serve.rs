@@ -13,6 +13,7 @@ use crate::buckets::{Buckets, EmbeddedBuckets};
 use crate::clock::Clock;
 use crate::compose::{Composition, Ended, Front, Parts, compose};
 use crate::config::{Database, Settings, Storage};
+use crate::events::{EventSettings, StreamCaps};
 use crate::metrics::{Metrics, MetricsError};
 use crate::polar::{Polar, PolarApiSettings, PolarError, PolarSettings};
 use crate::proxy::SigningKeys;
@@ -124,6 +125,18 @@ impl Server {
         let mut composition = compose(Parts {
             store,
             buckets: storage.buckets,
+            events: EventSettings {
+                caps: StreamCaps {
+                    per_user: settings.events.streams_per_member as usize,
+                    per_tenant: settings.events.streams_per_tenant as usize,
+                },
+                retention: settings.events.retention,
+                ..EventSettings::default()
+            },
+            changes: storage
+                .embedded
+                .as_ref()
+                .map(|(store, _)| store.subscribe()),
             verifier: Arc::new(Verifier::new(Vec::new())),
             clock,
             links: Links {

@@ -13,6 +13,7 @@ use crate::app::Links;
 use crate::buckets::EmbeddedBuckets;
 use crate::clock::Clock;
 use crate::compose::{Composition, Ended, Front, Parts, compose};
+use crate::events::EventSettings;
 use crate::idp::{IdentityProvider, Setup};
 use crate::polar::{Polar, PolarError, PolarSettings};
 use crate::ports::{self, PortError};
@@ -143,6 +144,8 @@ impl DevServer {
         let composition = compose(Parts {
             store,
             buckets: Arc::new(EmbeddedBuckets::new(buckets.clone(), s3_endpoint.clone())),
+            events: EventSettings::default(),
+            changes: Some(buckets.subscribe()),
             verifier: Arc::new(Verifier::new(vec![provider.issuer()])),
             clock: config.clock,
             links: Links {

@@ -11,6 +11,7 @@ mod statements;
 pub(crate) mod accounts;
 pub(crate) mod audit;
 pub(crate) mod credentials;
+pub(crate) mod events;
 pub(crate) mod inbox;
 mod postgres;
 mod sqlite;
@@ -20,6 +21,7 @@ pub(crate) mod upkeep;
 pub(crate) use accounts::{Accounts, Instance, Profile, Standing, Subscription, Tenant};
 pub(crate) use audit::AuditTrail;
 pub(crate) use credentials::{Credential, Credentials, KeyRemoval, NewCredential, Revocation};
+pub(crate) use events::{EventPage, RecordedEvent, Retention, TenantEvents, Wakes};
 pub(crate) use inbox::{ClaimedEvent, Inbox, NewInboxEvent, RecurringJob};
 pub(crate) use postgres::{PostgresSettings, PostgresStore};
 pub(crate) use sqlite::{Database, SqliteStore, open_database};
@@ -28,12 +30,32 @@ pub(crate) use upkeep::Upkeep;
 
 /// Everything the server remembers.
 pub(crate) trait Store:
-    Accounts + AuditTrail + Credentials + Inbox + Subscriptions + Upkeep + Send + Sync + 'static
+    Accounts
+    + AuditTrail
+    + Credentials
+    + Inbox
+    + Subscriptions
+    + TenantEvents
+    + Upkeep
+    + Wakes
+    + Send
+    + Sync
+    + 'static
 {
 }
 
 impl<T> Store for T where
-    T: Accounts + AuditTrail + Credentials + Inbox + Subscriptions + Upkeep + Send + Sync + 'static
+    T: Accounts
+        + AuditTrail
+        + Credentials
+        + Inbox
+        + Subscriptions
+        + TenantEvents
+        + Upkeep
+        + Wakes
+        + Send
+        + Sync
+        + 'static
 {
 }
 

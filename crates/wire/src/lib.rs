@@ -4,10 +4,12 @@
 //! nothing but serde. Field names are the contract; changing one breaks published clients.
 
 mod errors;
+mod events;
 mod signed;
 mod tenant;
 
 pub use errors::{ApiErrorBody, SUBSCRIPTION_REQUIRED};
+pub use events::{ChangeEvent, ChangeIn, ChangeKind, ChangesIn, ChangesOut, StreamPosition};
 pub use signed::{SignedHeaders, canonical_message};
 pub use tenant::{
     AccountOut, ActivateSubscriptionIn, Health, MountCredentials, MountInfo, SignInConfig,

@@ -14,13 +14,15 @@ use tower::ServiceExt;
 use super::router;
 use crate::app::{App, Links};
 use crate::buckets::{BucketError, Buckets, IssuedKey};
+use crate::clock::Clock;
+use crate::events::{EventSettings, Events};
 use crate::idp::{CLIENT_ID, IdentityProvider, SigningKey};
 use crate::principal::Policy;
 use crate::proxy::{Proxy, ProxySettings, SigningKeys};
 use crate::store::{Origin, SqliteStore, Subscription};
 use crate::token::{Issuer, Verifier};
 
-const NOW_MS: i64 = 1_700_000_000_000;
+pub(crate) const NOW_MS: i64 = 1_700_000_000_000;
 
 /// A bucket store that can be out of order.
 #[derive(Default)]
@@ -66,8 +68,8 @@ impl Buckets for Faulty {
     }
 }
 
-struct Fixture {
-    app: App,
+pub(crate) struct Fixture {
+    pub(crate) app: App,
     buckets: Arc<Faulty>,
     key: SigningKey,
     _folder: tempfile::TempDir,
@@ -75,7 +77,7 @@ struct Fixture {
 
 impl Fixture {
     /// A cloud-like deployment: another party signs people in, and nothing is for development.
-    async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let store = SqliteStore::open(&folder.path().join("server.db"))
             .await
@@ -90,11 +92,14 @@ impl Fixture {
             keys: HashMap::from([(key.id().to_owned(), key.decoding_key())]),
         };
         let buckets = Arc::new(Faulty::default());
+        let store = Arc::new(store);
+        let clock: Clock = Arc::new(|| NOW_MS);
         let app = App {
-            store: Arc::new(store),
+            events: Events::new(store.clone(), clock.clone(), EventSettings::default()),
+            store,
             buckets: buckets.clone(),
             verifier: Arc::new(Verifier::new(vec![issuer])),
-            clock: Arc::new(|| NOW_MS),
+            clock,
             links: Arc::new(Links {
                 subscribe_url: "https://basicmemory.com/subscribe".to_owned(),
                 manage_url: None,

@@ -28,6 +28,9 @@ mod audit;
 #[path = "sql/credentials.rs"]
 #[expect(clippy::duplicate_mod, reason = "one source for both databases")]
 mod credentials;
+#[path = "sql/events.rs"]
+#[expect(clippy::duplicate_mod, reason = "one source for both databases")]
+mod events;
 #[path = "sql/inbox.rs"]
 #[expect(clippy::duplicate_mod, reason = "one source for both databases")]
 mod inbox;
@@ -43,6 +46,7 @@ pub(super) const STATEMENTS: &[super::tests::File] = &[
     ("accounts", accounts::STATEMENTS),
     ("audit", audit::STATEMENTS),
     ("credentials", credentials::STATEMENTS),
+    ("events", events::STATEMENTS),
     ("upkeep", upkeep::STATEMENTS),
     ("inbox", inbox::STATEMENTS),
     ("subscriptions", subscriptions::STATEMENTS),

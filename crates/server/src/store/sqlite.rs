@@ -28,6 +28,8 @@ mod accounts;
 mod audit;
 #[path = "sql/credentials.rs"]
 mod credentials;
+#[path = "sql/events.rs"]
+mod events;
 #[path = "sql/inbox.rs"]
 mod inbox;
 #[path = "sql/subscriptions.rs"]
@@ -40,6 +42,7 @@ pub(super) const STATEMENTS: &[super::tests::File] = &[
     ("accounts", accounts::STATEMENTS),
     ("audit", audit::STATEMENTS),
     ("credentials", credentials::STATEMENTS),
+    ("events", events::STATEMENTS),
     ("upkeep", upkeep::STATEMENTS),
     ("inbox", inbox::STATEMENTS),
     ("subscriptions", subscriptions::STATEMENTS),

@@ -5,6 +5,7 @@
 
 mod accounts;
 mod credentials;
+mod events;
 mod inbox;
 mod migrations;
 mod subscriptions;
