@@ -11,6 +11,7 @@ mod ops;
 mod page;
 mod policy;
 mod process;
+mod proxy;
 mod refusals;
 mod storage;
 mod support;
