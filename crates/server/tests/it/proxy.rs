@@ -3,6 +3,7 @@
 mod audit;
 mod bodies;
 mod instance;
+mod nginx;
 
 mod refused;
 mod signed;

@@ -67,8 +67,14 @@ async fn an_instance_believes_what_the_proxy_signed_for_it_and_nobody_else() {
     let request = server.request("PUT", "/proxy/streamed").bearer_auth(&token);
     let status = request.body(stream).send().await.unwrap().status();
     // It answers and closes without a look at the body, which can cost the answer.
-    assert!(status == StatusCode::NOT_FOUND || status == StatusCode::BAD_GATEWAY, "{status}");
-    assert_eq!(server.call(&token, "GET", "/proxy/a").await.0, StatusCode::NOT_FOUND);
+    assert!(
+        status == StatusCode::NOT_FOUND || status == StatusCode::BAD_GATEWAY,
+        "{status}"
+    );
+    assert_eq!(
+        server.call(&token, "GET", "/proxy/a").await.0,
+        StatusCode::NOT_FOUND
+    );
     assert!(!child.stderr().contains("refused"), "{}", child.stderr());
 
     let direct = server.http.get(format!("http://{address}/a"));
