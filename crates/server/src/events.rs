@@ -249,3 +249,6 @@ impl Events {
         Ok(gone)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -7,6 +7,7 @@
 
 mod config;
 mod device_flow;
+mod events;
 mod ops;
 mod page;
 mod policy;

@@ -10,7 +10,7 @@ use wire::{MountCredentials, MountInfo, TenantSetup};
 use crate::support::{FAR_AWAY, Server};
 
 /// Sends one signed S3 request; its status and body.
-async fn s3(
+pub(crate) async fn s3(
     keys: &MountCredentials,
     method: &str,
     bucket: &str,
@@ -51,7 +51,7 @@ async fn s3(
     (answer.status(), answer.text().await.unwrap())
 }
 
-async fn new_keys(server: &Server, token: &str) -> MountCredentials {
+pub(crate) async fn new_keys(server: &Server, token: &str) -> MountCredentials {
     let (status, body) = server
         .call(token, "POST", "/tenant/mount/credentials")
         .await;
