@@ -10,6 +10,7 @@ use crate::events::Events;
 use crate::idp::IdentityProvider;
 use crate::life::Life;
 use crate::polar::Polar;
+use crate::provisioning::Provisioner;
 use crate::proxy::{Denials, Proxy};
 use crate::request::Hosts;
 use crate::store::{Origin, Store};
@@ -21,6 +22,7 @@ pub(crate) struct App {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) buckets: Arc<dyn Buckets>,
     pub(crate) events: Arc<Events>,
+    pub(crate) provisioner: Arc<Provisioner>,
     pub(crate) verifier: Arc<Verifier>,
     pub(crate) clock: Clock,
     pub(crate) links: Arc<Links>,

@@ -28,6 +28,9 @@ pub(crate) trait Buckets: Send + Sync + 'static {
     /// Makes sure that the bucket exists, with versioning.
     async fn ensure_bucket(&self, bucket: &str) -> Result<(), BucketError>;
 
+    /// Makes sure that the bucket and all in it are gone.
+    async fn delete_bucket(&self, bucket: &str) -> Result<(), BucketError>;
+
     async fn issue_key(&self, bucket: &str) -> Result<IssuedKey, BucketError>;
 
     /// Makes sure that the key opens nothing any more.
@@ -66,6 +69,12 @@ impl Buckets for EmbeddedBuckets {
     async fn ensure_bucket(&self, bucket: &str) -> Result<(), BucketError> {
         let bucket = bucket.to_owned();
         self.run(move |store| store.create_bucket(&bucket)).await
+    }
+
+    async fn delete_bucket(&self, bucket: &str) -> Result<(), BucketError> {
+        let bucket = bucket.to_owned();
+        self.run(move |store| store.delete_bucket(&bucket)).await?;
+        Ok(())
     }
 
     async fn issue_key(&self, bucket: &str) -> Result<IssuedKey, BucketError> {

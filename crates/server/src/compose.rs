@@ -17,9 +17,11 @@ use crate::buckets::Buckets;
 use crate::clock::Clock;
 use crate::events::{self, EventSettings, Events};
 use crate::idp::IdentityProvider;
+use crate::instances::Instances;
 use crate::life::Life;
 use crate::metrics;
 use crate::polar::Polar;
+use crate::provisioning::{self, InstanceKeys, Provisioner, ProvisioningSettings};
 use crate::proxy::{Proxy, ProxySettings, SigningKeys};
 use crate::request::Hosts;
 use crate::store::Store;
@@ -39,6 +41,8 @@ pub(crate) struct Parts {
     pub(crate) signing_keys: Arc<SigningKeys>,
     pub(crate) sign_in: wire::SignInConfig,
     pub(crate) polar: Option<Arc<Polar>>,
+    pub(crate) instances: Arc<dyn Instances>,
+    pub(crate) provisioning: ProvisioningSettings,
     pub(crate) development: Option<Arc<IdentityProvider>>,
 }
 
@@ -75,10 +79,25 @@ pub(crate) fn compose(parts: Parts) -> Composition {
             events::feed(events, changes, cancel).await;
         });
     }
+    let provisioner = Arc::new(Provisioner::new(
+        Arc::clone(&parts.store),
+        &provisioning::Parts {
+            store: parts.store.clone(),
+            buckets: Arc::clone(&parts.buckets),
+            instances: parts.instances,
+            instance_keys: Some(Arc::clone(&parts.signing_keys) as Arc<dyn InstanceKeys>),
+            reports: None,
+            clock: Arc::clone(&parts.clock),
+        },
+        parts.provisioning,
+    ));
+    let worker = Arc::clone(&provisioner);
+    background.add("workflows", async move |cancel| worker.run(cancel).await);
     let app = App {
         events,
         store: Arc::clone(&parts.store),
         buckets: parts.buckets,
+        provisioner,
         verifier: parts.verifier,
         clock: parts.clock,
         links: Arc::new(parts.links),

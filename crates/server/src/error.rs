@@ -56,6 +56,10 @@ pub(crate) enum ApiError {
     RateLimited { retry_after_s: u64 },
     #[error("The storage key could not be changed. Try again.")]
     CredentialFailed(#[source] BucketError),
+    #[error("{0}")]
+    Conflict(String),
+    #[error("Your cloud storage could not be set up. Try again later.")]
+    ProvisioningFailed,
     #[error("Something went wrong on the server. Try again.")]
     Storage(#[from] BucketError),
     #[error("Something went wrong on the server. Try again.")]
@@ -88,6 +92,8 @@ impl ApiError {
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::TooSlow => StatusCode::REQUEST_TIMEOUT,
             Self::RateLimited { .. } => StatusCode::TOO_MANY_REQUESTS,
+            Self::Conflict(_) => StatusCode::CONFLICT,
+            Self::ProvisioningFailed => StatusCode::BAD_GATEWAY,
             Self::CredentialFailed(_) | Self::Storage(_) | Self::Store(_) => {
                 StatusCode::INTERNAL_SERVER_ERROR
             }
@@ -116,6 +122,8 @@ impl ApiError {
             Self::TooLarge => "too_large",
             Self::RateLimited { .. } => "rate_limited",
             Self::CredentialFailed(_) => "credential_failed",
+            Self::Conflict(_) => "conflict",
+            Self::ProvisioningFailed => "upstream_failed",
             Self::Storage(_) | Self::Store(_) => "internal",
         }
     }
@@ -148,6 +156,8 @@ impl ApiError {
             | Self::Starting { .. }
             | Self::UpstreamFailed(_)
             | Self::RateLimited { .. }
+            | Self::Conflict(_)
+            | Self::ProvisioningFailed
             | Self::CredentialFailed(_)
             | Self::Storage(_)
             | Self::Store(_) => ApiErrorBody {
@@ -185,7 +195,9 @@ impl ApiError {
             | Self::WrongHost
             | Self::OtherWorkspace
             | Self::Starting { .. }
-            | Self::RateLimited { .. } => {}
+            | Self::RateLimited { .. }
+            | Self::Conflict(_)
+            | Self::ProvisioningFailed => {}
         }
     }
 }
@@ -250,6 +262,8 @@ impl IntoResponse for ApiError {
             | Self::OtherWorkspace
             | Self::UpstreamFailed(_)
             | Self::CredentialFailed(_)
+            | Self::Conflict(_)
+            | Self::ProvisioningFailed
             | Self::Storage(_)
             | Self::Store(_) => {}
         }

@@ -9,6 +9,7 @@
 //! neither environment nor command line; that is for `main`.
 
 mod accept;
+mod admin;
 mod api;
 mod app;
 mod background;
@@ -20,6 +21,7 @@ mod error;
 mod events;
 mod extract;
 mod idp;
+mod instances;
 mod life;
 mod metrics;
 mod polar;
@@ -34,8 +36,10 @@ mod server;
 mod state_folder;
 mod store;
 mod token;
+mod workflow;
 
 pub use accept::TlsError;
+pub use admin::{AdminError, TenantAdmin};
 pub use api::route_table;
 pub use clock::{Clock, system_clock};
 pub use config::{

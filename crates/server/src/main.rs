@@ -1,5 +1,8 @@
 //! `bm-server`: reads the command line and the environment, and runs the library.
 
+#[path = "main/admin.rs"]
+mod admin;
+
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -27,6 +30,9 @@ enum Command {
     Dev(Dev),
     /// Runs a configured deployment.
     Serve(Serve),
+    /// Administers a deployment from its database.
+    #[command(subcommand)]
+    Admin(admin::AdminCommand),
     /// Judges or shows the configuration of a deployment.
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -101,6 +107,10 @@ async fn main() -> anyhow::Result<()> {
             let Log { format, level } = settings.log();
             log(format, Some(level))?;
             serve(settings, options.ready_file.as_deref()).await
+        }
+        Command::Admin(command) => {
+            log(&LogFormat::Text, None)?;
+            admin::run(command).await
         }
         Command::Config(ConfigCommand::Check(config)) => {
             settings(&config)?;

@@ -12,15 +12,18 @@ use crate::app::Links;
 use crate::buckets::{Buckets, EmbeddedBuckets};
 use crate::clock::Clock;
 use crate::compose::{Composition, Ended, Front, Parts, compose};
-use crate::config::{Database, Settings, Storage};
+use crate::config::{Database, InstanceSource, Jobs, Settings, Storage};
 use crate::events::{EventSettings, StreamCaps};
+use crate::instances::{BadAddress, FixedInstances, Instances, NoInstances};
 use crate::metrics::{Metrics, MetricsError};
 use crate::polar::{Polar, PolarApiSettings, PolarError, PolarSettings};
+use crate::provisioning::ProvisioningSettings;
 use crate::proxy::SigningKeys;
 use crate::request::Hosts;
 use crate::state_folder::{Deployment, FolderError, StateFolder};
 use crate::store::{PostgresSettings, PostgresStore, SqliteStore, Store, StoreError};
 use crate::token::Verifier;
+use crate::workflow::EngineSettings;
 
 /// The name of the key that a state folder keeps for itself.
 const FOLDER_KEY_ID: &str = "folder";
@@ -40,6 +43,8 @@ pub enum ServeError {
     Database(#[source] Box<dyn std::error::Error + Send + Sync>),
     #[error("the bucket store could not be opened")]
     Buckets(#[source] s3_store::StoreError),
+    #[error(transparent)]
+    InstanceAddress(#[from] BadAddress),
     #[error(transparent)]
     Tls(#[from] TlsError),
     #[error("the payment provider's part could not start")]
@@ -147,6 +152,8 @@ impl Server {
             signing_keys,
             sign_in: settings.sign_in,
             polar,
+            instances: instances(&settings.instances)?,
+            provisioning: provisioning(settings.jobs),
             development: None,
         });
         let background = &mut composition.background;
@@ -269,6 +276,25 @@ fn open_polar(
     let chance = Arc::new(rand::random::<f64>);
     let polar = Polar::new(settings, Arc::clone(store), Arc::clone(clock), chance)?;
     Ok(Some(Arc::new(polar)))
+}
+
+fn instances(source: &InstanceSource) -> Result<Arc<dyn Instances>, ServeError> {
+    Ok(match source {
+        InstanceSource::None => Arc::new(NoInstances),
+        InstanceSource::Fixed(address) => Arc::new(FixedInstances::new(address.as_str())?),
+    })
+}
+
+fn provisioning(jobs: Jobs) -> ProvisioningSettings {
+    let defaults = ProvisioningSettings::default();
+    ProvisioningSettings {
+        bucket_kept: jobs.bucket_retention,
+        engine: EngineSettings {
+            workers: usize::try_from(jobs.workers).unwrap_or(usize::MAX),
+            ..defaults.engine
+        },
+        ..defaults
+    }
 }
 
 struct OpenStorage {

@@ -15,8 +15,10 @@ use crate::clock::Clock;
 use crate::compose::{Composition, Ended, Front, Parts, compose};
 use crate::events::EventSettings;
 use crate::idp::{IdentityProvider, Setup};
+use crate::instances::NoInstances;
 use crate::polar::{Polar, PolarError, PolarSettings};
 use crate::ports::{self, PortError};
+use crate::provisioning::ProvisioningSettings;
 use crate::proxy::SigningKeys;
 use crate::request::Hosts;
 use crate::state_folder::{Deployment, FolderError, StateFolder};
@@ -156,6 +158,8 @@ impl DevServer {
             signing_keys: Arc::new(SigningKeys::single(DEV_KEY_ID, folder.instance_master()?)),
             sign_in: IdentityProvider::sign_in_config(&url),
             polar,
+            instances: Arc::new(NoInstances),
+            provisioning: ProvisioningSettings::default(),
             development: Some(Arc::clone(&provider)),
         });
         Ok(Self {

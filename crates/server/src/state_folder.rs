@@ -30,6 +30,13 @@ impl Deployment {
     }
 }
 
+const DATABASE: &str = "server.db";
+
+/// Where a state folder has its database, whoever holds the folder.
+pub(crate) fn database_in(root: &Path) -> PathBuf {
+    root.join(DATABASE)
+}
+
 #[derive(Debug, thiserror::Error)]
 pub enum FolderError {
     #[error("the state folder {} belongs to `{}`; choose another folder", folder.display(), owner.command())]
@@ -119,7 +126,7 @@ impl StateFolder {
 
     /// The database's file, which exists afterwards for this user only.
     pub(crate) fn database(&self) -> Result<PathBuf, FolderError> {
-        self.private_file("server.db")
+        self.private_file(DATABASE)
     }
 
     pub(crate) fn identity_database(&self) -> Result<PathBuf, FolderError> {

@@ -16,7 +16,9 @@ pub(crate) mod inbox;
 mod postgres;
 mod sqlite;
 pub(crate) mod subscriptions;
+pub(crate) mod tenants;
 pub(crate) mod upkeep;
+pub(crate) mod workflows;
 
 pub(crate) use accounts::{Accounts, Instance, Profile, Standing, Subscription, Tenant};
 pub(crate) use audit::AuditTrail;
@@ -26,7 +28,9 @@ pub(crate) use inbox::{ClaimedEvent, Inbox, NewInboxEvent, RecurringJob};
 pub(crate) use postgres::{PostgresSettings, PostgresStore};
 pub(crate) use sqlite::{Database, SqliteStore, open_database};
 pub(crate) use subscriptions::{ActiveSubscription, Applied, FactSource, Subscriptions};
+pub(crate) use tenants::Tenants;
 pub(crate) use upkeep::Upkeep;
+pub(crate) use workflows::Workflows;
 
 /// Everything the server remembers.
 pub(crate) trait Store:
@@ -38,6 +42,7 @@ pub(crate) trait Store:
     + TenantEvents
     + Upkeep
     + Wakes
+    + WorkStore
     + Send
     + Sync
     + 'static
@@ -53,11 +58,17 @@ impl<T> Store for T where
         + TenantEvents
         + Upkeep
         + Wakes
+        + WorkStore
         + Send
         + Sync
         + 'static
 {
 }
+
+/// What workflows may do: find tenants, and change them under a claim.
+pub(crate) trait WorkStore: Tenants + Workflows {}
+
+impl<T: Tenants + Workflows> WorkStore for T {}
 
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum StoreError {

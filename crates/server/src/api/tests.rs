@@ -46,6 +46,10 @@ impl Buckets for Faulty {
         self.check()
     }
 
+    async fn delete_bucket(&self, _: &str) -> Result<(), BucketError> {
+        self.check()
+    }
+
     async fn issue_key(&self, bucket: &str) -> Result<IssuedKey, BucketError> {
         self.check()?;
         Ok(IssuedKey {
@@ -94,10 +98,13 @@ impl Fixture {
         let buckets = Arc::new(Faulty::default());
         let store = Arc::new(store);
         let clock: Clock = Arc::new(|| NOW_MS);
+        let provisioner =
+            crate::provisioning::tests::running(store.clone(), buckets.clone(), &clock);
         let app = App {
             events: Events::new(store.clone(), clock.clone(), EventSettings::default()),
             store,
             buckets: buckets.clone(),
+            provisioner,
             verifier: Arc::new(Verifier::new(vec![issuer])),
             clock,
             links: Arc::new(Links {
@@ -227,8 +234,8 @@ async fn a_setup_that_stops_halfway_is_completed_by_the_next_one() {
     fixture.buckets.broken.store(true, Ordering::SeqCst);
     let (status, body) = fixture.send("user_1", "POST", "/tenants/setup").await;
     assert_eq!(
-        (status, &body["error"]),
-        (StatusCode::INTERNAL_SERVER_ERROR, &json!("internal"))
+        (status, &body["status"]),
+        (StatusCode::ACCEPTED, &json!("provisioning"))
     );
     let claimed = fixture
         .app

@@ -37,9 +37,15 @@ mod inbox;
 #[path = "sql/subscriptions.rs"]
 #[expect(clippy::duplicate_mod, reason = "one source for both databases")]
 mod subscriptions;
+#[path = "sql/tenants.rs"]
+#[expect(clippy::duplicate_mod, reason = "one source for both databases")]
+mod tenants;
 #[path = "sql/upkeep.rs"]
 #[expect(clippy::duplicate_mod, reason = "one source for both databases")]
 mod upkeep;
+#[path = "sql/workflows.rs"]
+#[expect(clippy::duplicate_mod, reason = "one source for both databases")]
+mod workflows;
 
 #[cfg(test)]
 pub(super) const STATEMENTS: &[super::tests::File] = &[
@@ -50,6 +56,8 @@ pub(super) const STATEMENTS: &[super::tests::File] = &[
     ("upkeep", upkeep::STATEMENTS),
     ("inbox", inbox::STATEMENTS),
     ("subscriptions", subscriptions::STATEMENTS),
+    ("tenants", tenants::STATEMENTS),
+    ("workflows", workflows::STATEMENTS),
 ];
 
 /// Where the database is, and how many connections this replica may hold.

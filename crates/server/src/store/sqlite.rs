@@ -34,8 +34,12 @@ mod events;
 mod inbox;
 #[path = "sql/subscriptions.rs"]
 mod subscriptions;
+#[path = "sql/tenants.rs"]
+mod tenants;
 #[path = "sql/upkeep.rs"]
 mod upkeep;
+#[path = "sql/workflows.rs"]
+mod workflows;
 
 #[cfg(test)]
 pub(super) const STATEMENTS: &[super::tests::File] = &[
@@ -46,6 +50,8 @@ pub(super) const STATEMENTS: &[super::tests::File] = &[
     ("upkeep", upkeep::STATEMENTS),
     ("inbox", inbox::STATEMENTS),
     ("subscriptions", subscriptions::STATEMENTS),
+    ("tenants", tenants::STATEMENTS),
+    ("workflows", workflows::STATEMENTS),
 ];
 
 /// What the files in `sql/` are written against.

@@ -9,7 +9,9 @@ mod events;
 mod inbox;
 mod migrations;
 mod subscriptions;
+mod tenants;
 mod upkeep;
+mod workflows;
 
 use std::sync::Arc;
 

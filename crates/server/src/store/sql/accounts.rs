@@ -6,6 +6,7 @@ use uuid::Uuid;
 
 use super::audit::audit;
 use super::backend::{Row, SqlStore};
+use super::tenants::provision;
 use crate::store::accounts::{Accounts, Instance, Profile, Standing, Subscription, Tenant};
 use crate::store::{Origin, StoreError, is_taken};
 
@@ -39,27 +40,16 @@ set status = excluded.status, plan = excluded.plan,
     INSERT_TENANT = "
 insert into tenant (id, owner_profile_id, reserved_bucket_name, created_at, updated_at)
 values ($1, $2, $3, $4, $4)
-on conflict (owner_profile_id) do nothing";
+on conflict (owner_profile_id) where deleted_at is null do nothing";
 
     OWN_TENANT = "
 select t.id as tenant_id, t.reserved_bucket_name, t.tigris_bucket_name,
        i.address, i.key_id, i.state
 from tenant t
 left join tenant_instance i on i.tenant_id = t.id
-where t.owner_profile_id = $1";
+where t.owner_profile_id = $1 and t.deleted_at is null";
 
     LINK_TENANT = "update user_profile set tenant_id = $1, updated_at = $2 where id = $3";
-
-    RECORD_BUCKET = "
-update tenant set tigris_bucket_name = reserved_bucket_name, updated_at = $1
-where id = $2 and tigris_bucket_name is null";
-
-    RECORD_INSTANCE = "
-insert into tenant_instance (tenant_id, address, key_id, state, created_at, updated_at)
-values ($1, $2, $3, $4, $5, $5)
-on conflict (tenant_id) do update
-set address = excluded.address, key_id = excluded.key_id, state = excluded.state,
-    updated_at = excluded.updated_at";
 }
 
 fn tenant_from(row: &Row) -> Result<Option<Tenant>, sqlx::Error> {
@@ -203,26 +193,21 @@ impl Accounts for SqlStore {
                 .execute(&mut *change)
                 .await?;
             audit(&mut change, origin, "tenant.create", &tenant.id, "done").await?;
+            provision(&mut change, &tenant.id, origin.at).await?;
         }
         change.commit().await?;
         Ok(tenant)
     }
 
+    #[cfg(test)]
     async fn record_bucket(&self, tenant: &Tenant, origin: &Origin) -> Result<(), StoreError> {
         let mut change = self.write().await?;
-        let recorded = sqlx::query(RECORD_BUCKET)
-            .bind(origin.at)
-            .bind(&tenant.id)
-            .execute(&mut *change)
-            .await?
-            .rows_affected();
-        if recorded == 1 {
-            audit(&mut change, origin, "tenant.bucket", &tenant.id, "done").await?;
-        }
+        super::tenants::record_bucket(&mut change, &tenant.id, origin).await?;
         change.commit().await?;
         Ok(())
     }
 
+    #[cfg(test)]
     async fn record_instance(
         &self,
         tenant_id: &str,
@@ -230,22 +215,7 @@ impl Accounts for SqlStore {
         origin: &Origin,
     ) -> Result<(), StoreError> {
         let mut change = self.write().await?;
-        sqlx::query(RECORD_INSTANCE)
-            .bind(tenant_id)
-            .bind(&instance.address)
-            .bind(&instance.key_id)
-            .bind(&instance.state)
-            .bind(origin.at)
-            .execute(&mut *change)
-            .await?;
-        audit(
-            &mut change,
-            origin,
-            "tenant.instance",
-            tenant_id,
-            &instance.state,
-        )
-        .await?;
+        super::tenants::put_instance(&mut change, tenant_id, instance, origin).await?;
         change.commit().await?;
         Ok(())
     }

@@ -1,0 +1,273 @@
+use super::{Fixture, on_both, origin};
+use crate::provisioning::{DELETION, PROVISIONING};
+use crate::store::tenants::{Changed, Queued, TenantRecord, TenantState};
+use crate::store::workflows::{Claim, Progress};
+use crate::store::{Instance, NewCredential};
+
+on_both!(
+    a_new_tenant_is_queued_in_the_change_that_makes_it,
+    provisioning_is_queued_once_and_tried_at_once,
+    a_deleted_tenant_is_out_of_reach_and_makes_room_for_another,
+    deletion_takes_the_place_of_provisioning_and_waits_for_its_worker,
+    a_stale_claim_changes_no_tenant,
+    what_is_forgotten_leaves_only_its_trail,
+    tenants_are_listed_in_pages,
+    an_owner_keeps_the_address_that_is_known,
+);
+
+const BOTH: &[&str] = &[PROVISIONING, DELETION];
+
+async fn tenant(fixture: &Fixture, subject: &str, id: &str, at: i64) {
+    let store = &fixture.store;
+    let email = format!("{subject}@example.org");
+    let origin = origin(at);
+    let profile = store
+        .ensure_profile(subject, &email, &origin)
+        .await
+        .unwrap();
+    let claimed = store.claim_tenant(&profile, id, id, &origin);
+    assert_eq!(claimed.await.unwrap().id, id);
+}
+
+async fn find(fixture: &Fixture, id: &str) -> TenantRecord {
+    fixture.store.find_tenant(id).await.unwrap().unwrap()
+}
+
+async fn claim(fixture: &Fixture, now: i64) -> Claim {
+    let claimed = fixture.store.claim_workflow(BOTH, now, now + 100).await;
+    claimed.unwrap().unwrap()
+}
+
+async fn work(fixture: &Fixture) -> Vec<String> {
+    let query = "select kind || ' ' || status || ' ' || next_run_at from workflow order by id";
+    fixture.texts(query).await
+}
+
+fn instance(state: &str) -> Instance {
+    Instance {
+        address: "http://127.0.0.1:1".to_owned(),
+        key_id: "k1".to_owned(),
+        state: state.to_owned(),
+    }
+}
+
+async fn a_new_tenant_is_queued_in_the_change_that_makes_it(fixture: Fixture) {
+    tenant(&fixture, "ana", "t1", 10).await;
+    tenant(&fixture, "ana", "t1", 20).await;
+    assert_eq!(work(&fixture).await, ["provision queued 10"]);
+    let found = find(&fixture, "t1").await;
+    assert_eq!(found.state(), TenantState::Provisioning);
+    assert_eq!(found.workos_user_id, "ana");
+    assert_eq!(found.work.as_ref().unwrap().step, "bucket");
+    let own = fixture.texts("select id from user_profile").await;
+    let own = fixture.store.find_own_tenant(&own[0]).await.unwrap();
+    assert_eq!(own, Some(found));
+
+    let held = claim(&fixture, 30).await;
+    let ready = fixture.store.mark_ready(&held, &origin(40)).await;
+    assert_eq!(ready.unwrap(), Changed::Done);
+    let found = find(&fixture, "t1").await;
+    assert_eq!(
+        (found.state(), found.ready_at),
+        (TenantState::Ready, Some(40))
+    );
+    fixture.store.mark_ready(&held, &origin(50)).await.unwrap();
+    assert_eq!(find(&fixture, "t1").await.ready_at, Some(40));
+}
+
+async fn provisioning_is_queued_once_and_tried_at_once(fixture: Fixture) {
+    tenant(&fixture, "ana", "t1", 10).await;
+    let store = &fixture.store;
+    let held = claim(&fixture, 10).await;
+    let later = Progress::Retry {
+        at: 9_000,
+        error: "out of order".to_owned(),
+    };
+    store.record_progress(&held, &later, 20, 0).await.unwrap();
+    let queued = store.queue_provisioning("t1", &origin(30)).await.unwrap();
+    assert_eq!(queued, Queued::UnderWay);
+    assert_eq!(work(&fixture).await, ["provision queued 30"]);
+
+    let held = claim(&fixture, 30).await;
+    let failed = Progress::GiveUp {
+        error: "broken".to_owned(),
+    };
+    store.record_progress(&held, &failed, 40, 0).await.unwrap();
+    assert_eq!(find(&fixture, "t1").await.state(), TenantState::Failed);
+    let queued = store.queue_provisioning("t1", &origin(50)).await.unwrap();
+    assert_eq!(queued, Queued::Queued);
+    assert_eq!(
+        find(&fixture, "t1").await.state(),
+        TenantState::Provisioning
+    );
+    assert_eq!(
+        work(&fixture).await,
+        ["provision failed 40", "provision queued 50"]
+    );
+    let nobody = store.queue_provisioning("t9", &origin(50)).await.unwrap();
+    assert_eq!(nobody, Queued::NoSuchTenant);
+}
+
+async fn a_deleted_tenant_is_out_of_reach_and_makes_room_for_another(fixture: Fixture) {
+    tenant(&fixture, "ana", "t1", 10).await;
+    let store = &fixture.store;
+    let delete = async |at| store.queue_deletion("t1", 900, &origin(at)).await.unwrap();
+    assert_eq!(delete(20).await, Queued::Queued);
+    assert_eq!(delete(30).await, Queued::Deleting);
+    let none = store.queue_deletion("t9", 900, &origin(30)).await.unwrap();
+    assert_eq!(none, Queued::NoSuchTenant);
+    assert_eq!(store.standing("ana").await.unwrap().tenant, None);
+    let gone = find(&fixture, "t1").await;
+    assert_eq!(gone.state(), TenantState::Deleting);
+    assert_eq!((gone.deleted_at, gone.purge_at), (Some(20), Some(900)));
+    assert_eq!(gone.workos_user_id, "ana");
+    let again = store.queue_provisioning("t1", &origin(30)).await.unwrap();
+    assert_eq!(again, Queued::Deleting);
+
+    tenant(&fixture, "ana", "t2", 40).await;
+    let standing = store.standing("ana").await.unwrap();
+    assert_eq!(standing.tenant.unwrap().id, "t2");
+    assert_eq!(find(&fixture, "t1").await, gone);
+    assert_eq!(
+        work(&fixture).await,
+        [
+            "provision called_off 10",
+            "delete queued 20",
+            "provision queued 40"
+        ]
+    );
+}
+
+async fn deletion_takes_the_place_of_provisioning_and_waits_for_its_worker(fixture: Fixture) {
+    tenant(&fixture, "ana", "t1", 10).await;
+    let stale = claim(&fixture, 15).await;
+    let store = &fixture.store;
+    store.queue_deletion("t1", 900, &origin(20)).await.unwrap();
+    let held = claim(&fixture, 20).await;
+    assert_eq!(held.kind, DELETION);
+    let input: serde_json::Value = serde_json::from_str(&held.input).unwrap();
+    assert_eq!(
+        input,
+        serde_json::json!({ "settled_at": 115, "purge_at": 900 })
+    );
+    let late = store.bucket_made(&stale, &origin(30)).await.unwrap();
+    assert_eq!(late, Changed::Fenced);
+    assert_eq!(find(&fixture, "t1").await.bucket_name, None);
+}
+
+async fn a_stale_claim_changes_no_tenant(fixture: Fixture) {
+    tenant(&fixture, "ana", "t1", 10).await;
+    let stale = claim(&fixture, 10).await;
+    let held = claim(&fixture, 110).await;
+    let store = &fixture.store;
+    let at = origin(120);
+    let before = find(&fixture, "t1").await;
+    assert_eq!(
+        store.bucket_made(&stale, &at).await.unwrap(),
+        Changed::Fenced
+    );
+    assert_eq!(
+        store.mark_ready(&stale, &at).await.unwrap(),
+        Changed::Fenced
+    );
+    let put = store.put_instance(&stale, &instance("ready"), &at).await;
+    assert_eq!(put.unwrap(), Changed::Fenced);
+    assert_eq!(
+        store.drop_instance(&stale, &at).await.unwrap(),
+        Changed::Fenced
+    );
+    assert_eq!(store.close_keys(&stale, &at).await.unwrap(), None);
+    assert_eq!(
+        store.forget_tenant(&stale, &at).await.unwrap(),
+        Changed::Fenced
+    );
+    assert_eq!(find(&fixture, "t1").await, before);
+
+    assert_eq!(store.bucket_made(&held, &at).await.unwrap(), Changed::Done);
+    store
+        .put_instance(&held, &instance("starting"), &at)
+        .await
+        .unwrap();
+    let found = find(&fixture, "t1").await;
+    assert_eq!(found.bucket_name.as_deref(), Some("t1"));
+    assert_eq!(found.instance, Some(instance("starting")));
+}
+
+async fn what_is_forgotten_leaves_only_its_trail(fixture: Fixture) {
+    let store = &fixture.store;
+    for (subject, id) in [("ana", "t1"), ("ben", "t2")] {
+        tenant(&fixture, subject, id, 10).await;
+        let held = claim(&fixture, 10).await;
+        store.bucket_made(&held, &origin(10)).await.unwrap();
+        store
+            .put_instance(&held, &instance("ready"), &origin(10))
+            .await
+            .unwrap();
+        let scope = crate::principal::TenantScope::for_tests(id, id);
+        let key = NewCredential {
+            id: format!("c-{id}"),
+            access_key: format!("tid_{id}"),
+            policy_arn: "policy".to_owned(),
+        };
+        store
+            .add_credential(&scope, &key, &origin(10))
+            .await
+            .unwrap();
+    }
+    store.queue_deletion("t1", 20, &origin(20)).await.unwrap();
+    let held = claim(&fixture, 20).await;
+    let keys = store.close_keys(&held, &origin(21)).await.unwrap().unwrap();
+    let ids: Vec<&str> = keys.iter().map(|key| key.id.as_str()).collect();
+    assert_eq!(ids, ["c-t1"]);
+    store.key_removed(&held, "c-t1", &origin(22)).await.unwrap();
+    let none = store.close_keys(&held, &origin(23)).await.unwrap();
+    assert_eq!(none, Some(Vec::new()));
+    store.forget_tenant(&held, &origin(24)).await.unwrap();
+
+    assert_eq!(store.find_tenant("t1").await.unwrap(), None);
+    assert_eq!(fixture.texts("select id from tenant").await, ["t2"]);
+    let left = fixture
+        .texts("select id from tenant_mount_credentials")
+        .await;
+    assert_eq!(left, ["c-t2"]);
+    assert_eq!(fixture.count("tenant_instance").await, 1);
+    assert_eq!(fixture.count("user_profile").await, 2);
+    assert_eq!(find(&fixture, "t2").await.instance, Some(instance("ready")));
+    let trail = fixture.audit().await;
+    for expected in [
+        "tenant.create t1 done",
+        "tenant.delete t1 queued",
+        "credential.revoke c-t1 done",
+        "credential.key_removal c-t1 completed",
+        "tenant.forget t1 done",
+    ] {
+        assert!(
+            trail.iter().any(|line| line == expected),
+            "{expected}: {trail:?}"
+        );
+    }
+}
+
+async fn tenants_are_listed_in_pages(fixture: Fixture) {
+    for id in ["t1", "t2", "t3"] {
+        tenant(&fixture, id, id, 10).await;
+    }
+    let page = async |after, limit| -> Vec<String> {
+        let listed = fixture.store.list_tenants(after, limit).await.unwrap();
+        listed.into_iter().map(|tenant| tenant.id).collect()
+    };
+    assert_eq!(page("", 2).await, ["t1", "t2"]);
+    assert_eq!(page("t2", 2).await, ["t3"]);
+    assert_eq!(page("t3", 2).await, Vec::<String>::new());
+}
+
+async fn an_owner_keeps_the_address_that_is_known(fixture: Fixture) {
+    let store = &fixture.store;
+    let email = Some("ana@example.org");
+    let made = store.ensure_owner("ana", email, &origin(10)).await.unwrap();
+    let again = store.ensure_owner("ana", None, &origin(20)).await.unwrap();
+    assert_eq!(made, again);
+    assert_eq!(again.email.as_deref(), email);
+    assert_eq!(fixture.count("user_profile").await, 1);
+    assert_eq!(fixture.audit().await.len(), 1);
+}
