@@ -158,3 +158,6 @@ async fn rest(wait: Duration, cancel: &CancellationToken) -> bool {
         () = tokio::time::sleep(wait) => true,
     }
 }
+
+#[cfg(test)]
+pub(crate) mod tests;

@@ -8,7 +8,7 @@ use crate::routes::Routes;
 
 /// Takes a delivery in. A repeated one is answered alike and changes nothing.
 async fn deliver(delivery: PolarDelivery) -> Result<StatusCode, ApiError> {
-    delivery.polar.take(&delivery).await?;
+    delivery.polar.take(&delivery.id, &delivery.body).await?;
     Ok(StatusCode::ACCEPTED)
 }
 

@@ -22,6 +22,8 @@ use crate::proxy::{Proxy, ProxySettings, SigningKeys};
 use crate::store::{Origin, SqliteStore, Subscription};
 use crate::token::{Issuer, Verifier};
 
+mod polar;
+
 pub(crate) const NOW_MS: i64 = 1_700_000_000_000;
 
 /// A bucket store that can be out of order.
@@ -75,7 +77,7 @@ impl Buckets for Faulty {
 pub(crate) struct Fixture {
     pub(crate) app: App,
     buckets: Arc<Faulty>,
-    key: SigningKey,
+    key: Arc<SigningKey>,
     _folder: tempfile::TempDir,
 }
 
@@ -86,7 +88,7 @@ impl Fixture {
         let store = SqliteStore::open(&folder.path().join("server.db"))
             .await
             .unwrap();
-        let key = SigningKey::from_pkcs8(&SigningKey::generate().unwrap()).unwrap();
+        let key = Arc::new(SigningKey::from_pkcs8(&SigningKey::generate().unwrap()).unwrap());
         let config = IdentityProvider::sign_in_config("http://idp.example");
         let issuer = Issuer {
             name: config.issuer.clone(),

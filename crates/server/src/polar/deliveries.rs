@@ -33,8 +33,9 @@ const DELIVERIES: &str = "bm_polar_deliveries_total";
 /// A delivery that Polar signed, just now.
 pub(crate) struct PolarDelivery {
     pub(crate) polar: Arc<Polar>,
-    id: String,
-    body: body::Bytes,
+    /// The delivery's own id, which survives its repetition.
+    pub(crate) id: String,
+    pub(crate) body: body::Bytes,
 }
 
 impl Principal for PolarDelivery {
@@ -70,13 +71,13 @@ impl Polar {
     /// Stores a delivery and acts on it. A known id changes nothing.
     ///
     /// Success means that the delivery is safe, not that it is acted on already.
-    pub(crate) async fn take(&self, delivery: &PolarDelivery) -> Result<(), StoreError> {
+    pub(crate) async fn take(&self, delivery_id: &str, body: &[u8]) -> Result<(), StoreError> {
         let now = self.now();
         let event = NewInboxEvent {
             provider: PROVIDER,
-            delivery_id: delivery.id.clone(),
-            kind: event::kind(&delivery.body).unwrap_or_default(),
-            body: String::from_utf8_lossy(&delivery.body).replace('\0', "\u{fffd}"),
+            delivery_id: delivery_id.to_owned(),
+            kind: event::kind(body).unwrap_or_default(),
+            body: String::from_utf8_lossy(body).replace('\0', "\u{fffd}"),
         };
         let received = self.store.receive(&event, now, now + LEASE_MS).await?;
         let Some(claimed) = received else {

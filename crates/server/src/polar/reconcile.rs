@@ -143,7 +143,7 @@ impl Polar {
     ///
     /// What Polar has and this server has not, or has older, is learned. What is active here
     /// only is looked up one by one: it ended, and nobody told.
-    pub(crate) async fn sweep(&self, api: &Api) -> Result<(), ReconcileError> {
+    async fn sweep(&self, api: &Api) -> Result<(), ReconcileError> {
         let known = self.store.list_active_subscriptions().await?;
         let mut known: HashMap<String, ActiveSubscription> = known
             .into_iter()

@@ -10,6 +10,7 @@ mod device_flow;
 mod events;
 mod ops;
 mod page;
+mod polar;
 mod policy;
 mod process;
 mod proxy;

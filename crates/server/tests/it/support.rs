@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use reqwest::{Client, Method, RequestBuilder, Response, StatusCode};
 use serde_json::{Value, json};
-use server::{DevConfig, DevServer, PortChoice};
+use server::{DevConfig, DevServer, PolarSettings, PortChoice};
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -53,10 +53,20 @@ impl Server {
     }
 
     pub(crate) async fn start_in(folder: Arc<TempDir>) -> Self {
+        Self::start_with(folder, None).await
+    }
+
+    pub(crate) async fn start_with_polar(polar: PolarSettings) -> Self {
+        Self::start_with(Arc::new(tempfile::tempdir().unwrap()), Some(polar)).await
+    }
+
+    async fn start_with(folder: Arc<TempDir>, polar: Option<PolarSettings>) -> Self {
         let now_ms = Arc::new(AtomicI64::new(server::system_clock()()));
-        let server = DevServer::open(config(folder.path(), now_ms.clone()))
-            .await
-            .unwrap();
+        let config = DevConfig {
+            polar,
+            ..config(folder.path(), now_ms.clone())
+        };
+        let server = DevServer::open(config).await.unwrap();
         let announcement = server.announcement().clone();
         let cancel = CancellationToken::new();
         Self {
