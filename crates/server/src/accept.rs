@@ -11,6 +11,8 @@ use std::time::Duration;
 use axum::Router;
 use axum::extract::ConnectInfo;
 use axum::response::IntoResponse;
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
@@ -124,6 +126,10 @@ struct Server {
     bounds: Bounds,
 }
 
+/// A connection, from its first request to its end. Connections are many, long and mostly idle:
+/// what only some of them need, or only for a moment, has a box of its own.
+type Answering = BoxFuture<'static, ()>;
+
 impl Server {
     async fn answer(
         self: Arc<Self>,
@@ -135,23 +141,42 @@ impl Server {
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%error, "a connection was lost at once");
         }
-        let Some(tls) = tls else {
-            return self.http1(stream, peer, watcher).await;
+        let connection = match tls {
+            None => Some(self.http1(stream, peer, watcher)),
+            Some(tls) => Box::pin(self.agree(tls, stream, peer, watcher)).await,
         };
-        let agreed = tokio::time::timeout(self.bounds.header_deadline, tls.accept(stream)).await;
-        let stream = match agreed {
-            Ok(Ok(stream)) => stream,
-            Ok(Err(error)) => return tracing::debug!(%error, "no TLS session was agreed on"),
-            Err(_) => return tracing::debug!("a TLS session took too long to agree on"),
-        };
-        if stream.get_ref().1.alpn_protocol() == Some(tls::HTTP2) {
-            self.http2(stream, peer, watcher).await;
-        } else {
-            self.http1(stream, peer, watcher).await;
+        if let Some(connection) = connection {
+            connection.await;
         }
     }
 
-    async fn http1<I>(&self, stream: I, peer: SocketAddr, watcher: Watcher)
+    async fn agree(
+        &self,
+        tls: TlsAcceptor,
+        stream: TcpStream,
+        peer: SocketAddr,
+        watcher: Watcher,
+    ) -> Option<Answering> {
+        let agreed = tokio::time::timeout(self.bounds.header_deadline, tls.accept(stream)).await;
+        let stream = match agreed {
+            Ok(Ok(stream)) => stream,
+            Ok(Err(error)) => {
+                tracing::debug!(%error, "no TLS session was agreed on");
+                return None;
+            }
+            Err(_) => {
+                tracing::debug!("a TLS session took too long to agree on");
+                return None;
+            }
+        };
+        Some(if stream.get_ref().1.alpn_protocol() == Some(tls::HTTP2) {
+            self.http2(stream, peer, watcher)
+        } else {
+            self.http1(stream, peer, watcher)
+        })
+    }
+
+    fn http1<I>(&self, stream: I, peer: SocketAddr, watcher: Watcher) -> Answering
     where
         I: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
     {
@@ -173,10 +198,10 @@ impl Server {
             .max_headers(MAX_HEADERS)
             .max_buf_size(MAX_HEADER_BYTES)
             .serve_connection(TokioIo::new(Watched::new(stream, watch)), service);
-        finish(connection, watcher).await;
+        finish(connection, watcher)
     }
 
-    async fn http2<I>(&self, stream: I, peer: SocketAddr, watcher: Watcher)
+    fn http2<I>(&self, stream: I, peer: SocketAddr, watcher: Watcher) -> Answering
     where
         I: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
     {
@@ -189,7 +214,7 @@ impl Server {
             .max_concurrent_streams(self.bounds.max_streams)
             .max_header_list_size(u32::try_from(MAX_HEADER_BYTES).unwrap_or(u32::MAX))
             .serve_connection(TokioIo::new(stream), service);
-        finish(connection, watcher).await;
+        finish(connection, watcher)
     }
 }
 
@@ -202,13 +227,16 @@ async fn route(
     router.oneshot(request.map(axum::body::Body::new)).await
 }
 
-async fn finish<C>(connection: C, watcher: Watcher)
+fn finish<C>(connection: C, watcher: Watcher) -> Answering
 where
-    C: GracefulConnection<Error = hyper::Error>,
+    C: GracefulConnection<Error = hyper::Error> + Send + 'static,
 {
-    if let Err(error) = watcher.watch(connection).await {
-        tracing::debug!(%error, "a connection ended badly");
-    }
+    let ended = watcher.watch(connection).map(|ended| {
+        if let Err(error) = ended {
+            tracing::debug!(%error, "a connection ended badly");
+        }
+    });
+    ended.boxed()
 }
 
 #[cfg(test)]

@@ -67,9 +67,9 @@ async fn follow(
         .map_err(|TooManyStreams| ApiError::RateLimited {
             retry_after_s: RETRY_AFTER_S,
         })?;
-    let live = Live::new(app, member, tenant, place, start);
-    let frames = stream::unfold(live, async |live| {
-        let (text, live) = live.next().await?;
+    let live = Box::new(Live::new(app, member, tenant, place, start));
+    let frames = stream::unfold(live, async |mut live| {
+        let text = live.next().await?;
         Some((Ok::<_, std::convert::Infallible>(text), live))
     });
     let headers = [

@@ -109,7 +109,7 @@ impl Live {
     }
 
     /// Gives the next text to send, once there is one; `None` at the end.
-    pub(crate) async fn next(mut self) -> Option<(Bytes, Self)> {
+    pub(crate) async fn next(&mut self) -> Option<Bytes> {
         loop {
             let frames = match self.phase {
                 Phase::Ended => return None,
@@ -138,7 +138,7 @@ impl Live {
             if !frames.is_empty() {
                 let heartbeat = self.app.events.settings.heartbeat;
                 self.beat_at = Instant::now() + heartbeat;
-                return Some((Bytes::from(frames.into_text()), self));
+                return Some(Bytes::from(frames.into_text()));
             }
         }
     }

@@ -76,7 +76,7 @@ impl Replica {
         let tenant = TenantScope::for_tests(TENANT, "bucket");
         let member = ActiveMember::for_tests(ANA);
         Follower {
-            live: Some(Live::new(self.app.clone(), member, tenant, place, start)),
+            live: Live::new(self.app.clone(), member, tenant, place, start),
             unread: Vec::new(),
         }
     }
@@ -135,7 +135,7 @@ fn frame(text: &str) -> Frame {
 
 /// A reader of a stream, which reads only when asked.
 struct Follower {
-    live: Option<Live>,
+    live: Live,
     unread: Vec<Frame>,
 }
 
@@ -143,15 +143,13 @@ impl Follower {
     /// Gives the next frame; `None` at the end of the stream.
     async fn next(&mut self) -> Option<Frame> {
         while self.unread.is_empty() {
-            let live = self.live.take()?;
-            let (text, live) = tokio::time::timeout(SOON, live.next())
+            let text = tokio::time::timeout(SOON, self.live.next())
                 .await
                 .expect("the stream says something")?;
             let text = String::from_utf8(text.to_vec()).unwrap();
             assert!(text.ends_with("\n\n"), "{text:?}");
             self.unread = text.trim_end().split("\n\n").map(frame).collect();
             self.unread.reverse();
-            self.live = Some(live);
         }
         self.unread.pop()
     }

@@ -15,8 +15,6 @@ async fn two(fixture: &Fixture, settings: EventSettings) -> (Replica, Replica) {
 async fn listening(writer: &Replica, replica: &Replica, settings: EventSettings) -> Follower {
     let mut reader = replica.follow(Start::Now).ready().await;
     if settings.hearing == Hearing::ListenAndPoll {
-        let live = reader.live.take().unwrap();
-        reader.live = Some(live);
         let mut seq = writer.append("first.md").await;
         let deadline = Instant::now() + SOON;
         while Instant::now() < deadline {
