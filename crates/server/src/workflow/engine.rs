@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use metrics::counter;
 use tokio::sync::{Notify, Semaphore, watch};
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
@@ -14,6 +15,8 @@ use crate::clock::Clock;
 use crate::error::chain;
 use crate::store::StoreError;
 use crate::store::workflows::{Ack, Claim, NewWorkflow, Progress, Workflows};
+
+const STEPS: &str = "bm_workflow_steps_total";
 
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct EngineSettings {
@@ -196,7 +199,7 @@ impl Engine {
                 recurs_after: workflow.recurs_after(),
             };
             let progress = decide(position, outcome, now, policy, rand::random());
-            log(&claim, &progress);
+            tell(&claim, &progress);
             let until = now + self.lease_ms();
             let ack = self
                 .store
@@ -251,7 +254,15 @@ enum Claimed {
     Nothing { look_again: Duration },
 }
 
-fn log(claim: &Claim, progress: &Progress) {
+/// Counts and tells how a step ended. Both labels come from closed sets.
+fn tell(claim: &Claim, progress: &Progress) {
+    let outcome = match progress {
+        Progress::Advance { .. } | Progress::Finish | Progress::Rearm { .. } => "done",
+        Progress::Wait { .. } => "waits",
+        Progress::Retry { .. } => "failed",
+        Progress::GiveUp { .. } => "given_up",
+    };
+    counter!(STEPS, "kind" => claim.kind.clone(), "outcome" => outcome).increment(1);
     let (job, step, attempt) = (&claim.id, &claim.step, claim.attempt);
     let tenant = claim.tenant_id.as_deref().unwrap_or("none");
     match progress {

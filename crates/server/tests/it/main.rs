@@ -5,6 +5,7 @@
     reason = "a test that cannot go on fails where it stands"
 )]
 
+mod admin_command;
 mod config;
 mod device_flow;
 mod events;
