@@ -10,6 +10,7 @@ use crate::events::Events;
 use crate::idp::IdentityProvider;
 use crate::life::Life;
 use crate::polar::Polar;
+use crate::principal::Admins;
 use crate::provisioning::Provisioner;
 use crate::proxy::{Denials, Proxy};
 use crate::request::Hosts;
@@ -24,6 +25,8 @@ pub(crate) struct App {
     pub(crate) events: Arc<Events>,
     pub(crate) provisioner: Arc<Provisioner>,
     pub(crate) verifier: Arc<Verifier>,
+    /// Absent where nobody administrates over the network.
+    pub(crate) admins: Option<Arc<Admins>>,
     pub(crate) clock: Clock,
     pub(crate) links: Arc<Links>,
     /// The names under which requests may ask for this server.

@@ -21,6 +21,7 @@ use crate::instances::Instances;
 use crate::life::Life;
 use crate::metrics;
 use crate::polar::Polar;
+use crate::principal::Admins;
 use crate::provisioning::{self, InstanceKeys, Provisioner, ProvisioningSettings};
 use crate::proxy::{Proxy, ProxySettings, SigningKeys};
 use crate::request::Hosts;
@@ -35,6 +36,7 @@ pub(crate) struct Parts {
     /// What the embedded store tells, where there is one.
     pub(crate) changes: Option<Receiver<Change>>,
     pub(crate) verifier: Arc<Verifier>,
+    pub(crate) admins: Option<Admins>,
     pub(crate) clock: Clock,
     pub(crate) links: Links,
     pub(crate) hosts: Hosts,
@@ -93,12 +95,15 @@ pub(crate) fn compose(parts: Parts) -> Composition {
     ));
     let worker = Arc::clone(&provisioner);
     background.add("workflows", async move |cancel| worker.run(cancel).await);
+    let verifier = Arc::clone(&parts.verifier);
+    background.add("token keys", async move |cancel| verifier.run(cancel).await);
     let app = App {
         events,
         store: Arc::clone(&parts.store),
         buckets: parts.buckets,
         provisioner,
         verifier: parts.verifier,
+        admins: parts.admins.map(Arc::new),
         clock: parts.clock,
         links: Arc::new(parts.links),
         hosts: Arc::new(parts.hosts),

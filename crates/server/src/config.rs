@@ -16,7 +16,7 @@ pub use print::print;
 use reader::{Leaf, Reader};
 pub use reader::{Origin, Problem};
 pub(crate) use settings::{
-    AdminAccess, Database, DeploymentMode, InstanceSource, Jobs, Storage, StorageService, TokenKind,
+    AdminAccess, Database, DeploymentMode, InstanceSource, Jobs, Storage, StorageService,
 };
 pub use settings::{Log, LogFormat, Settings};
 

@@ -8,11 +8,28 @@ use wire::ApiErrorBody;
 use crate::buckets::BucketError;
 use crate::proxy::{BodyFault, ProxyError, Refusal};
 use crate::store::StoreError;
+use crate::token::MembershipError;
 
 /// An instance is up within five seconds; many are within two.
 const STARTING_RETRY_S: u64 = 2;
 const BUSY_RETRY_S: u64 = 1;
 const UNAUTHENTICATED: &str = "Invalid JWT token. Authentication required.";
+
+/// What a 401 or 403 says about how to do better (RFC 6750, 3).
+mod challenge {
+    use axum::http::HeaderValue;
+
+    /// Nothing was sent, so nothing is said about it.
+    pub(super) const ASK: HeaderValue = HeaderValue::from_static(r#"Bearer realm="basic-memory""#);
+    pub(super) const INVALID_TOKEN: HeaderValue = HeaderValue::from_static(
+        r#"Bearer realm="basic-memory", error="invalid_token", error_description="The access token is not valid""#,
+    );
+    pub(super) const NO_PROFILE: HeaderValue = HeaderValue::from_static(
+        r#"Bearer realm="basic-memory", error="invalid_token", error_description="User profile not found""#,
+    );
+    pub(super) const ROLE_MISSING: HeaderValue =
+        HeaderValue::from_static(r#"Bearer realm="basic-memory", error="insufficient_scope""#);
+}
 
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ApiError {
@@ -28,6 +45,10 @@ pub(crate) enum ApiError {
     SubscriptionRequired { subscribe_url: String },
     #[error("No cloud storage is set up for this account yet. Run setup first.")]
     NoTenant,
+    #[error("Sign-ins cannot be checked at the moment. Try again in {retry_after_s} seconds.")]
+    KeysUnavailable { retry_after_s: u64 },
+    #[error("Roles cannot be looked up at the moment. Try again.")]
+    DirectoryFailed(#[from] MembershipError),
     #[error("{0}")]
     InvalidRequest(String),
     #[error("The token is not the one of this tenant's bucket.")]
@@ -81,6 +102,8 @@ impl ApiError {
             Self::SubscriptionRequired { .. } | Self::NoTenant | Self::Forbidden => {
                 StatusCode::FORBIDDEN
             }
+            Self::KeysUnavailable { .. } => StatusCode::SERVICE_UNAVAILABLE,
+            Self::DirectoryFailed(_) => StatusCode::BAD_GATEWAY,
             Self::InvalidRequest(_) | Self::AmbiguousLength | Self::WrongHost => {
                 StatusCode::BAD_REQUEST
             }
@@ -111,6 +134,8 @@ impl ApiError {
             Self::Forbidden => "forbidden",
             Self::SubscriptionRequired { .. } => wire::SUBSCRIPTION_REQUIRED,
             Self::NoTenant => "no_tenant",
+            Self::KeysUnavailable { .. } => "starting",
+            Self::DirectoryFailed(_) => "upstream_failed",
             Self::InvalidRequest(_) | Self::TooSlow | Self::AmbiguousLength | Self::WrongHost => {
                 "invalid_request"
             }
@@ -143,6 +168,8 @@ impl ApiError {
             | Self::SignatureRejected
             | Self::ProfileMissing
             | Self::NoTenant
+            | Self::KeysUnavailable { .. }
+            | Self::DirectoryFailed(_)
             | Self::InvalidRequest(_)
             | Self::WebhookRejected
             | Self::Forbidden
@@ -174,6 +201,9 @@ impl ApiError {
             Self::CredentialFailed(error) | Self::Storage(error) => {
                 tracing::error!(error = %chain(error), "the object store failed");
             }
+            Self::DirectoryFailed(error) => {
+                tracing::error!(error = %chain(error), "roles could not be looked up");
+            }
             Self::Store(error) => tracing::error!(error = %chain(error), "the database failed"),
             Self::UpstreamFailed(error) => {
                 tracing::warn!(error = %chain(error), "an instance could not be reached");
@@ -184,6 +214,7 @@ impl ApiError {
             | Self::ProfileMissing
             | Self::SubscriptionRequired { .. }
             | Self::NoTenant
+            | Self::KeysUnavailable { .. }
             | Self::InvalidRequest(_)
             | Self::WebhookRejected
             | Self::Forbidden
@@ -236,13 +267,20 @@ impl IntoResponse for ApiError {
         let headers = response.headers_mut();
         match &self {
             Self::TokenMissing => {
-                headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+                headers.insert(header::WWW_AUTHENTICATE, challenge::ASK);
             }
-            Self::TokenRejected | Self::ProfileMissing => {
-                headers.insert(
-                    header::WWW_AUTHENTICATE,
-                    HeaderValue::from_static("Bearer error=\"invalid_token\""),
-                );
+            Self::TokenRejected => {
+                headers.insert(header::WWW_AUTHENTICATE, challenge::INVALID_TOKEN);
+            }
+            Self::ProfileMissing => {
+                headers.insert(header::WWW_AUTHENTICATE, challenge::NO_PROFILE);
+            }
+            Self::Forbidden => {
+                headers.insert(header::WWW_AUTHENTICATE, challenge::ROLE_MISSING);
+            }
+            Self::KeysUnavailable { retry_after_s }
+            | Self::DirectoryFailed(MembershipError::Busy { retry_after_s }) => {
+                headers.insert(header::RETRY_AFTER, HeaderValue::from(*retry_after_s));
             }
             Self::RateLimited { retry_after_s } | Self::Starting { retry_after_s } => {
                 headers.insert(header::RETRY_AFTER, HeaderValue::from(*retry_after_s));
@@ -250,9 +288,9 @@ impl IntoResponse for ApiError {
             Self::SignatureRejected
             | Self::SubscriptionRequired { .. }
             | Self::NoTenant
+            | Self::DirectoryFailed(_)
             | Self::InvalidRequest(_)
             | Self::WebhookRejected
-            | Self::Forbidden
             | Self::NotFound
             | Self::MethodNotAllowed
             | Self::TooLarge

@@ -15,16 +15,17 @@ mod page;
 mod person;
 mod signing;
 
-use std::collections::HashMap;
+use std::collections::BTreeSet;
 use std::path::Path;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use secrecy::SecretString;
 
 use crate::clock::Clock;
+use crate::principal::AdminSettings;
 use crate::routes::Routes;
 use crate::store::StoreError;
-use crate::token::Issuer;
+use crate::token::{Issuer, IssuerKeys, IssuerKind, KeySet, Terms};
 
 use attempts::Attempts;
 use decisions::Refresh;
@@ -35,6 +36,9 @@ pub(crate) use signing::SigningKey;
 /// The one client of this provider: every program that signs people in on a device.
 pub(crate) const CLIENT_ID: &str = "client_basic_memory_dev";
 pub(crate) const SCOPES: [&str; 4] = ["openid", "profile", "email", "offline_access"];
+
+const ADMIN_ORGANIZATION: &str = "org_development";
+const ADMIN_ROLE: &str = "admin";
 
 const DEVICE_CODE_LIFE_MS: i64 = 10 * 60 * 1000;
 const REFRESH_TOKEN_LIFE_MS: i64 = 30 * 24 * 60 * 60 * 1000;
@@ -52,6 +56,8 @@ pub(crate) struct Setup {
     /// Keys every hash of an opaque id, and makes each refresh token's successor.
     pub(crate) secret: [u8; 32],
     pub(crate) access_token_life_s: i64,
+    /// Addresses of the people who are administrators here.
+    pub(crate) admins: Vec<String>,
     pub(crate) clock: Clock,
 }
 
@@ -61,6 +67,7 @@ pub(crate) struct IdentityProvider {
     opaque: Opaque,
     ledger: Ledger,
     access_token_life_s: i64,
+    admins: BTreeSet<String>,
     clock: Clock,
     wrong_codes: Mutex<Attempts>,
 }
@@ -82,6 +89,11 @@ impl IdentityProvider {
             opaque: Opaque::new(setup.secret),
             ledger: Ledger::open(file).await?,
             access_token_life_s: setup.access_token_life_s,
+            admins: setup
+                .admins
+                .iter()
+                .filter_map(|email| person::normalize_email(email))
+                .collect(),
             clock: setup.clock,
             wrong_codes: Mutex::new(Attempts::default()),
         })
@@ -109,12 +121,27 @@ impl IdentityProvider {
 
     /// The terms on which the server accepts this provider's tokens.
     pub(crate) fn issuer(&self) -> Issuer {
+        let document = self.key.key_set().to_string();
+        let keys = KeySet::parse(document.as_bytes()).expect("our own key set is a sound one");
         Issuer {
-            name: Self::issuer_url(&self.base_url),
-            client_id: CLIENT_ID.to_owned(),
-            max_life_s: MAX_ACCESS_TOKEN_LIFE_S,
-            leeway_s: 0,
-            keys: HashMap::from([(self.key.id().to_owned(), self.key.decoding_key())]),
+            names: vec![Self::issuer_url(&self.base_url)],
+            terms: Terms {
+                kind: IssuerKind::UserManagement,
+                audiences: vec![CLIENT_ID.to_owned()],
+                client_ids: vec![CLIENT_ID.to_owned()],
+                max_life_s: MAX_ACCESS_TOKEN_LIFE_S,
+                leeway_s: 0,
+            },
+            keys: IssuerKeys::Fixed(Arc::new(keys)),
+        }
+    }
+
+    /// What this provider's tokens say of the people who are administrators here.
+    pub(crate) fn admin_settings() -> AdminSettings {
+        AdminSettings {
+            organization: ADMIN_ORGANIZATION.to_owned(),
+            role: ADMIN_ROLE.to_owned(),
+            client: None,
         }
     }
 
@@ -134,7 +161,7 @@ impl IdentityProvider {
     ) -> Result<Tokens, signing::SigningError> {
         let issued_s = issued_at / 1000;
         let expires_s = issued_s + self.access_token_life_s;
-        let claims = serde_json::json!({
+        let mut claims = serde_json::json!({
             "iss": Self::issuer_url(&self.base_url),
             "aud": session.client_id,
             "sub": person::subject(&session.email),
@@ -145,6 +172,10 @@ impl IdentityProvider {
             "iat": issued_s,
             "exp": expires_s,
         });
+        if self.admins.contains(&session.email) {
+            claims["org_id"] = ADMIN_ORGANIZATION.into();
+            claims["role"] = ADMIN_ROLE.into();
+        }
         Ok(Tokens {
             access: self.key.sign(&claims)?,
             refresh,

@@ -56,6 +56,9 @@ struct Dev {
     #[arg(long, value_name = "SECONDS", default_value_t = 3600,
           value_parser = clap::value_parser!(u64).range(1..=86_400))]
     access_token_life: u64,
+    /// Somebody who is an administrator once signed in; may be given more than once.
+    #[arg(long = "admin", value_name = "EMAIL")]
+    admins: Vec<String>,
     /// Page on which people subscribe.
     #[arg(
         long,
@@ -216,6 +219,7 @@ async fn run(dev: Dev) -> anyhow::Result<()> {
             port => PortChoice::Fixed(port),
         },
         access_token_life: Duration::from_secs(dev.access_token_life),
+        admins: dev.admins,
         subscribe_url: dev.subscribe_url.into(),
         manage_url: dev.manage_url.map(Into::into),
         polar: None,

@@ -3,6 +3,7 @@
 //! The order of refusals is fixed: token, subscription, profile, tenant. The tenant comes from
 //! the token's subject and from nothing else.
 
+mod admin;
 mod tenant_webhook;
 
 use std::convert::Infallible;
@@ -16,7 +17,9 @@ use crate::app::{App, RequestId};
 use crate::error::ApiError;
 use crate::idp::IdentityProvider;
 use crate::store::{Instance, Origin, Profile, Standing, Subscription, Tenant};
-use crate::token::Claims;
+use crate::token::{Accepted, Claims, TokenRefusal};
+
+pub(crate) use admin::{Admin, AdminSettings, Admins};
 pub(crate) use tenant_webhook::TenantWebhook;
 
 /// Stands in the audit for callers that did not prove who they are.
@@ -33,6 +36,8 @@ pub enum Policy {
     Member,
     /// A valid token and a subscription that is current at this moment.
     ActiveMember,
+    /// A valid token with the administrator's role; no subscription is asked for.
+    Admin,
     /// The payment provider's signature on the body.
     PolarDelivery,
     /// The object store, with the token of one tenant's bucket.
@@ -53,7 +58,7 @@ pub(crate) struct Development {
     pub(crate) request_id: RequestId,
 }
 
-/// Somebody with a valid token and a profile.
+/// Somebody with a valid token, who may be new here and have nothing yet.
 pub(crate) struct Member {
     pub(crate) subscription: Option<Subscription>,
     pub(crate) subject: String,
@@ -63,7 +68,7 @@ pub(crate) struct Member {
 /// Somebody with a valid token, a subscription that is current now, and a profile.
 pub(crate) struct ActiveMember {
     pub(crate) profile: Profile,
-    subject: String,
+    caller: Caller,
     tenant: Option<Tenant>,
     request_id: RequestId,
 }
@@ -113,7 +118,7 @@ impl ActiveMember {
     }
 
     pub(crate) fn subject(&self) -> &str {
-        &self.subject
+        &self.caller.subject
     }
 
     #[cfg(test)]
@@ -123,7 +128,10 @@ impl ActiveMember {
                 id: subject.to_owned(),
                 email: None,
             },
-            subject: subject.to_owned(),
+            caller: Caller {
+                subject: subject.to_owned(),
+                actor: subject.to_owned(),
+            },
             tenant: None,
             request_id: RequestId::new(),
         }
@@ -131,8 +139,8 @@ impl ActiveMember {
 
     /// Looks again whether this caller may see the tenant, for answers that take long.
     pub(crate) async fn reaffirm(&self, app: &App, tenant: &TenantScope) -> Result<(), ApiError> {
-        let standing = app.store.standing(&self.subject).await?;
-        let again = admit(self.subject.clone(), standing, self.request_id.clone(), app)?;
+        let standing = app.store.standing(&self.caller.subject).await?;
+        let again = admit(self.caller.clone(), standing, self.request_id.clone(), app)?;
         if again.tenant()?.id == tenant.id {
             Ok(())
         } else {
@@ -142,7 +150,7 @@ impl ActiveMember {
 
     /// Names this caller and request for audit events.
     pub(crate) fn origin(&self, app: &App) -> Origin {
-        app.origin(&self.subject, &self.request_id)
+        app.origin(&self.caller.actor, &self.request_id)
     }
 }
 
@@ -186,14 +194,13 @@ impl FromRequestParts<App> for Member {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
-        let claims = authenticate(&parts.headers, app)?;
+        let claims = authenticate(parts, app).await?.claims;
         let standing = app.store.standing(&claims.sub).await?;
-        let profile = standing.profile.ok_or(ApiError::ProfileMissing)?;
-        let email = claims.email.or(profile.email);
+        let known = standing.profile.and_then(|profile| profile.email);
         Ok(Self {
             subscription: standing.subscription,
-            subject: claims.sub,
-            email,
+            subject: claims.sub.clone(),
+            email: claims.email.clone().or(known),
         })
     }
 }
@@ -203,15 +210,15 @@ impl FromRequestParts<App> for ActiveMember {
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
         let request_id = request_id(parts);
-        let claims = match authenticate(&parts.headers, app) {
-            Ok(claims) => claims,
+        let claims = match authenticate(parts, app).await {
+            Ok(accepted) => accepted.claims,
             Err(error) => return Err(denied(app, NOBODY, &request_id, error).await),
         };
         let standing = app.store.standing(&claims.sub).await?;
-        let subject = claims.sub.clone();
-        match admit(claims.sub, standing, request_id.clone(), app) {
+        let caller = Caller::of(&claims);
+        match admit(caller.clone(), standing, request_id.clone(), app) {
             Ok(member) => Ok(member),
-            Err(error) => Err(denied(app, &subject, &request_id, error).await),
+            Err(error) => Err(denied(app, &caller.actor, &request_id, error).await),
         }
     }
 }
@@ -231,7 +238,7 @@ fn request_id(parts: &Parts) -> RequestId {
 }
 
 fn admit(
-    subject: String,
+    caller: Caller,
     standing: Standing,
     request_id: RequestId,
     app: &App,
@@ -253,7 +260,7 @@ fn admit(
     let profile = standing.profile.ok_or(ApiError::ProfileMissing)?;
     Ok(ActiveMember {
         profile,
-        subject,
+        caller,
         tenant: standing.tenant,
         request_id,
     })
@@ -266,14 +273,66 @@ pub(crate) fn is_current(subscription: Option<&Subscription>, now: i64) -> bool 
     })
 }
 
-fn authenticate(headers: &HeaderMap, app: &App) -> Result<Claims, ApiError> {
-    let token = bearer(headers)?;
-    app.verifier
+/// Verifies the request's token. Whoever acts in another's name is written down each time.
+async fn authenticate(parts: &Parts, app: &App) -> Result<Accepted, ApiError> {
+    let token = bearer(&parts.headers)?;
+    let accepted = app
+        .verifier
         .verify(token, app.now() / 1000)
+        .await
         .map_err(|refusal| {
             tracing::debug!(reason = %refusal, "a token was refused");
-            ApiError::TokenRejected
-        })
+            match refusal {
+                TokenRefusal::KeysUnavailable { retry_after_s } => {
+                    ApiError::KeysUnavailable { retry_after_s }
+                }
+                TokenRefusal::TooLong
+                | TokenRefusal::Malformed
+                | TokenRefusal::WrongAlgorithm
+                | TokenRefusal::KeyMissing
+                | TokenRefusal::ExtensionAsked
+                | TokenRefusal::WrongType
+                | TokenRefusal::UnknownIssuer
+                | TokenRefusal::UnknownKey
+                | TokenRefusal::BadSignature
+                | TokenRefusal::ClaimsMalformed
+                | TokenRefusal::IdToken
+                | TokenRefusal::Expired
+                | TokenRefusal::NotYetValid
+                | TokenRefusal::IssuedAhead
+                | TokenRefusal::LivesTooLong
+                | TokenRefusal::WrongAudience
+                | TokenRefusal::NotAPerson => ApiError::TokenRejected,
+            }
+        })?;
+    if accepted.claims.act.is_some() {
+        let caller = Caller::of(&accepted.claims);
+        let origin = app.origin(&caller.actor, &request_id(parts));
+        app.store
+            .record_impersonation(&accepted.claims.sub, &origin)
+            .await?;
+    }
+    Ok(accepted)
+}
+
+/// Whom a token is about, and who acts with it.
+#[derive(Clone, Debug)]
+struct Caller {
+    subject: String,
+    /// For audit events: names somebody who acts in the subject's name too.
+    actor: String,
+}
+
+impl Caller {
+    fn of(claims: &Claims) -> Self {
+        Self {
+            subject: claims.sub.clone(),
+            actor: match &claims.act {
+                Some(actor) => format!("{} as {}", actor.sub, claims.sub),
+                None => claims.sub.clone(),
+            },
+        }
+    }
 }
 
 /// Takes the token out of exactly one `Authorization: Bearer` header (RFC 6750).

@@ -12,17 +12,20 @@ use crate::app::Links;
 use crate::buckets::{Buckets, EmbeddedBuckets};
 use crate::clock::Clock;
 use crate::compose::{Composition, Ended, Front, Parts, compose};
-use crate::config::{Database, InstanceSource, Jobs, Settings, Storage};
+use crate::config::{
+    AdminAccess, Database, DeploymentMode, InstanceSource, Jobs, Settings, Storage,
+};
 use crate::events::{EventSettings, StreamCaps};
 use crate::instances::{BadAddress, FixedInstances, Instances, NoInstances};
 use crate::metrics::{Metrics, MetricsError};
 use crate::polar::{Polar, PolarApiSettings, PolarError, PolarSettings};
+use crate::principal::{AdminSettings, Admins};
 use crate::provisioning::ProvisioningSettings;
 use crate::proxy::SigningKeys;
 use crate::request::Hosts;
 use crate::state_folder::{Deployment, FolderError, StateFolder};
 use crate::store::{PostgresSettings, PostgresStore, SqliteStore, Store, StoreError};
-use crate::token::Verifier;
+use crate::token::{FetchKeys, HttpKeys, KeyTransport, Memberships, Verifier, WorkosDirectory};
 use crate::workflow::EngineSettings;
 
 /// The name of the key that a state folder keeps for itself.
@@ -51,6 +54,8 @@ pub enum ServeError {
     Polar(#[from] PolarError),
     #[error(transparent)]
     Metrics(#[from] MetricsError),
+    #[error("no requests can be made to others")]
+    Outbound(#[source] reqwest::Error),
     #[error("a part of the server broke; the log says which")]
     PartBroken,
     #[error("{setting} is not set")]
@@ -126,6 +131,13 @@ impl Server {
                 });
             }
         };
+        let transport = match settings.mode {
+            DeploymentMode::Production => KeyTransport::HttpsOnly,
+            DeploymentMode::Development => KeyTransport::HttpToo,
+        };
+        let fetcher: Arc<dyn FetchKeys> =
+            Arc::new(HttpKeys::new(transport).map_err(ServeError::Outbound)?);
+        let verifier = Verifier::of_issuers(&settings.issuers, &fetcher, &clock);
         let polar = open_polar(&settings, &store, &clock)?;
         let mut composition = compose(Parts {
             store,
@@ -142,7 +154,8 @@ impl Server {
                 .embedded
                 .as_ref()
                 .map(|(store, _)| store.subscribe()),
-            verifier: Arc::new(Verifier::new(Vec::new())),
+            verifier: Arc::new(verifier),
+            admins: settings.admin.map(admins).transpose()?,
             clock,
             links: Links {
                 subscribe_url: settings.subscribe_url,
@@ -222,6 +235,23 @@ async fn listen(address: SocketAddr, name: &'static str) -> Result<TcpListener, 
     TcpListener::bind(address)
         .await
         .map_err(|source| ServeError::Address { name, source })
+}
+
+fn admins(access: AdminAccess) -> Result<Admins, ServeError> {
+    let directory: Option<Arc<dyn Memberships>> = match access.workos_api_key {
+        Some(key) => Some(Arc::new(
+            WorkosDirectory::new(&access.workos_api_url, key).map_err(ServeError::Outbound)?,
+        )),
+        None => None,
+    };
+    Ok(Admins {
+        settings: AdminSettings {
+            organization: access.organization_id,
+            role: access.role,
+            client: access.client_id,
+        },
+        directory,
+    })
 }
 
 fn local(listener: &TcpListener, name: &'static str) -> Result<SocketAddr, ServeError> {

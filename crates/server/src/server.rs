@@ -18,6 +18,7 @@ use crate::idp::{IdentityProvider, Setup};
 use crate::instances::NoInstances;
 use crate::polar::{Polar, PolarError, PolarSettings};
 use crate::ports::{self, PortError};
+use crate::principal::Admins;
 use crate::provisioning::ProvisioningSettings;
 use crate::proxy::SigningKeys;
 use crate::request::Hosts;
@@ -47,6 +48,8 @@ pub struct DevConfig {
     pub port: PortChoice,
     pub s3_port: PortChoice,
     pub access_token_life: Duration,
+    /// Addresses of the people who are administrators.
+    pub admins: Vec<String>,
     /// Where people without a subscription are sent.
     pub subscribe_url: String,
     pub manage_url: Option<String>,
@@ -129,6 +132,7 @@ impl DevServer {
             secret: folder.identity_secret()?,
             access_token_life_s: i64::try_from(config.access_token_life.as_secs())
                 .unwrap_or(i64::MAX),
+            admins: config.admins,
             clock: Arc::clone(&config.clock),
         };
         let sign_ins = folder.identity_database()?;
@@ -149,6 +153,10 @@ impl DevServer {
             events: EventSettings::default(),
             changes: Some(buckets.subscribe()),
             verifier: Arc::new(Verifier::new(vec![provider.issuer()])),
+            admins: Some(Admins {
+                settings: IdentityProvider::admin_settings(),
+                directory: None,
+            }),
             clock: config.clock,
             links: Links {
                 subscribe_url: config.subscribe_url,

@@ -1,15 +1,30 @@
 //! Decides whether a bearer token is one of ours to trust.
 //!
-//! What the library leaves out is checked here: the shape before it, the claims after it. An
-//! issuer is found by exact comparison in a list, and its keys verify its tokens only.
+//! An issuer is found by exact comparison in a list, never by an address in a token, and its
+//! keys vouch for its own tokens only. The order is: shape, issuer, key, signature, claims; no
+//! claim but `iss` is looked at before the signature is known to be good. What is remembered of
+//! a token spares its signature only: times are judged again, and who the person is to us is
+//! for the database to say.
 
+mod claims;
+mod fetch;
+mod issuer;
+mod key_cache;
+mod key_set;
+mod key_state;
+mod memberships;
+mod settings;
 mod shape;
+mod strict_json;
+mod verifier;
 
-use std::collections::HashMap;
-
-use jsonwebtoken::errors::ErrorKind;
-use jsonwebtoken::{Algorithm, DecodingKey, Validation};
-use serde::Deserialize;
+pub(crate) use claims::Claims;
+pub(crate) use fetch::{FetchKeys, HttpKeys, KeyTransport};
+pub(crate) use issuer::{Issuer, IssuerKeys, IssuerKind, Terms};
+pub(crate) use key_set::KeySet;
+pub(crate) use memberships::{MembershipError, Memberships, WorkosDirectory};
+pub(crate) use settings::IssuerSettings;
+pub(crate) use verifier::{Accepted, Verifier};
 
 /// Why a token was not accepted. For logs only; the caller learns that it was not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -30,6 +45,8 @@ pub(crate) enum TokenRefusal {
     UnknownIssuer,
     #[error("signed with a key its issuer does not have")]
     UnknownKey,
+    #[error("its issuer's keys are not to be had now")]
+    KeysUnavailable { retry_after_s: u64 },
     #[error("its signature is wrong")]
     BadSignature,
     #[error("a required claim is missing or has the wrong form")]
@@ -48,126 +65,6 @@ pub(crate) enum TokenRefusal {
     WrongAudience,
     #[error("speaks for a client, not for a person")]
     NotAPerson,
-}
-
-/// What an accepted token says.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-pub(crate) struct Claims {
-    iss: String,
-    pub(crate) sub: String,
-    sid: String,
-    jti: String,
-    exp: i64,
-    iat: Option<i64>,
-    nbf: Option<i64>,
-    aud: Option<Audience>,
-    nonce: Option<serde_json::Value>,
-    pub(crate) email: Option<String>,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(untagged)]
-enum Audience {
-    One(String),
-    Many(Vec<String>),
-}
-
-impl Audience {
-    fn contains(&self, wanted: &str) -> bool {
-        match self {
-            Self::One(name) => name == wanted,
-            Self::Many(names) => names.iter().any(|name| name == wanted),
-        }
-    }
-}
-
-/// An issuer whose tokens are accepted, and on which terms.
-pub(crate) struct Issuer {
-    pub(crate) name: String,
-    /// The client the tokens must be meant for, where the issuer says so.
-    pub(crate) client_id: String,
-    pub(crate) max_life_s: i64,
-    /// How far this issuer's clock may be from ours.
-    pub(crate) leeway_s: i64,
-    pub(crate) keys: HashMap<String, DecodingKey>,
-}
-
-pub(crate) struct Verifier {
-    issuers: Vec<Issuer>,
-    validation: Validation,
-}
-
-impl Verifier {
-    pub(crate) fn new(issuers: Vec<Issuer>) -> Self {
-        let mut validation = Validation::new(Algorithm::RS256);
-        // Claims are judged below, by the clock that the caller passes in.
-        validation.validate_exp = false;
-        validation.validate_nbf = false;
-        validation.validate_aud = false;
-        validation.required_spec_claims.clear();
-        Self {
-            issuers,
-            validation,
-        }
-    }
-
-    /// Accepts or refuses a token at `now_s` (Unix seconds).
-    pub(crate) fn verify(&self, token: &str, now_s: i64) -> Result<Claims, TokenRefusal> {
-        let unverified = shape::read(token)?;
-        let issuer = self
-            .issuers
-            .iter()
-            .find(|issuer| issuer.name == unverified.issuer)
-            .ok_or(TokenRefusal::UnknownIssuer)?;
-        let key = issuer
-            .keys
-            .get(&unverified.key_id)
-            .ok_or(TokenRefusal::UnknownKey)?;
-        let claims = jsonwebtoken::decode::<Claims>(token, key, &self.validation)
-            .map_err(|error| {
-                if matches!(error.kind(), ErrorKind::Json(_)) {
-                    TokenRefusal::ClaimsMalformed
-                } else {
-                    TokenRefusal::BadSignature
-                }
-            })?
-            .claims;
-        judge(&claims, issuer, now_s)?;
-        Ok(claims)
-    }
-}
-
-fn judge(claims: &Claims, issuer: &Issuer, now_s: i64) -> Result<(), TokenRefusal> {
-    if claims.iss != issuer.name || claims.sid.is_empty() || claims.jti.is_empty() {
-        return Err(TokenRefusal::ClaimsMalformed);
-    }
-    if claims.nonce.is_some() {
-        return Err(TokenRefusal::IdToken);
-    }
-    if claims.sub.is_empty() || claims.sub == issuer.client_id {
-        return Err(TokenRefusal::NotAPerson);
-    }
-    if claims.exp <= now_s.saturating_sub(issuer.leeway_s) {
-        return Err(TokenRefusal::Expired);
-    }
-    let latest = now_s.saturating_add(issuer.leeway_s);
-    if claims.exp > latest.saturating_add(issuer.max_life_s) {
-        return Err(TokenRefusal::LivesTooLong);
-    }
-    if claims.nbf.is_some_and(|nbf| nbf > latest) {
-        return Err(TokenRefusal::NotYetValid);
-    }
-    if claims.iat.is_some_and(|iat| iat > latest) {
-        return Err(TokenRefusal::IssuedAhead);
-    }
-    if !claims
-        .aud
-        .as_ref()
-        .is_some_and(|aud| aud.contains(&issuer.client_id))
-    {
-        return Err(TokenRefusal::WrongAudience);
-    }
-    Ok(())
 }
 
 #[cfg(test)]

@@ -87,7 +87,12 @@ async fn readiness(_: Public, State(app): State<App>) -> Response {
     } else {
         Phase::Serving
     };
-    let readiness = judge(phase, CheckOutcome::of(&checked), CheckOutcome::Ok);
+    let keys = if app.verifier.has_all_keys() {
+        CheckOutcome::Ok
+    } else {
+        CheckOutcome::Failed
+    };
+    let readiness = judge(phase, CheckOutcome::of(&checked), keys);
     let status = match readiness.status {
         ReadinessStatus::Ready => StatusCode::OK,
         ReadinessStatus::NotReady | ReadinessStatus::Draining => StatusCode::SERVICE_UNAVAILABLE,

@@ -1,6 +1,5 @@
 //! The router without a socket: deployments and faults that a real server does not have.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -90,13 +89,7 @@ impl Fixture {
             .unwrap();
         let key = Arc::new(SigningKey::from_pkcs8(&SigningKey::generate().unwrap()).unwrap());
         let config = IdentityProvider::sign_in_config("http://idp.example");
-        let issuer = Issuer {
-            name: config.issuer.clone(),
-            client_id: CLIENT_ID.to_owned(),
-            max_life_s: 3_600,
-            leeway_s: 0,
-            keys: HashMap::from([(key.id().to_owned(), key.decoding_key())]),
-        };
+        let issuer = Issuer::for_tests(&config.issuer, CLIENT_ID, &key);
         let buckets = Arc::new(Faulty::default());
         let store = Arc::new(store);
         let clock: Clock = Arc::new(|| NOW_MS);
@@ -108,6 +101,7 @@ impl Fixture {
             buckets: buckets.clone(),
             provisioner,
             verifier: Arc::new(Verifier::new(vec![issuer])),
+            admins: None,
             clock,
             links: Arc::new(Links {
                 subscribe_url: "https://basicmemory.com/subscribe".to_owned(),
@@ -210,15 +204,17 @@ async fn development_routes_are_nowhere_else() {
 }
 
 #[tokio::test]
-async fn somebody_who_never_signed_in_here_has_no_profile() {
+async fn somebody_without_a_profile_learns_of_their_subscription_and_nothing_else() {
     let fixture = Fixture::new().await;
+    let (status, body) = fixture.send("user_1", "GET", "/subscription").await;
+    assert_eq!((status, &body["status"]), (StatusCode::OK, &json!("none")));
     fixture.subscribe("user_1").await;
-    for path in ["/tenant/mount/info", "/subscription"] {
-        let (status, body) = fixture.send("user_1", "GET", path).await;
-        assert_eq!(status, StatusCode::UNAUTHORIZED);
-        assert_eq!(body["error"], "unauthenticated");
-        assert_eq!(body["message"], "User profile not found");
-    }
+    let (status, body) = fixture.send("user_1", "GET", "/subscription").await;
+    assert_eq!((status, &body["current"]), (StatusCode::OK, &json!(true)));
+    let (status, body) = fixture.send("user_1", "GET", "/tenant/mount/info").await;
+    assert_eq!(status, StatusCode::UNAUTHORIZED);
+    assert_eq!(body["error"], "unauthenticated");
+    assert_eq!(body["message"], "User profile not found");
 }
 
 #[tokio::test]

@@ -11,11 +11,12 @@ use url::{Host, Url};
 use super::reader::Reader;
 use super::settings::{
     AdminAccess, Database, DeploymentMode, Events, InstanceSource, Jobs, Limits, Listen, Log,
-    LogFormat, Polar, Settings, Storage, StorageService, Tls, TokenKind, TrustedIssuer,
+    LogFormat, Polar, Settings, Storage, StorageService, Tls,
 };
 use crate::accept::Bounds;
 use crate::idp;
 use crate::proxy::SigningKeys;
+use crate::token::{IssuerKind, IssuerSettings};
 
 /// Reads everything; `None` where something needed is missing or wrong.
 pub(super) fn read(reader: &mut Reader<'_>) -> Option<Settings> {
@@ -84,6 +85,7 @@ pub(super) fn read(reader: &mut Reader<'_>) -> Option<Settings> {
         log: log?,
         metrics,
     };
+    judge_issuers(reader, &settings.issuers);
     judge_mode(reader, &settings);
     Some(settings)
 }
@@ -266,24 +268,24 @@ fn sign_in(reader: &mut Reader<'_>) -> Option<wire::SignInConfig> {
     })
 }
 
-fn issuers(reader: &mut Reader<'_>) -> Option<Vec<TrustedIssuer>> {
+fn issuers(reader: &mut Reader<'_>) -> Option<Vec<IssuerSettings>> {
     let names = reader.names_below("sign_in.issuers");
     if names.is_empty() {
         let remedy = "add a table [[sign_in.issuers]] for each issuer";
         reader.problem("sign_in.issuers", "is empty, so nobody can sign in", remedy);
     }
-    let read: Vec<Option<TrustedIssuer>> = names
+    let read: Vec<Option<IssuerSettings>> = names
         .iter()
         .map(|name| issuer(reader, &format!("sign_in.issuers.{name}")))
         .collect();
     read.into_iter().collect()
 }
 
-fn issuer(reader: &mut Reader<'_>, table: &str) -> Option<TrustedIssuer> {
+fn issuer(reader: &mut Reader<'_>, table: &str) -> Option<IssuerSettings> {
     let at = |name: &str| format!("{table}.{name}");
     let kinds = [
-        ("connect", TokenKind::Connect),
-        ("user_management", TokenKind::UserManagement),
+        ("connect", IssuerKind::Connect),
+        ("user_management", IssuerKind::UserManagement),
     ];
     let kind = reader.choice(&at("kind"), &kinds);
     let kind = reader.needed(&at("kind"), kind);
@@ -302,7 +304,7 @@ fn issuer(reader: &mut Reader<'_>, table: &str) -> Option<TrustedIssuer> {
         true => reader.seconds(&leeway, 0..=120),
         false => Some(std::time::Duration::from_secs(30)),
     };
-    if kind == Some(TokenKind::Connect) && audiences.is_empty() {
+    if kind == Some(IssuerKind::Connect) && audiences.is_empty() {
         let remedy = "name the clients or resources its access tokens are for";
         reader.problem(
             &at("audiences"),
@@ -310,7 +312,7 @@ fn issuer(reader: &mut Reader<'_>, table: &str) -> Option<TrustedIssuer> {
             remedy,
         );
     }
-    Some(TrustedIssuer {
+    Some(IssuerSettings {
         kind: kind?,
         names: names?,
         keys_url: keys_url?,
@@ -465,6 +467,13 @@ fn log(reader: &mut Reader<'_>) -> Option<Log> {
         format: format?,
         level: level?,
     })
+}
+
+fn judge_issuers(reader: &mut Reader<'_>, issuers: &[IssuerSettings]) {
+    for (place, problem) in IssuerSettings::problems(issuers) {
+        let key = format!("sign_in.issuers.{place}.{}", problem.field());
+        reader.problem(&key, &problem.to_string(), problem.remedy());
+    }
 }
 
 /// A development deployment stays on its machine; a production one takes nothing unprotected.

@@ -10,6 +10,7 @@ use url::Url;
 
 use crate::accept::Bounds;
 use crate::proxy::SigningKeys;
+use crate::token::IssuerSettings;
 
 /// What the server is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,7 +33,7 @@ pub struct Settings {
     /// The folder of everything kept on this machine, where something is.
     pub(crate) state_folder: Option<PathBuf>,
     pub(crate) sign_in: wire::SignInConfig,
-    pub(crate) issuers: Vec<TrustedIssuer>,
+    pub(crate) issuers: Vec<IssuerSettings>,
     pub(crate) subscribe_url: String,
     pub(crate) manage_url: Option<String>,
     pub(crate) polar: Polar,
@@ -101,24 +102,6 @@ pub(crate) struct StorageService {
     pub(crate) region: String,
     pub(crate) access_key: String,
     pub(crate) secret_key: SecretString,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum TokenKind {
-    UserManagement,
-    Connect,
-}
-
-/// An issuer whose tokens are accepted.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct TrustedIssuer {
-    pub(crate) kind: TokenKind,
-    pub(crate) names: Vec<String>,
-    pub(crate) keys_url: Url,
-    pub(crate) audiences: Vec<String>,
-    pub(crate) client_ids: Vec<String>,
-    pub(crate) max_life: Duration,
-    pub(crate) leeway: Duration,
 }
 
 #[derive(Clone, Debug)]

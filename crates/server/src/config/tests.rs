@@ -28,6 +28,7 @@ audiences = ["client_1"]
 kind = "user_management"
 names = ["https://api.workos.com"]
 keys_url = "https://api.workos.com/sso/jwks/client_1"
+client_ids = ["client_1"]
 [polar]
 webhook_secret = "polar_whs_1"
 [signing]

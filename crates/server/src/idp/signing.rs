@@ -7,7 +7,6 @@ use aws_lc_rs::rsa::KeySize;
 use aws_lc_rs::signature::{KeyPair, RSA_PKCS1_SHA256, RsaKeyPair};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use jsonwebtoken::DecodingKey;
 use secrecy::SecretString;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -54,13 +53,8 @@ impl SigningKey {
         &self.id
     }
 
-    pub(crate) fn decoding_key(&self) -> DecodingKey {
-        DecodingKey::from_rsa_components(&self.modulus, &self.exponent)
-            .expect("the components were encoded above")
-    }
-
     /// The public half as a key set (RFC 7517).
-    pub(super) fn key_set(&self) -> Value {
+    pub(crate) fn key_set(&self) -> Value {
         json!({ "keys": [{
             "kty": "RSA", "use": "sig", "alg": "RS256",
             "kid": self.id, "n": self.modulus, "e": self.exponent,
@@ -78,7 +72,16 @@ impl SigningKey {
         header: &Value,
         claims: &Value,
     ) -> Result<SecretString, SigningError> {
-        let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
+        self.sign_texts(&header.to_string(), &claims.to_string())
+    }
+
+    /// Signs header and claims as they are written, be they JSON or not.
+    pub(crate) fn sign_texts(
+        &self,
+        header: &str,
+        claims: &str,
+    ) -> Result<SecretString, SigningError> {
+        let part = |text: &str| URL_SAFE_NO_PAD.encode(text);
         let message = format!("{}.{}", part(header), part(claims));
         let mut signature = vec![0; self.pair.public_modulus_len()];
         let random = SystemRandom::new();

@@ -8,7 +8,10 @@ use serde_json::{Value, json};
 use super::*;
 use crate::idp::SigningKey;
 
+mod judges;
+
 const NOW: i64 = 1_700_000_000;
+const CLIENT: &str = "client_1";
 const ISSUER: &str = "http://127.0.0.1:1/idp";
 
 static OURS: LazyLock<SigningKey> = LazyLock::new(new_key);
@@ -18,20 +21,10 @@ fn new_key() -> SigningKey {
     SigningKey::from_pkcs8(&SigningKey::generate().unwrap()).unwrap()
 }
 
-fn issuer(name: &str, key: &SigningKey) -> Issuer {
-    Issuer {
-        name: name.to_owned(),
-        client_id: "client_1".to_owned(),
-        max_life_s: 3_600,
-        leeway_s: 5,
-        keys: HashMap::from([(key.id().to_owned(), key.decoding_key())]),
-    }
-}
-
 fn verifier() -> Verifier {
     Verifier::new(vec![
-        issuer(ISSUER, &OURS),
-        issuer("http://other.example", &THEIRS),
+        Issuer::for_tests(ISSUER, CLIENT, &OURS),
+        Issuer::for_tests("http://other.example", CLIENT, &THEIRS),
     ])
 }
 
@@ -64,32 +57,35 @@ fn signed(header: &Value, claims: &Value) -> String {
         .to_owned()
 }
 
-fn verdict(token: &str) -> Result<String, TokenRefusal> {
-    verifier().verify(token, NOW).map(|claims| claims.sub)
+async fn verdict(token: &str) -> Result<String, TokenRefusal> {
+    let accepted = verifier().verify(token, NOW).await?;
+    Ok(accepted.claims.sub.clone())
 }
 
-#[test]
-fn accepts_a_good_token_and_says_who_it_is() {
+#[tokio::test]
+async fn accepts_a_good_token_and_says_who_it_is() {
     let accepted = verifier()
         .verify(&signed(&header(), &claims()), NOW)
-        .unwrap();
+        .await
+        .unwrap()
+        .claims;
     assert_eq!(accepted.sub, "user_1");
     assert_eq!(accepted.email.as_deref(), Some("ana@example.org"));
     for changes in [json!({"typ": "at+jwt"}), json!({"typ": "absent"})] {
         let token = signed(&with(header(), &changes), &claims());
-        assert_eq!(verdict(&token), Ok("user_1".to_owned()), "{changes}");
+        assert_eq!(verdict(&token).await, Ok("user_1".to_owned()), "{changes}");
     }
     for changes in [
         json!({"aud": ["x", "client_1"]}),
         json!({"email": "absent"}),
     ] {
         let token = signed(&header(), &with(claims(), &changes));
-        assert_eq!(verdict(&token), Ok("user_1".to_owned()), "{changes}");
+        assert_eq!(verdict(&token).await, Ok("user_1".to_owned()), "{changes}");
     }
 }
 
-#[test]
-fn refuses_every_header_that_is_not_plain_rs256_with_a_key() {
+#[tokio::test]
+async fn refuses_every_header_that_is_not_plain_rs256_with_a_key() {
     use TokenRefusal as R;
     for (changes, expected) in [
         (json!({"alg": "none"}), R::WrongAlgorithm),
@@ -111,12 +107,12 @@ fn refuses_every_header_that_is_not_plain_rs256_with_a_key() {
         (json!({"typ": "logout+jwt"}), R::WrongType),
     ] {
         let token = signed(&with(header(), &changes), &claims());
-        assert_eq!(verdict(&token), Err(expected), "{changes}");
+        assert_eq!(verdict(&token).await, Err(expected), "{changes}");
     }
 }
 
-#[test]
-fn refuses_every_claim_that_is_missing_or_out_of_bounds() {
+#[tokio::test]
+async fn refuses_every_claim_that_is_missing_or_out_of_bounds() {
     use TokenRefusal as R;
     for (changes, expected) in [
         (json!({"iss": "absent"}), R::Malformed),
@@ -142,12 +138,12 @@ fn refuses_every_claim_that_is_missing_or_out_of_bounds() {
         (json!({"nonce": "n"}), R::IdToken),
     ] {
         let token = signed(&header(), &with(claims(), &changes));
-        assert_eq!(verdict(&token), Err(expected), "{changes}");
+        assert_eq!(verdict(&token).await, Err(expected), "{changes}");
     }
 }
 
-#[test]
-fn refuses_what_is_not_a_token_at_all() {
+#[tokio::test]
+async fn refuses_what_is_not_a_token_at_all() {
     use TokenRefusal as R;
     let good = signed(&header(), &claims());
     let parts: Vec<&str> = good.split('.').collect();
@@ -162,12 +158,12 @@ fn refuses_what_is_not_a_token_at_all() {
         (format!("{}.{}.", parts[0], parts[1]), R::Malformed),
         ("a".repeat(8 * 1024 + 1), R::TooLong),
     ] {
-        assert_eq!(verdict(&token), Err(expected), "{token:.40}");
+        assert_eq!(verdict(&token).await, Err(expected), "{token:.40}");
     }
 }
 
-#[test]
-fn refuses_a_token_that_was_changed_or_signed_by_another() {
+#[tokio::test]
+async fn refuses_a_token_that_was_changed_or_signed_by_another() {
     let good = signed(&header(), &claims());
     let parts: Vec<&str> = good.split('.').collect();
     let other = with(claims(), &json!({"sub": "user_2"}));
@@ -177,23 +173,26 @@ fn refuses_a_token_that_was_changed_or_signed_by_another() {
         URL_SAFE_NO_PAD.encode(other.to_string()),
         parts[2]
     );
-    assert_eq!(verdict(&forged), Err(TokenRefusal::BadSignature));
+    assert_eq!(verdict(&forged).await, Err(TokenRefusal::BadSignature));
     let foreign = THEIRS.sign_with_header(&header(), &claims()).unwrap();
     assert_eq!(
-        verdict(foreign.expose_secret()),
+        verdict(foreign.expose_secret()).await,
         Err(TokenRefusal::BadSignature)
     );
 }
 
-#[test]
-fn an_issuers_keys_vouch_for_its_own_tokens_only() {
+#[tokio::test]
+async fn an_issuers_keys_vouch_for_its_own_tokens_only() {
     let header = json!({ "alg": "RS256", "kid": THEIRS.id() });
     let theirs = with(claims(), &json!({"iss": "http://other.example"}));
     let token = THEIRS.sign_with_header(&header, &theirs).unwrap();
-    assert_eq!(verdict(token.expose_secret()), Ok("user_1".to_owned()));
+    assert_eq!(
+        verdict(token.expose_secret()).await,
+        Ok("user_1".to_owned())
+    );
     let posing = THEIRS.sign_with_header(&header, &claims()).unwrap();
     assert_eq!(
-        verdict(posing.expose_secret()),
+        verdict(posing.expose_secret()).await,
         Err(TokenRefusal::UnknownKey)
     );
 }

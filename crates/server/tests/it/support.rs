@@ -15,6 +15,8 @@ pub(crate) const CLIENT: &str = "client_basic_memory_dev";
 pub(crate) const DEVICE_GRANT: &str = "urn:ietf:params:oauth:grant-type:device_code";
 pub(crate) const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
 pub(crate) const CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
+/// Whoever signs in with this address is an administrator.
+pub(crate) const ADMIN: &str = "admin@example.org";
 pub(crate) const FAR_AWAY: &str = "2099-01-01T00:00:00Z";
 
 /// A server in this process, whose clock stands still unless the test puts it forward.
@@ -40,6 +42,7 @@ pub(crate) fn config(state: &Path, now_ms: Arc<AtomicI64>) -> DevConfig {
         port: PortChoice::Any,
         s3_port: PortChoice::Any,
         access_token_life: Duration::from_secs(3600),
+        admins: vec![ADMIN.to_owned()],
         subscribe_url: "https://basicmemory.com/subscribe".to_owned(),
         manage_url: None,
         polar: None,

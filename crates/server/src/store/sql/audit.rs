@@ -42,4 +42,11 @@ impl AuditTrail for SqlStore {
         change.commit().await?;
         Ok(())
     }
+
+    async fn record_impersonation(&self, subject: &str, origin: &Origin) -> Result<(), StoreError> {
+        let mut change = self.write().await?;
+        audit(&mut change, origin, "impersonation.use", subject, "done").await?;
+        change.commit().await?;
+        Ok(())
+    }
 }
