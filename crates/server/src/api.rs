@@ -11,6 +11,9 @@ mod setup;
 mod subscription;
 mod tigris;
 
+pub(crate) use health::{Liveness, Readiness};
+pub(crate) use mount::CredentialOut;
+
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware;
@@ -19,6 +22,7 @@ use tower::util::MapRequest;
 use crate::app::App;
 use crate::error::ApiError;
 use crate::idp;
+use crate::openapi;
 use crate::proxy::with_one_leading_slash;
 use crate::request;
 use crate::routes::{Route, Routes};
@@ -37,6 +41,7 @@ fn routes() -> Routes {
         .and(tigris::routes())
         .and(development::routes())
         .and(idp::routes())
+        .and(openapi::routes())
 }
 
 /// Every documented route with what it asks of its caller.

@@ -25,6 +25,7 @@ mod instances;
 mod life;
 mod metrics;
 mod polar;
+mod openapi;
 mod ports;
 mod principal;
 mod provisioning;
@@ -47,6 +48,7 @@ pub use config::{
 };
 pub use metrics::MetricsError;
 pub use polar::{PolarApiSettings, PolarError, PolarSettings, RetryPolicy, SecretError};
+pub use openapi::{document as openapi_document, markdown as openapi_markdown};
 pub use ports::PortError;
 pub use principal::Policy;
 #[cfg(feature = "bench")]

@@ -36,6 +36,15 @@ enum Command {
     /// Judges or shows the configuration of a deployment.
     #[command(subcommand)]
     Config(ConfigCommand),
+    /// Writes the description of the API.
+    Openapi(Openapi),
+}
+
+#[derive(Args)]
+struct Openapi {
+    /// As a text for people, instead of OpenAPI 3.1.
+    #[arg(long)]
+    markdown: bool,
 }
 
 #[derive(Args)]
@@ -123,6 +132,14 @@ async fn main() -> anyhow::Result<()> {
             say(&server::print_config(&layers(&config)?))
         }
         Command::Config(ConfigCommand::Defaults) => say(server::DEFAULTS),
+        Command::Openapi(Openapi { markdown: true }) => {
+            say(&server::openapi_markdown(&server::openapi_document()))
+        }
+        Command::Openapi(Openapi { markdown: false }) => {
+            let document = serde_json::to_string_pretty(&server::openapi_document())
+                .context("could not write the document")?;
+            say(&document)
+        }
     }
 }
 

@@ -9,6 +9,7 @@ pub const SUBSCRIPTION_REQUIRED: &str = "subscription_required";
 /// `detail`, which repeats `message`. Clients also meet the same object nested under `detail`,
 /// which [`ApiErrorBody::parse`] accepts.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "utoipa", derive(utoipa::ToSchema))]
 pub struct ApiErrorBody {
     pub error: String,
     pub message: String,

@@ -4,25 +4,30 @@ use serde::{Deserialize, Serialize};
 
 /// Answer of `GET /proxy/health`; clients call it after sign-in, before enabling cloud mode.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "utoipa", derive(utoipa::ToSchema))]
 pub struct Health {
     pub status: String,
     pub version: String,
     /// RFC 3339, UTC.
+    #[cfg_attr(feature = "utoipa", schema(format = DateTime))]
     pub timestamp: String,
 }
 
 /// Answer of `GET /tenant/mount/info`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "utoipa", derive(utoipa::ToSchema))]
 pub struct MountInfo {
     pub tenant_id: String,
     pub bucket_name: String,
     pub has_credentials: bool,
     /// RFC 3339, UTC; when the newest live key was made.
+    #[cfg_attr(feature = "utoipa", schema(format = DateTime))]
     pub credentials_created_at: Option<String>,
 }
 
 /// Answer of `POST /tenant/mount/credentials`: a new bucket-scoped key, shown this once.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "utoipa", derive(utoipa::ToSchema))]
 pub struct MountCredentials {
     pub tenant_id: String,
     pub bucket_name: String,
@@ -47,6 +52,7 @@ impl fmt::Debug for MountCredentials {
 
 /// Answer of `POST /tenants/setup`; repeating the call answers the same.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "utoipa", derive(utoipa::ToSchema))]
 pub struct TenantSetup {
     pub tenant_id: String,
     pub bucket_name: String,
@@ -56,6 +62,7 @@ pub struct TenantSetup {
 
 /// Who is signed in, as far as the server knows.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "utoipa", derive(utoipa::ToSchema))]
 pub struct AccountOut {
     /// The identity provider's subject.
     pub id: String,
@@ -64,6 +71,7 @@ pub struct AccountOut {
 
 /// Answer of `GET /subscription`: what a signed-in person has. Needs no subscription.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "utoipa", derive(utoipa::ToSchema))]
 pub struct SubscriptionOut {
     pub account: AccountOut,
     /// True exactly when protected routes would let this person in at this moment.
@@ -72,6 +80,7 @@ pub struct SubscriptionOut {
     pub status: String,
     pub plan: Option<String>,
     /// RFC 3339, UTC.
+    #[cfg_attr(feature = "utoipa", schema(format = DateTime))]
     pub current_period_end: Option<String>,
     pub subscribe_url: String,
     pub manage_url: Option<String>,
@@ -102,6 +111,7 @@ pub struct SubscriptionDetails {
 ///
 /// Public. The endpoints are those of RFC 8628 (device authorization) and RFC 6749 (token).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "utoipa", derive(utoipa::ToSchema))]
 pub struct SignInConfig {
     pub issuer: String,
     pub client_id: String,
@@ -114,10 +124,12 @@ pub struct SignInConfig {
 
 /// Body of the development-only `POST /dev/subscriptions`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "utoipa", derive(utoipa::ToSchema))]
 pub struct ActivateSubscriptionIn {
     pub workos_user_id: String,
     /// `active`, or any other status word to end access.
     pub status: String,
     /// RFC 3339; the end of the paid period.
+    #[cfg_attr(feature = "utoipa", schema(format = DateTime))]
     pub current_period_end: String,
 }

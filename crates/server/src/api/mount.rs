@@ -17,13 +17,15 @@ use crate::routes::Routes;
 use crate::store::{Credential, KeyRemoval, NewCredential, Revocation, StoreError};
 
 /// One live key, without its secret.
-#[derive(Debug, Serialize)]
-struct CredentialOut {
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub(crate) struct CredentialOut {
     id: String,
     access_key: String,
     description: String,
     /// RFC 3339, UTC.
+    #[schema(format = DateTime)]
     created_at: Option<String>,
+    #[schema(format = DateTime)]
     last_used_at: Option<String>,
 }
 

@@ -9,6 +9,7 @@ mod admin_command;
 mod config;
 mod device_flow;
 mod events;
+mod openapi;
 mod ops;
 mod page;
 mod polar;

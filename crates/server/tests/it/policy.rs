@@ -12,6 +12,7 @@ const ANA: &str = "ana@example.org";
 fn path(route: &Route) -> String {
     route
         .path
+        .replace("{*file}", "index.html")
         .replace("{id}", "0190a0a0-0000-7000-8000-000000000000")
         .replace("{*path}", "main/health")
 }

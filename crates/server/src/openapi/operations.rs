@@ -1,0 +1,249 @@
+//! What is said about the routes, in the order in which people read about them.
+
+use serde_json::json;
+
+use super::operation::{JSON, Operation};
+use super::schemas::{Schemas, text, uuid};
+use crate::api::{CredentialOut, Liveness, Readiness};
+
+const SIGN_IN: &str = "Sign-in and subscription";
+const STORAGE: &str = "Storage";
+const INSTANCE: &str = "Instance";
+const PROVIDERS: &str = "Providers";
+const OPERATION: &str = "Operation";
+
+/// Methods that are passed on to instances, as far as OpenAPI has a name for them.
+const PASSED_ON: [(&str, [&str; 2]); 6] = [
+    ("GET", ["proxy_root_get", "proxy_get"]),
+    ("POST", ["proxy_root_post", "proxy_post"]),
+    ("PUT", ["proxy_root_put", "proxy_put"]),
+    ("PATCH", ["proxy_root_patch", "proxy_patch"]),
+    ("DELETE", ["proxy_root_delete", "proxy_delete"]),
+    ("OPTIONS", ["proxy_root_options", "proxy_options"]),
+];
+
+pub(super) fn all(schemas: &mut Schemas) -> Vec<Operation> {
+    let mut operations = account(schemas);
+    operations.extend(storage(schemas));
+    operations.extend(instance(schemas));
+    operations.extend(providers());
+    operations.extend(operation(schemas));
+    operations
+}
+
+fn account(schemas: &mut Schemas) -> Vec<Operation> {
+    vec![
+        Operation::new(
+            "GET",
+            "/.well-known/basic-memory-cloud",
+            "sign_in_config",
+            SIGN_IN,
+            "Where and how to sign in",
+        )
+        .says("The endpoints are those of RFC 8628 (device authorization) and RFC 6749 (token).")
+        .answers(
+            "200",
+            "The sign-in.",
+            JSON,
+            schemas.of::<wire::SignInConfig>(),
+        ),
+        Operation::new(
+            "GET",
+            "/subscription",
+            "subscription",
+            SIGN_IN,
+            "What the caller has",
+        )
+        .says("Needs no subscription, so that it can say that there is none.")
+        .answers(
+            "200",
+            "The subscription.",
+            JSON,
+            schemas.of::<wire::SubscriptionOut>(),
+        ),
+    ]
+}
+
+fn storage(schemas: &mut Schemas) -> Vec<Operation> {
+    vec![
+        Operation::new(
+            "POST",
+            "/tenants/setup",
+            "setup",
+            STORAGE,
+            "Get a bucket of one's own",
+        )
+        .says("Repeating it is safe, and answers the same.")
+        .answers(
+            "200",
+            "The tenant is ready.",
+            JSON,
+            schemas.of::<wire::TenantSetup>(),
+        )
+        .answers(
+            "202",
+            "The tenant is being made; ask again.",
+            JSON,
+            schemas.of::<wire::TenantSetup>(),
+        ),
+        Operation::new(
+            "GET",
+            "/tenant/mount/info",
+            "mount_info",
+            STORAGE,
+            "The caller's bucket",
+        )
+        .answers("200", "The bucket.", JSON, schemas.of::<wire::MountInfo>()),
+        Operation::new(
+            "POST",
+            "/tenant/mount/credentials",
+            "create_credential",
+            STORAGE,
+            "Make a key to the bucket",
+        )
+        .says(
+            "A new key each time; earlier ones stay. The secret is in this answer and nowhere \
+             else. 500 `credential_failed` if the object store did not make it.",
+        )
+        .answers(
+            "200",
+            "The key.",
+            JSON,
+            schemas.of::<wire::MountCredentials>(),
+        ),
+        Operation::new(
+            "GET",
+            "/tenant/mount/credentials",
+            "list_credentials",
+            STORAGE,
+            "The keys that open the bucket",
+        )
+        .says("Live keys, oldest first, without their secrets.")
+        .answers("200", "The keys.", JSON, schemas.list_of::<CredentialOut>()),
+        Operation::new(
+            "DELETE",
+            "/tenant/mount/credentials/{id}",
+            "revoke_credential",
+            STORAGE,
+            "Revoke a key",
+        )
+        .says("Repeating it succeeds. A key of another tenant is not there.")
+        .in_path("id", "The key's id, from the list.", &text())
+        .answers_nothing("204", "The key opens nothing any more.")
+        .refuses(&[404]),
+    ]
+}
+
+fn instance(schemas: &mut Schemas) -> Vec<Operation> {
+    let mut operations = vec![
+        Operation::new(
+            "GET",
+            "/proxy/health",
+            "proxy_health",
+            INSTANCE,
+            "Whether the caller may use the cloud",
+        )
+        .says("Answered by the server itself; wakes no instance and is never rate-limited.")
+        .answers("200", "Yes.", JSON, schemas.of::<wire::Health>()),
+    ];
+    let says = "Passed on to the caller's own instance, and answered by it; bodies are streamed \
+                both ways. The method `QUERY` is passed on, too.";
+    for (method, [root, below]) in PASSED_ON {
+        let whatever = "Whatever the instance answers.";
+        operations.push(
+            Operation::new(method, "/proxy/", root, INSTANCE, "Ask the instance")
+                .says(says)
+                .answers("default", whatever, "*/*", json!({}))
+                .refuses(&[413, 502, 503, 504]),
+        );
+        operations.push(
+            Operation::new(
+                method,
+                "/proxy/{*path}",
+                below,
+                INSTANCE,
+                "Ask the instance",
+            )
+            .says(says)
+            .in_path(
+                "path",
+                "The path on the instance; may hold slashes.",
+                &text(),
+            )
+            .answers("default", whatever, "*/*", json!({}))
+            .refuses(&[413, 502, 503, 504]),
+        );
+    }
+    operations
+}
+
+fn providers() -> Vec<Operation> {
+    vec![
+        Operation::new(
+            "POST",
+            "/api/webhooks/polar",
+            "polar_webhook",
+            PROVIDERS,
+            "Take a delivery of the payment provider",
+        )
+        .says("A repeated delivery is answered alike and changes nothing.")
+        .takes(JSON, &json!({ "type": "object" }))
+        .answers_nothing("202", "It is kept, and will be acted on.")
+        .refuses(&[404]),
+    ]
+}
+
+fn operation(schemas: &mut Schemas) -> Vec<Operation> {
+    vec![
+        Operation::new(
+            "GET",
+            "/healthz",
+            "liveness",
+            OPERATION,
+            "The process serves",
+        )
+        .answers("200", "It does.", JSON, schemas.of::<Liveness>()),
+        Operation::new(
+            "GET",
+            "/readyz",
+            "readiness",
+            OPERATION,
+            "Whether requests should come here",
+        )
+        .answers("200", "They should.", JSON, schemas.of::<Readiness>())
+        .answers(
+            "503",
+            "They should not: something is missing, or the server is about to stop.",
+            JSON,
+            schemas.of::<Readiness>(),
+        ),
+        Operation::new(
+            "GET",
+            "/openapi.json",
+            "openapi",
+            OPERATION,
+            "This document",
+        )
+        .answers("200", "The document.", JSON, json!({ "type": "object" })),
+        Operation::new("GET", "/docs", "docs", OPERATION, "This document as a page")
+            .answers_nothing("308", "The page is one slash further."),
+        Operation::new(
+            "GET",
+            "/docs/",
+            "docs_page",
+            OPERATION,
+            "This document as a page",
+        )
+        .answers("200", "The page.", "text/html", text()),
+        Operation::new(
+            "GET",
+            "/docs/{*file}",
+            "docs_file",
+            OPERATION,
+            "What the page is made of",
+        )
+        .in_path("file", "The file's name.", &text())
+        .answers("200", "The file.", "*/*", json!({}))
+        .refuses(&[404]),
+    ]
+}
