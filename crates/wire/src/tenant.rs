@@ -91,19 +91,26 @@ pub struct SubscriptionOut {
 
 /// What is known of a subscription beyond what access depends on. Times are RFC 3339, UTC.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "utoipa", derive(utoipa::ToSchema))]
 pub struct SubscriptionDetails {
+    #[cfg_attr(feature = "utoipa", schema(format = DateTime))]
     pub current_period_start: Option<String>,
+    #[cfg_attr(feature = "utoipa", schema(format = DateTime))]
     pub trial_end: Option<String>,
     /// Whether it ends with the current period instead of being renewed.
     pub cancel_at_period_end: bool,
+    #[cfg_attr(feature = "utoipa", schema(format = DateTime))]
     pub canceled_at: Option<String>,
     /// When it ends for good, as far as that is settled.
+    #[cfg_attr(feature = "utoipa", schema(format = DateTime))]
     pub ends_at: Option<String>,
     /// Since when a payment has been missing.
+    #[cfg_attr(feature = "utoipa", schema(format = DateTime))]
     pub past_due_at: Option<String>,
     /// Whether it rests after the current period.
     pub pause_at_period_end: bool,
     /// When it goes on after resting.
+    #[cfg_attr(feature = "utoipa", schema(format = DateTime))]
     pub resumes_at: Option<String>,
 }
 
