@@ -24,6 +24,7 @@ mod error;
 mod gate;
 mod keys;
 mod listing;
+mod named;
 mod objects;
 mod receive;
 mod serve;
@@ -32,4 +33,5 @@ mod uploads;
 
 pub use change::{Change, ChangeKind};
 pub use error::StoreError;
+pub use named::{NamedBlob, named_blobs};
 pub use store::{Clock, Store};

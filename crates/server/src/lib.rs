@@ -13,6 +13,7 @@ mod admin;
 mod api;
 mod app;
 mod background;
+mod backup;
 mod buckets;
 mod clock;
 mod compose;
@@ -24,8 +25,8 @@ mod idp;
 mod instances;
 mod life;
 mod metrics;
-mod polar;
 mod openapi;
+mod polar;
 mod ports;
 mod principal;
 mod provisioning;
@@ -42,13 +43,14 @@ mod workflow;
 pub use accept::TlsError;
 pub use admin::{AdminError, TenantAdmin};
 pub use api::route_table;
+pub use backup::{BackupError, BackupReport, Replace, Restored, back_up, restore};
 pub use clock::{Clock, system_clock};
 pub use config::{
     ConfigError, DEFAULTS, Layers, Log, LogFormat, Origin, Problem, Settings, print as print_config,
 };
 pub use metrics::MetricsError;
-pub use polar::{PolarApiSettings, PolarError, PolarSettings, RetryPolicy, SecretError};
 pub use openapi::{document as openapi_document, markdown as openapi_markdown};
+pub use polar::{PolarApiSettings, PolarError, PolarSettings, RetryPolicy, SecretError};
 pub use ports::PortError;
 pub use principal::Policy;
 #[cfg(feature = "bench")]

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use clap::{Args, Parser, Subcommand};
-use server::{DevConfig, DevServer, Layers, Log, LogFormat, PortChoice, Server, Settings};
+use server::{DevConfig, DevServer, Layers, Log, LogFormat, PortChoice, Replace, Server, Settings};
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
 use url::Url;
@@ -38,6 +38,31 @@ enum Command {
     Config(ConfigCommand),
     /// Writes the description of the API.
     Openapi(Openapi),
+    /// Copies everything that a server keeps in its state folder, while it runs.
+    Backup(Backup),
+    /// Brings a backup back.
+    Restore(Restore),
+}
+
+#[derive(Args)]
+struct Backup {
+    /// The state folder of the server.
+    #[arg(long, value_name = "DIR")]
+    state: PathBuf,
+    /// Folder to make; it will hold secrets, as the state does.
+    target: PathBuf,
+}
+
+#[derive(Args)]
+struct Restore {
+    /// The state folder to make.
+    #[arg(long, value_name = "DIR")]
+    state: PathBuf,
+    /// Move a state that is there aside.
+    #[arg(long)]
+    replace: bool,
+    /// The folder of the backup.
+    source: PathBuf,
 }
 
 #[derive(Args)]
@@ -132,6 +157,22 @@ async fn main() -> anyhow::Result<()> {
             say(&server::print_config(&layers(&config)?))
         }
         Command::Config(ConfigCommand::Defaults) => say(server::DEFAULTS),
+        Command::Backup(Backup { state, target }) => {
+            let now = server::system_clock()();
+            let report = server::back_up(&state, &target, now).context("nothing was backed up")?;
+            say(&serde_json::to_string(&report)?)
+        }
+        Command::Restore(options) => {
+            let replace = if options.replace {
+                Replace::MoveAside
+            } else {
+                Replace::Never
+            };
+            let now = server::system_clock()();
+            let restored = server::restore(&options.source, &options.state, replace, now)
+                .context("nothing was restored")?;
+            say(&serde_json::to_string(&restored)?)
+        }
         Command::Openapi(Openapi { markdown: true }) => {
             say(&server::openapi_markdown(&server::openapi_document()))
         }

@@ -6,6 +6,7 @@
 )]
 
 mod admin_command;
+mod backup;
 mod config;
 mod device_flow;
 mod events;

@@ -15,7 +15,7 @@ pub(crate) async fn s3(
     method: &str,
     bucket: &str,
     object: &str,
-    body: &'static str,
+    body: &str,
 ) -> (StatusCode, String) {
     let url = format!("{}/{bucket}/{object}", keys.endpoint_url);
     let identity = Credentials::new(&keys.access_key, &keys.secret_key, None, None, "test").into();
@@ -42,7 +42,7 @@ pub(crate) async fn s3(
     let mut request = http::Request::builder()
         .method(method)
         .uri(&url)
-        .body(body)
+        .body(body.to_owned())
         .unwrap();
     instructions.apply_to_request_http1x(&mut request);
     let request: reqwest::Request = request.try_into().unwrap();

@@ -91,6 +91,12 @@ impl Server {
         Self::start_in(folder).await
     }
 
+    /// Stops it as a signal does.
+    pub(crate) async fn stop(self) {
+        self.cancel.cancel();
+        self.task.await.unwrap().unwrap();
+    }
+
     pub(crate) fn put_clock_forward(&self, by: Duration) {
         let by_ms = i64::try_from(by.as_millis()).unwrap();
         self.now_ms.fetch_add(by_ms, Ordering::SeqCst);
