@@ -2,6 +2,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 /// What happened to a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "utoipa", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum ChangeKind {
     /// The path has new content.
@@ -16,9 +17,11 @@ pub enum ChangeKind {
 
 /// One change as its writer reports it, after the bucket has it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "utoipa", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct ChangeIn {
     /// The object's key in the tenant's bucket: 1 to 1024 bytes, no control characters.
+    #[cfg_attr(feature = "utoipa", schema(min_length = 1, max_length = 1024))]
     pub path: String,
     pub kind: ChangeKind,
     /// The earlier path of a `rename`.
@@ -31,23 +34,28 @@ pub struct ChangeIn {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub size: Option<u64>,
     /// RFC 3339; when the change was made. It tells a repeated report from a second change.
+    #[cfg_attr(feature = "utoipa", schema(format = DateTime))]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub at: Option<String>,
 }
 
 /// Body of `POST /tenant/changes`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "utoipa", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct ChangesIn {
     /// 1 to 256 changes, in the order in which they were made.
+    #[cfg_attr(feature = "utoipa", schema(min_items = 1, max_items = 256))]
     pub changes: Vec<ChangeIn>,
     /// Who writes: 1 to 64 letters, digits, `.`, `_` or `-`. Comes back with the events.
+    #[cfg_attr(feature = "utoipa", schema(pattern = r"^[A-Za-z0-9._-]{1,64}$"))]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub device: Option<String>,
 }
 
 /// Answer of `POST /tenant/changes`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "utoipa", derive(utoipa::ToSchema))]
 pub struct ChangesOut {
     /// The highest number among the events of these changes.
     pub seq: i64,
@@ -55,6 +63,7 @@ pub struct ChangesOut {
 
 /// Data of `event: change` in `GET /tenant/events`: a hint that a path changed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "utoipa", derive(utoipa::ToSchema))]
 pub struct ChangeEvent {
     /// Numbers a tenant's events without gaps; also the event's `id`.
     pub seq: i64,
@@ -71,6 +80,7 @@ pub struct ChangeEvent {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub size: Option<u64>,
     /// RFC 3339, UTC.
+    #[cfg_attr(feature = "utoipa", schema(format = DateTime))]
     pub at: String,
     /// The device that reported the change; absent while only the bucket did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -79,6 +89,7 @@ pub struct ChangeEvent {
 
 /// Data of `event: ready` and `event: resync`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "utoipa", derive(utoipa::ToSchema))]
 pub struct StreamPosition {
     /// The newest number at this moment.
     pub seq: i64,

@@ -87,7 +87,7 @@ fn refusals(operation: &Operation, policy: Policy) -> Vec<u16> {
         Policy::Public | Policy::Development => &[],
         Policy::Member => &[401, 429],
         Policy::ActiveMember => &[401, 403, 429],
-        Policy::PolarDelivery => &[401],
+        Policy::PolarDelivery | Policy::TenantWebhook => &[401],
     });
     if operation.body.is_some() {
         statuses.push(413);
@@ -142,6 +142,7 @@ fn security(policy: Policy) -> Value {
         Policy::Public | Policy::Development => json!([]),
         Policy::Member | Policy::ActiveMember => json!([{ "bearer": [] }]),
         Policy::PolarDelivery => json!([{ "webhookSignature": [] }]),
+        Policy::TenantWebhook => json!([{ "tenantWebhook": [] }]),
     }
 }
 
@@ -153,6 +154,7 @@ pub(super) fn policy_text(policy: Policy) -> &'static str {
         Policy::ActiveMember => {
             "For people who are signed in and have a subscription that is current now."
         }
+        Policy::TenantWebhook => "For the object store, with the token of this tenant's bucket.",
         Policy::PolarDelivery => "For the payment provider, by its signature on the body.",
     }
 }
@@ -165,6 +167,11 @@ fn security_schemes() -> Value {
             "bearerFormat": "JWT",
             "description": "An access token of an accepted issuer; \
                 `/.well-known/basic-memory-cloud` says where to sign in.",
+        },
+        "tenantWebhook": {
+            "type": "http",
+            "scheme": "bearer",
+            "description": "The token that the bucket's notifications were set up with.",
         },
         "webhookSignature": {
             "type": "apiKey",

@@ -3,11 +3,12 @@
 use serde_json::json;
 
 use super::operation::{JSON, Operation};
-use super::schemas::{Schemas, text, uuid};
+use super::schemas::{Schemas, text};
 use crate::api::{CredentialOut, Liveness, Readiness};
 
 const SIGN_IN: &str = "Sign-in and subscription";
 const STORAGE: &str = "Storage";
+const CHANGES: &str = "Change stream";
 const INSTANCE: &str = "Instance";
 const PROVIDERS: &str = "Providers";
 const OPERATION: &str = "Operation";
@@ -25,6 +26,7 @@ const PASSED_ON: [(&str, [&str; 2]); 6] = [
 pub(super) fn all(schemas: &mut Schemas) -> Vec<Operation> {
     let mut operations = account(schemas);
     operations.extend(storage(schemas));
+    operations.extend(changes(schemas));
     operations.extend(instance(schemas));
     operations.extend(providers());
     operations.extend(operation(schemas));
@@ -134,6 +136,42 @@ fn storage(schemas: &mut Schemas) -> Vec<Operation> {
     ]
 }
 
+fn changes(schemas: &mut Schemas) -> Vec<Operation> {
+    // What the stream carries is described, too, though no body refers to it.
+    schemas.of::<wire::ChangeEvent>();
+    schemas.of::<wire::StreamPosition>();
+    let device = json!({ "type": "string", "pattern": "^[A-Za-z0-9._-]{1,64}$" });
+    let number = json!({ "type": "integer", "format": "int64", "minimum": 0 });
+    vec![
+        Operation::new(
+            "POST",
+            "/tenant/changes",
+            "report_changes",
+            CHANGES,
+            "Tell what was changed in the bucket",
+        )
+        .says("To be sent once the bucket has the change. Reporting a change again makes no second event.")
+        .takes(JSON, &schemas.of::<wire::ChangesIn>())
+        .answers("200", "The changes have numbers.", JSON, schemas.of::<wire::ChangesOut>()),
+        Operation::new(
+            "GET",
+            "/tenant/events",
+            "follow_changes",
+            CHANGES,
+            "Follow what is changed in the bucket",
+        )
+        .says(
+            "Server-sent events: `change` carries a `ChangeEvent`, `ready` and `resync` a \
+             `StreamPosition`. An event is a hint; ETags decide. The stream ends when access \
+             does. docs/change-stream.md has the protocol.",
+        )
+        .in_query("after", "Begins after this number; `Last-Event-ID` wins over it.", &number)
+        .in_query("device", "Ends the stream that this device had before.", &device)
+        .in_header("Last-Event-ID", "The number of the last event that arrived.", &text())
+        .answers("200", "The stream.", "text/event-stream", text()),
+    ]
+}
+
 fn instance(schemas: &mut Schemas) -> Vec<Operation> {
     let mut operations = vec![
         Operation::new(
@@ -190,6 +228,18 @@ fn providers() -> Vec<Operation> {
         .takes(JSON, &json!({ "type": "object" }))
         .answers_nothing("202", "It is kept, and will be acted on.")
         .refuses(&[404]),
+        Operation::new(
+            "POST",
+            "/webhooks/tigris/{tenant_id}",
+            "tigris_webhook",
+            PROVIDERS,
+            "Take the object store's word of changes in a bucket",
+        )
+        .says("A hint only: order, repetition and unknown names do not matter.")
+        .in_path("tenant_id", "The tenant whose bucket it is.", &text())
+        .takes(JSON, &json!({ "type": "object" }))
+        .answers_nothing("200", "It is taken.")
+        .refuses(&[403]),
     ]
 }
 

@@ -36,7 +36,3 @@ impl Schemas {
 pub(super) fn text() -> Value {
     json!({ "type": "string" })
 }
-
-pub(super) fn uuid() -> Value {
-    json!({ "type": "string", "format": "uuid" })
-}
