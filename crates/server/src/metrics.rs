@@ -17,12 +17,21 @@ use tokio_util::sync::CancellationToken;
 use crate::accept::{self, Bounds};
 use crate::error::{RefusalCode, chain};
 use crate::store::Store;
+use crate::store::upkeep::Backlog;
 
 const REQUESTS: &str = "bm_http_requests_total";
 const DURATION: &str = "bm_http_request_duration_seconds";
 const REFUSALS: &str = "bm_http_refusals_total";
 const CONNECTIONS: &str = "bm_database_connections";
 const REACHABLE: &str = "bm_database_reachable";
+const BACKLOG: &str = "bm_backlog";
+const BACKLOG_STATES: [(&str, &str); 5] = [
+    ("workflow", "queued"),
+    ("workflow", "running"),
+    ("workflow", "failed"),
+    ("key_removal", "pending"),
+    ("key_removal", "failed"),
+];
 const WATCH_EVERY: Duration = Duration::from_secs(15);
 const SECONDS: [f64; 12] = [
     0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0,
@@ -131,10 +140,26 @@ pub(crate) async fn watch(store: &dyn Store, cancel: CancellationToken) {
             tracing::warn!(error = %chain(error), "the database does not answer");
         }
         gauge!(REACHABLE).set(f64::from(u8::from(reachable.is_ok())));
+        match store.backlog().await {
+            Ok(found) => show_backlog(&found),
+            Err(error) => tracing::warn!(error = %chain(&error), "the backlog was not counted"),
+        }
         tokio::select! {
             () = cancel.cancelled() => return,
             () = tokio::time::sleep(WATCH_EVERY) => {}
         }
+    }
+}
+
+/// Shows every known state, so that one without work goes back to zero.
+fn show_backlog(found: &[Backlog]) {
+    for (work, state) in BACKLOG_STATES {
+        let counted = found
+            .iter()
+            .find(|backlog| backlog.work == work && backlog.state == state);
+        let number = counted.map_or(0, |backlog| backlog.number);
+        let number = usize::try_from(number).unwrap_or(0);
+        gauge!(BACKLOG, "work" => work, "state" => state).set(as_gauge(number));
     }
 }
 
@@ -151,6 +176,11 @@ fn describe() {
     describe_histogram!(DURATION, Unit::Seconds, "Time to the head of the answer");
     describe_counter!(REFUSALS, "Requests refused, by the code of the refusal");
     describe_gauge!("bm_connections", "Connections open on the listeners");
+    describe_gauge!(
+        BACKLOG,
+        "Work that is not done, and that which failed for good"
+    );
+    describe_gauge!("bm_event_streams", "Open streams of the change stream");
     describe_gauge!(CONNECTIONS, "Connections to the database");
     describe_gauge!(
         REACHABLE,

@@ -89,6 +89,7 @@ impl Hub {
         if of_user >= self.caps.per_user || of_tenant >= self.caps.per_tenant {
             return Err(TooManyStreams);
         }
+        metrics::gauge!("bm_event_streams").increment(1);
         open.last_id += 1;
         let id = open.last_id;
         *open.by_user.entry(reader.subject.clone()).or_default() += 1;
@@ -190,6 +191,7 @@ impl Open {
 
 impl Drop for Place {
     fn drop(&mut self) {
+        metrics::gauge!("bm_event_streams").decrement(1);
         self.hub.leave(self.id, &self.reader);
     }
 }

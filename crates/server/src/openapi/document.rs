@@ -86,7 +86,7 @@ fn refusals(operation: &Operation, policy: Policy) -> Vec<u16> {
     statuses.extend_from_slice(match policy {
         Policy::Public | Policy::Development => &[],
         Policy::Member => &[401, 429],
-        Policy::ActiveMember => &[401, 403, 429],
+        Policy::ActiveMember | Policy::Admin => &[401, 403, 429],
         Policy::PolarDelivery | Policy::TenantWebhook => &[401],
     });
     if operation.body.is_some() {
@@ -140,7 +140,7 @@ fn answered(answer: &Answer) -> Value {
 fn security(policy: Policy) -> Value {
     match policy {
         Policy::Public | Policy::Development => json!([]),
-        Policy::Member | Policy::ActiveMember => json!([{ "bearer": [] }]),
+        Policy::Member | Policy::ActiveMember | Policy::Admin => json!([{ "bearer": [] }]),
         Policy::PolarDelivery => json!([{ "webhookSignature": [] }]),
         Policy::TenantWebhook => json!([{ "tenantWebhook": [] }]),
     }
@@ -154,6 +154,7 @@ pub(super) fn policy_text(policy: Policy) -> &'static str {
         Policy::ActiveMember => {
             "For people who are signed in and have a subscription that is current now."
         }
+        Policy::Admin => "For administrators; no subscription is asked for.",
         Policy::TenantWebhook => "For the object store, with the token of this tenant's bucket.",
         Policy::PolarDelivery => "For the payment provider, by its signature on the body.",
     }

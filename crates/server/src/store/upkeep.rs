@@ -11,10 +11,22 @@ pub(crate) struct Connections {
     pub(crate) idle: usize,
 }
 
+/// How much of a kind of work is in a state.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Backlog {
+    /// `workflow`, or `key_removal`: a revoked key that the object store still has.
+    pub(crate) work: String,
+    pub(crate) state: String,
+    pub(crate) number: i64,
+}
+
 #[async_trait]
 pub(crate) trait Upkeep: Send + Sync {
     /// Makes sure that the database answers, and that its shape is this version's or a newer one.
     async fn check(&self) -> Result<(), StoreError>;
+
+    /// Counts the work that is not done, and that which failed for good.
+    async fn backlog(&self) -> Result<Vec<Backlog>, StoreError>;
 
     fn connections(&self) -> Connections;
 

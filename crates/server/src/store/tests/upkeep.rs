@@ -17,6 +17,10 @@ async fn a_database_of_an_older_shape_is_not_ready(fixture: Fixture) {
     );
 }
 
+async fn nothing_to_do_is_an_empty_backlog(fixture: Fixture) {
+    assert_eq!(fixture.store.backlog().await.unwrap(), []);
+}
+
 async fn a_database_that_was_left_answers_no_more(fixture: Fixture) {
     fixture.store.leave().await;
     let found = fixture.store.check().await;
@@ -25,5 +29,6 @@ async fn a_database_that_was_left_answers_no_more(fixture: Fixture) {
 
 on_both!(
     a_database_of_an_older_shape_is_not_ready,
+    nothing_to_do_is_an_empty_backlog,
     a_database_that_was_left_answers_no_more,
 );
