@@ -8,8 +8,9 @@ mod schema;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use rusqlite::{Connection, OptionalExtension, Transaction, params};
+use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 
+use crate::naming;
 use crate::vault::{Kept, Signature};
 use crate::view::{ActivityView, ChangeAction, ConflictState, ConflictView};
 
@@ -101,26 +102,60 @@ impl State {
             "SELECT path, md5, etag, size, ino, dev, l_size, l_mtime, l_ctime
              FROM node WHERE pair = ?1",
         )?;
-        let rows = statement.query_map([pair], |row| {
-            let signature = Signature {
-                ino: row.get::<_, i64>(4)?.cast_unsigned(),
-                dev: row.get::<_, i64>(5)?.cast_unsigned(),
-                size: row.get::<_, i64>(6)?.cast_unsigned(),
-                mtime_ns: row.get(7)?,
-                ctime_ns: row.get(8)?,
-            };
-            let size = row.get::<_, i64>(3)?.cast_unsigned();
-            Ok((
-                row.get(0)?,
-                Node {
-                    md5: row.get(1)?,
-                    etag: row.get(2)?,
-                    size,
-                    signature,
-                },
-            ))
-        })?;
+        let rows = statement.query_map([pair], read_node)?;
         Ok(rows.collect::<Result<_, _>>()?)
+    }
+
+    /// The baseline of some paths; the cost does not depend on how many there are.
+    pub(crate) fn nodes<'p>(
+        &self,
+        pair: &str,
+        paths: impl IntoIterator<Item = &'p String>,
+    ) -> Result<Baseline, StateError> {
+        let mut statement = self.connection.prepare_cached(
+            "SELECT path, md5, etag, size, ino, dev, l_size, l_mtime, l_ctime
+             FROM node WHERE pair = ?1 AND path = ?2",
+        )?;
+        let mut found = Baseline::new();
+        for path in paths {
+            found.extend(statement.query_row([pair, path], read_node).optional()?);
+        }
+        Ok(found)
+    }
+
+    /// Whether the baseline has a path below `folder`.
+    pub(crate) fn knows_below(&self, pair: &str, folder: &str) -> Result<bool, StateError> {
+        let mut statement = self.connection.prepare_cached(
+            "SELECT EXISTS(SELECT 1 FROM node WHERE pair = ?1 AND path > ?2 AND path < ?3)",
+        )?;
+        // `0` follows `/`.
+        let (from, to) = (format!("{folder}/"), format!("{folder}0"));
+        Ok(statement.query_row([pair, &from, &to], |row| row.get(0))?)
+    }
+
+    /// Whether the baseline has another path that some disk takes for this one, or for one of its
+    /// folders.
+    pub(crate) fn knows_twin(&self, pair: &str, path: &str) -> Result<bool, StateError> {
+        let mut twins = self.connection.prepare_cached(
+            "SELECT EXISTS(SELECT 1 FROM node WHERE pair = ?1 AND fold = ?2 AND path <> ?3)",
+        )?;
+        if twins.query_row([pair, &naming::fold_key(path), path], |row| row.get(0))? {
+            return Ok(true);
+        }
+        let mut below = self.connection.prepare_cached(
+            "SELECT EXISTS(SELECT 1 FROM node WHERE pair = ?1 AND fold > ?2 AND fold < ?3
+             AND substr(path, 1, length(?4)) <> ?4)",
+        )?;
+        for (at, _) in path.match_indices('/') {
+            let folder = &path[..at];
+            let fold = naming::fold_key(folder);
+            let (from, to) = (format!("{fold}/"), format!("{fold}0"));
+            let own = format!("{folder}/");
+            if below.query_row([pair, &from, &to, &own], |row| row.get(0))? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     pub(crate) fn root_ino(&self, pair: &str) -> Result<Option<u64>, StateError> {
@@ -330,6 +365,23 @@ impl State {
     }
 }
 
+fn read_node(row: &Row<'_>) -> rusqlite::Result<(String, Node)> {
+    let signature = Signature {
+        ino: row.get::<_, i64>(4)?.cast_unsigned(),
+        dev: row.get::<_, i64>(5)?.cast_unsigned(),
+        size: row.get::<_, i64>(6)?.cast_unsigned(),
+        mtime_ns: row.get(7)?,
+        ctime_ns: row.get(8)?,
+    };
+    let node = Node {
+        md5: row.get(1)?,
+        etag: row.get(2)?,
+        size: row.get::<_, i64>(3)?.cast_unsigned(),
+        signature,
+    };
+    Ok((row.get(0)?, node))
+}
+
 fn set_node(
     transaction: &Transaction<'_>,
     pair: &str,
@@ -340,8 +392,8 @@ fn set_node(
     transaction
         .prepare_cached(
             "INSERT OR REPLACE INTO node
-             (pair, path, md5, etag, size, ino, dev, l_size, l_mtime, l_ctime)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+             (pair, path, md5, etag, size, ino, dev, l_size, l_mtime, l_ctime, fold)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
         )?
         .execute(params![
             pair,
@@ -353,7 +405,8 @@ fn set_node(
             signature.dev.cast_signed(),
             signature.size.cast_signed(),
             signature.mtime_ns,
-            signature.ctime_ns
+            signature.ctime_ns,
+            naming::fold_key(path)
         ])?;
     Ok(())
 }

@@ -10,6 +10,7 @@ mod beneath;
 mod history;
 mod intent;
 mod lease;
+mod look;
 mod mirror;
 mod problem;
 mod recover;
@@ -20,12 +21,13 @@ mod swap;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use apply::{Applied, ApplyError, ApplyStep, Change, Expect, apply};
+pub(crate) use apply::{Applied, ApplyError, ApplyStep, Change, Expect, NewBytes, apply};
 pub(crate) use history::{Kept, keep_version};
+pub(crate) use look::{Note, look, read_note};
 pub(crate) use mirror::{Filled, MirrorError, MirrorFile, fill};
 pub(crate) use mirror::{clear as clear_mirror, read as read_mirror};
 pub(crate) use problem::{PathProblem, ProblemCode};
 pub(crate) use recover::recover;
-pub(crate) use scan::{RootError, Scan, absent, scan};
+pub(crate) use scan::{RootError, Scan, absent, root_ino, scan};
 pub(crate) use side::{Side, SideError};
 pub(crate) use signature::{Signature, md5_of};

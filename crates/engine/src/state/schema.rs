@@ -1,9 +1,11 @@
 use rusqlite::Connection;
+use rusqlite::functions::FunctionFlags;
 
 use super::StateError;
+use crate::naming;
 
 /// The schema this program writes. A released version's step is never edited.
-const VERSION: i64 = 1;
+const VERSION: i64 = 2;
 
 const STEP_1: &str = "
 CREATE TABLE node(
@@ -30,13 +32,32 @@ CREATE TABLE activity(
   at INTEGER NOT NULL);
 ";
 
+/// Paths that some disk takes for the same find each other without a walk.
+const STEP_2: &str = "
+ALTER TABLE node ADD COLUMN fold TEXT NOT NULL DEFAULT '';
+CREATE INDEX node_fold ON node(pair, fold);
+UPDATE node SET fold = fold_key(path);
+";
+
 pub(super) fn migrate(connection: &Connection) -> Result<(), StateError> {
     let found: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
-    match found {
-        0 => Ok(connection.execute_batch(&format!(
-            "BEGIN IMMEDIATE; {STEP_1} PRAGMA user_version = {VERSION}; COMMIT;"
-        ))?),
-        VERSION => Ok(()),
-        _ => Err(StateError::Newer),
-    }
+    let steps = match found {
+        0 => [STEP_1, STEP_2].concat(),
+        1 => STEP_2.to_owned(),
+        VERSION => return Ok(()),
+        _ => return Err(StateError::Newer),
+    };
+    let flags = FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DETERMINISTIC;
+    connection.create_scalar_function("fold_key", 1, flags, |context| {
+        Ok(naming::fold_key(&context.get::<String>(0)?))
+    })?;
+    Ok(connection.execute_batch(&format!(
+        "BEGIN IMMEDIATE; {steps} PRAGMA user_version = {VERSION}; COMMIT;"
+    ))?)
+}
+
+#[cfg(test)]
+pub(super) fn make_first(connection: &Connection) {
+    let text = format!("{STEP_1} PRAGMA user_version = 1;");
+    connection.execute_batch(&text).unwrap();
 }

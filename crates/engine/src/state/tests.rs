@@ -96,3 +96,44 @@ fn names_damage_and_newer_versions() {
     drop(state);
     assert!(matches!(State::open(&path), Err(StateError::Newer)));
 }
+
+#[test]
+fn finds_paths_their_folders_and_their_twins_without_a_walk() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut state = State::open(&folder.path().join("state.db")).unwrap();
+    state.publish("p", &publication()).unwrap();
+    let paths = ["a.md", "c.md"].map(str::to_owned);
+    let found = state.nodes("p", &paths).unwrap();
+    assert_eq!(found, Baseline::from([("a.md".into(), node("1"))]));
+    assert!(state.knows_below("p", "b").unwrap());
+    assert!(!state.knows_below("p", "a.md").unwrap());
+    assert!(!state.knows_below("q", "b").unwrap());
+    for (path, expected) in [
+        ("a.md", false),
+        ("A.md", true),
+        ("b/ü.md", false),
+        ("b/U\u{308}.md", true),
+        ("b/other.md", false),
+        ("B/other.md", true),
+        ("c/a.md", false),
+    ] {
+        assert_eq!(state.knows_twin("p", path).unwrap(), expected, "{path}");
+    }
+}
+
+#[test]
+fn a_state_of_the_first_version_is_brought_up() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("state.db");
+    let old = Connection::open(&path).unwrap();
+    schema::make_first(&old);
+    old.execute(
+        "INSERT INTO node VALUES ('p', 'Über.md', 'm', 'e', 1, 1, 1, 1, 1, 1)",
+        [],
+    )
+    .unwrap();
+    drop(old);
+    let state = State::open(&path).unwrap();
+    assert_eq!(state.baseline("p").unwrap().len(), 1);
+    assert!(state.knows_twin("p", "über.md").unwrap());
+}

@@ -11,6 +11,7 @@ mod work;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use bytes::Bytes;
 use time::OffsetDateTime;
 
 use super::beneath::is_full;
@@ -25,9 +26,8 @@ pub(super) use work::{State, Stop, Work, on_way};
 pub(crate) enum Change {
     Install {
         path: String,
-        /// The file in the mirror; it is copied.
-        from: PathBuf,
-        /// MD5 of that file, in lower-case hexadecimal.
+        from: NewBytes,
+        /// MD5 of the new bytes, in lower-case hexadecimal.
         md5: String,
         /// Unix milliseconds; the time of the change where the cloud knows none.
         mtime_ms: Option<i64>,
@@ -37,6 +37,14 @@ pub(crate) enum Change {
         path: String,
         expect: Expect,
     },
+}
+
+/// Where the new version's bytes are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum NewBytes {
+    /// A file in the mirror; it is copied.
+    File(PathBuf),
+    Here(Bytes),
 }
 
 /// What the cycle saw in the vault, and rclone decided upon.
@@ -104,7 +112,7 @@ impl ApplyStep {
 pub(crate) enum ApplyError {
     #[error("the disk is full")]
     DiskFull,
-    #[error("the mirror's file is not the version that was announced")]
+    #[error("the new bytes are not the version that was announced")]
     WrongSource { path: String },
     #[error("the notes folder cannot be opened")]
     Vault {

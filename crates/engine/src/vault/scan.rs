@@ -99,7 +99,23 @@ pub(crate) fn absent(root: &Path, path: &str) -> Result<bool, RootError> {
     }
 }
 
-fn open(root: &Path) -> Result<Folder, RootError> {
+/// The folder's inode number, by which another folder in its place is noticed.
+pub(crate) fn root_ino(vault: &Path) -> Result<u64, RootError> {
+    let found = std::fs::metadata(vault).map_err(|source| {
+        if source.kind() == io::ErrorKind::NotFound {
+            RootError::Missing
+        } else {
+            RootError::Unreadable { source }
+        }
+    })?;
+    #[cfg(unix)]
+    let ino = std::os::unix::fs::MetadataExt::ino(&found);
+    #[cfg(not(unix))]
+    let ino = u64::from(found.is_dir());
+    Ok(ino)
+}
+
+pub(super) fn open(root: &Path) -> Result<Folder, RootError> {
     Folder::open_root(root).map_err(|source| {
         let kind = source.kind();
         if kind == io::ErrorKind::NotFound {
@@ -253,7 +269,7 @@ impl Scan {
     }
 }
 
-fn unfit(name: &str, path: &str) -> Option<ProblemCode> {
+pub(super) fn unfit(name: &str, path: &str) -> Option<ProblemCode> {
     if path.len() > LONGEST_PATH || name.len() > naming::LONGEST_NAME {
         return Some(ProblemCode::NameTooLong);
     }

@@ -113,6 +113,14 @@ pub(crate) fn md5_of(path: &Path) -> Result<(String, Signature), HashError> {
 
 /// As [`md5_of`], for a file that is open at its start.
 pub(super) fn md5_of_file(file: &File) -> Result<(String, Signature), HashError> {
+    md5_of_open(file, |mut from| digest(&mut from))
+}
+
+/// As [`md5_of_file`], with `read` taking the bytes and telling MD5 and size.
+pub(super) fn md5_of_open(
+    file: &File,
+    read: impl FnOnce(&File) -> io::Result<(String, u64)>,
+) -> Result<(String, Signature), HashError> {
     let unreadable = |source| HashError::Unreadable { source };
     let tick = now_of_the_kernel();
     let stat = rustix::fs::fstat(file).map_err(|error| unreadable(error.into()))?;
@@ -120,7 +128,7 @@ pub(super) fn md5_of_file(file: &File) -> Result<(String, Signature), HashError>
         return Err(HashError::NotAFile);
     }
     let before = Signature::of(&stat);
-    let (md5, size) = digest(&mut { file }).map_err(unreadable)?;
+    let (md5, size) = read(file).map_err(unreadable)?;
     let after = Signature::of_file(file).map_err(unreadable)?;
     if before != after || size != after.size {
         return Err(HashError::Moved);
@@ -141,7 +149,7 @@ pub(super) fn digest(from: &mut impl Read) -> io::Result<(String, u64)> {
 
 /// Copies all that can be read; MD5 and size of what was written.
 pub(super) fn digest_into(
-    from: &mut impl Read,
+    from: &mut dyn Read,
     into: &mut impl io::Write,
 ) -> io::Result<(String, u64)> {
     let mut hash = Md5::new();
@@ -153,7 +161,7 @@ pub(super) fn digest_into(
 }
 
 fn each_block(
-    from: &mut impl Read,
+    from: &mut dyn Read,
     mut visit: impl FnMut(&[u8]) -> io::Result<()>,
 ) -> io::Result<u64> {
     let mut block = vec![0; 128 * 1024];

@@ -76,7 +76,7 @@ impl Rig {
     fn install(&self, path: &str, text: &str, expect: Expect) -> Change {
         Change::Install {
             path: path.to_owned(),
-            from: self.incoming(text),
+            from: NewBytes::File(self.incoming(text)),
             md5: md5(text),
             mtime_ms: Some(1_700_000_000_123),
             expect,

@@ -1,12 +1,11 @@
 use std::fs::File;
-use std::io;
-use std::path::Path;
+use std::io::{self, Read};
 
 use rustix::fs::{Gid, Mode, Timespec, Timestamps, Uid};
 
 use super::out::Proof;
 use super::work::{State, Stop, Work, on_path, on_way};
-use super::{Applied, ApplyError, ApplyStep, Expect, doing};
+use super::{Applied, ApplyError, ApplyStep, Expect, NewBytes, doing};
 use crate::vault::beneath::{Folder, Moved, PathError};
 use crate::vault::history::{Slot, day, open_own, remove_empty_parents};
 use crate::vault::intent::{Intent, Names};
@@ -17,7 +16,7 @@ use crate::vault::swap::Swapped;
 
 /// The version to install.
 pub(super) struct Source<'s> {
-    pub from: &'s Path,
+    pub from: &'s NewBytes,
     pub md5: &'s str,
     pub mtime_ms: Option<i64>,
 }
@@ -267,12 +266,23 @@ impl Work<'_> {
         looks: Looks,
     ) -> Result<Signature, Stop> {
         let failed = doing("stage the new version");
-        let mut from = open_own(source.from).map_err(&failed)?;
+        let mut file;
+        let mut bytes;
+        let from: &mut dyn Read = match source.from {
+            NewBytes::File(path) => {
+                file = open_own(path).map_err(&failed)?;
+                &mut file
+            }
+            NewBytes::Here(content) => {
+                bytes = content.as_ref();
+                &mut bytes
+            }
+        };
         let mut copy = self
             .stage
             .create_file(&names.part, 0o600)
             .map_err(&failed)?;
-        let (md5, _) = digest_into(&mut from, &mut copy).map_err(&failed)?;
+        let (md5, _) = digest_into(from, &mut copy).map_err(&failed)?;
         if md5 != source.md5 {
             return Err(ApplyError::WrongSource {
                 path: path.to_owned(),

@@ -32,7 +32,7 @@ impl Story {
     fn change(self, side: &Side) -> Change {
         let install = |expect| Change::Install {
             path: PATH.to_owned(),
-            from: side.mirror.join("incoming"),
+            from: NewBytes::File(side.mirror.join("incoming")),
             md5: md5("ours"),
             mtime_ms: None,
             expect,
