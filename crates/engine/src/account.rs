@@ -20,9 +20,9 @@ use std::time::{Duration, SystemTime};
 
 use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::Mutex;
-use wire::{Health, SubscriptionOut};
+use wire::{ChangeIn, ChangesOut, Health, SubscriptionOut};
 
-use crate::api::{Api, ApiError, server_url};
+use crate::api::{Api, ApiError, ChangeStream, server_url};
 use crate::secrets::{FileLock, SecretStore, TOKENS};
 use crate::{Clock, Places};
 
@@ -159,6 +159,28 @@ impl Account {
             }
             Err(error) => Err(error),
         }
+    }
+
+    /// Opens the stream of what others change in the bucket.
+    pub(crate) async fn change_stream(
+        &self,
+        device: &str,
+        after: Option<i64>,
+    ) -> Result<ChangeStream, AuthError> {
+        self.call(|api, token| async move { api.change_stream(&token, device, after).await })
+            .await
+    }
+
+    /// Tells the server what this device wrote to the bucket, so that others hear of it at once.
+    pub(crate) async fn report_changes(
+        &self,
+        device: &str,
+        changes: &[ChangeIn],
+    ) -> Result<ChangesOut, AuthError> {
+        self.call(
+            |api, token| async move { api.report_changes(&token, device, changes.to_vec()).await },
+        )
+        .await
     }
 
     /// Calls the server; a token that it refuses is replaced once.

@@ -1,7 +1,9 @@
 //! The companion server as the client calls it: typed calls, bounded answers, no redirects.
 
 mod address;
+mod changes;
 mod error;
+mod frames;
 mod transport;
 
 use http::Method;
@@ -12,6 +14,7 @@ use url::Url;
 use wire::{Health, MountCredentials, MountInfo, SignInConfig, SubscriptionOut, TenantSetup};
 
 pub(crate) use address::{may_talk_to, server_text, server_url};
+pub(crate) use changes::{ChangeStream, Told};
 pub(crate) use error::{ApiError, plain};
 pub(crate) use transport::{Answer, Transport, TransportError};
 
@@ -135,11 +138,7 @@ impl Api {
         path: &str,
         token: Option<&SecretString>,
     ) -> Result<Answer, ApiError> {
-        let url = self.base.join(path).map_err(|cause| ApiError::BadUrl {
-            url: self.server.clone(),
-            what: cause.to_string(),
-        })?;
-        let mut request = self.transport.request(method, url);
+        let mut request = self.transport.request(method, self.url(path)?);
         if let Some(token) = token {
             request = request.bearer_auth(token.expose_secret());
         }
@@ -147,6 +146,13 @@ impl Api {
             .send(request)
             .await
             .map_err(|cause| cause.at(&self.server))
+    }
+
+    fn url(&self, path: &str) -> Result<Url, ApiError> {
+        self.base.join(path).map_err(|cause| ApiError::BadUrl {
+            url: self.server.clone(),
+            what: cause.to_string(),
+        })
     }
 
     fn read<T: DeserializeOwned>(&self, answer: &Answer) -> Result<T, ApiError> {

@@ -39,6 +39,7 @@ pub const DEFAULT_INTERVAL: Duration = Duration::from_secs(60);
 pub enum Step {
     Verified,
     SentinelReady,
+    LaneUploaded,
     MirrorFilled,
     BisyncStarting,
     BisyncEnded,

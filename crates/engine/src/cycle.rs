@@ -33,8 +33,10 @@ use crate::view::{PreviewView, ProgressView, RunView};
 use crate::{Clock, RunKind};
 
 pub(crate) use failure::CycleFailure;
+pub(crate) use probe::holds as trial_holds;
+pub(crate) use resolve::blocking;
 pub(crate) use store::StateHandle;
-pub(crate) use verify::local_changes;
+pub(crate) use verify::{local_changes, touched_nodes};
 
 /// How often a cycle is begun again at once, when the other side moved or the user saved
 /// meanwhile, before it is left to the next pass.

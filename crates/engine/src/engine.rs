@@ -2,10 +2,12 @@
 
 mod core;
 mod files;
+mod hints;
 mod link;
 mod model;
 mod run;
 mod start;
+mod trip;
 
 use std::sync::Arc;
 

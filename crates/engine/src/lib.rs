@@ -13,6 +13,7 @@ mod control;
 mod cycle;
 mod engine;
 mod filters;
+mod lane;
 mod naming;
 mod places;
 mod plan;

@@ -103,8 +103,16 @@ impl Transport {
         &self,
         request: reqwest::RequestBuilder,
     ) -> Result<Answer, TransportError> {
+        let response = request
+            .send()
+            .await
+            .map_err(|cause| TransportError::Unreachable(cause.without_url()))?;
+        Self::whole(response).await
+    }
+
+    /// Reads an answer to its end.
+    pub(super) async fn whole(mut response: reqwest::Response) -> Result<Answer, TransportError> {
         let unreachable = |cause: reqwest::Error| TransportError::Unreachable(cause.without_url());
-        let mut response = request.send().await.map_err(unreachable)?;
         let mut body = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(unreachable)? {
             if body.len() + chunk.len() > MAX_ANSWER {

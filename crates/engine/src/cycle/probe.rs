@@ -8,6 +8,11 @@ use crate::plan::RESERVED;
 /// How long a trial holds, in milliseconds.
 const HOLDS_MS: i64 = 24 * 3_600_000;
 
+/// Whether a trial of then still counts.
+pub(crate) fn holds(tried_at: Option<i64>, now_ms: i64) -> bool {
+    tried_at.is_some_and(|at| (0..HOLDS_MS).contains(&(now_ms - at)))
+}
+
 /// Refuses a store that ignores conditions: without them two devices would overwrite each other.
 pub(super) async fn check(input: &CycleInput) -> Result<(), CycleFailure> {
     let bucket = input.bucket.name().to_owned();
@@ -16,7 +21,7 @@ pub(super) async fn check(input: &CycleInput) -> Result<(), CycleFailure> {
         .with(move |state| state.probed_at(&bucket))
         .await?;
     let now_ms = input.clock.now_ms();
-    if tried_at.is_some_and(|at| (0..HOLDS_MS).contains(&(now_ms - at))) {
+    if holds(tried_at, now_ms) {
         return Ok(());
     }
     let scratch = format!("{RESERVED}probe-{}", uuid::Uuid::now_v7().simple());

@@ -13,7 +13,7 @@ use super::{CycleFailure, CycleInput, Next, Tally, conflict};
 use crate::clock::unix_ms;
 use crate::config::Step;
 use crate::state::{HistoryEntry, Node, Publication};
-use crate::vault::{self, Applied, ApplyStep, Change, Expect, Kept, Side, Signature};
+use crate::vault::{self, Applied, ApplyStep, Change, Expect, Kept, NewBytes, Side, Signature};
 use crate::view::ChangeAction;
 
 /// What is being gathered for the publication.
@@ -127,7 +127,7 @@ impl Gathered<'_> {
         let change = Change::Install {
             path: path.to_owned(),
             mtime_ms: modified_ms(&from),
-            from,
+            from: NewBytes::File(from),
             md5: version.md5.clone(),
             expect,
         };
@@ -278,7 +278,7 @@ impl From<ApplyStep> for Step {
     }
 }
 
-pub(super) async fn blocking<T: Send + 'static, E: Send + 'static>(
+pub(crate) async fn blocking<T: Send + 'static, E: Send + 'static>(
     work: impl FnOnce() -> Result<T, E> + Send + 'static,
 ) -> Result<T, CycleFailure>
 where

@@ -1,8 +1,7 @@
 //! The first step of each cycle, and mostly the last: compare both sides with the baseline.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use guard::{Access, Body, BucketError, Object, Precondition};
 
@@ -34,7 +33,7 @@ pub(super) async fn verify(input: &CycleInput) -> Result<Verified, CycleFailure>
     let local = {
         let (vault, filters) = (input.vault.clone(), input.filters.clone());
         tokio::task::spawn_blocking(move || {
-            let ino = root_ino(&vault)?;
+            let ino = vault::root_ino(&vault)?;
             vault::scan(&vault, &filters).map(|scan| (scan, ino))
         })
     };
@@ -100,22 +99,6 @@ pub(crate) async fn local_changes(
     };
     let cloud = baseline.iter().map(as_known).collect();
     Ok(plan::plan(&baseline, &scan, &cloud, &filters).waiting())
-}
-
-/// The folder's inode number, by which another folder in its place is noticed.
-fn root_ino(vault: &Path) -> Result<u64, RootError> {
-    let found = std::fs::metadata(vault).map_err(|source| {
-        if source.kind() == io::ErrorKind::NotFound {
-            RootError::Missing
-        } else {
-            RootError::Unreadable { source }
-        }
-    })?;
-    #[cfg(unix)]
-    let ino = std::os::unix::fs::MetadataExt::ino(&found);
-    #[cfg(not(unix))]
-    let ino = u64::from(found.is_dir());
-    Ok(ino)
 }
 
 /// Hashes what merely looks different, so that a touched file costs no cycle.
@@ -199,7 +182,7 @@ pub(super) async fn publish_touched(
         .await?)
 }
 
-pub(super) fn touched_nodes(
+pub(crate) fn touched_nodes(
     baseline: &Baseline,
     touched: &BTreeMap<String, Signature>,
 ) -> BTreeMap<String, Node> {

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::fs::File;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,13 +12,16 @@ use tokio_util::sync::CancellationToken;
 use wire::SubscriptionOut;
 
 use super::files::FileEvents;
+use super::hints::Hints;
 use super::link::Link;
 use super::model::{Model, PairModel, render};
 use super::run::{Ended, QueuedRun};
+use super::trip::TripEnd;
 use super::{Ask, StartError, start};
 use crate::account::{Account, AuthError, SignInError, SignInEvent, SignedIn};
 use crate::config::{Config, Mode};
 use crate::cycle::StateHandle;
+use crate::lane::Hint;
 use crate::places::Places;
 use crate::secrets::SecretStore;
 use crate::settings::PairSettings;
@@ -37,13 +41,23 @@ type Answer = oneshot::Sender<Result<Reply, Refusal>>;
 pub(super) enum Input {
     SignIn(SignInEvent),
     SignInEnded(Box<Result<SignedIn, SignInError>>),
-    Subscription(Result<SubscriptionOut, AuthError>, Option<Answer>),
+    Subscription(Box<Result<SubscriptionOut, AuthError>>, Option<Answer>),
     SignedOut(Result<(), AuthError>, Answer),
     SetUp(Box<Result<PairSettings, Refusal>>, Answer),
     Rclone(Result<rclone::Binary, RcloneView>),
     RunEnded(Box<Ended>),
-    /// Something in the folder changed.
-    FileEvent,
+    /// Something happened at these paths.
+    Saved(Vec<PathBuf>),
+    /// So much changed in the folders that everything is looked at.
+    FilesChanged,
+    TripEnded(Box<TripEnd>),
+    /// The cloud may have changed at these paths.
+    Hinted(Vec<(String, Hint)>),
+    /// The change stream is open; `missed` if changes from before are unknown.
+    StreamLive {
+        missed: bool,
+    },
+    StreamLost,
     /// File events are not to be had; the interval alone tells.
     FileEventsLost(String),
 }
@@ -70,6 +84,9 @@ pub(super) struct Core {
     /// Failures in a row, for the back-off.
     failures: u32,
     files: Option<FileEvents>,
+    pub(super) hints: Option<Hints>,
+    /// Whether others' changes are told as they happen.
+    pub(super) stream_live: bool,
     /// Answers that go out after the view that shows what they tell.
     answers: Vec<(Answer, Result<Reply, Refusal>)>,
     view: watch::Sender<Arc<View>>,
@@ -135,6 +152,8 @@ impl Core {
             dirty: false,
             failures: 0,
             files: None,
+            hints: None,
+            stream_live: false,
             answers: Vec::new(),
             view,
             stop,
@@ -160,6 +179,7 @@ impl Core {
         let mut progress = self.progress.subscribe();
         self.look_for_rclone();
         self.watch_files();
+        self.follow_changes();
         if self.interval().is_some() {
             self.due = Some(Instant::now());
             if self.account.is_some() {
@@ -195,12 +215,20 @@ impl Core {
         match input {
             Input::SignIn(event) => self.show_sign_in(event),
             Input::SignInEnded(result) => self.end_sign_in(*result).await,
-            Input::Subscription(result, answer) => self.take_subscription(result, answer).await,
+            Input::Subscription(result, answer) => self.take_subscription(*result, answer).await,
             Input::SignedOut(result, answer) => self.finish_sign_out(result, answer).await,
             Input::SetUp(result, answer) => self.finish_set_up(*result, answer).await,
             Input::Rclone(found) => self.take_rclone(found),
             Input::RunEnded(ended) => self.end_run(*ended).await,
-            Input::FileEvent => self.pass_within(QUIET),
+            Input::Saved(paths) => self.take_saved(paths),
+            Input::FilesChanged => self.pass_within(QUIET),
+            Input::TripEnded(end) => self.end_trip(*end).await,
+            Input::Hinted(hints) => self.take_hints(&hints),
+            Input::StreamLive { missed } => self.stream_is_live(missed),
+            Input::StreamLost => {
+                self.stream_live = false;
+                self.plan_next_pass(None);
+            }
             Input::FileEventsLost(reason) => {
                 tracing::warn!(
                     reason,
@@ -256,6 +284,15 @@ impl Core {
         }
     }
 
+    /// A pass that came due while the lane ran, or none at all, is planned again.
+    pub(super) fn resume_passes(&mut self) {
+        if std::mem::take(&mut self.dirty) {
+            self.pass_within(Duration::ZERO);
+        } else if let (None, Some(interval)) = (self.due, self.interval()) {
+            self.due = Some(Instant::now() + interval);
+        }
+    }
+
     fn pass_is_due(&mut self) {
         self.due = None;
         if self.running.is_some() || !self.queue.is_empty() {
@@ -271,8 +308,10 @@ impl Core {
         }
     }
 
+    /// The time between two passes; longer while the change stream tells what happens.
     fn interval(&self) -> Option<Duration> {
         match self.config.mode {
+            Mode::Background { interval } if self.stream_live => Some(interval * 5),
             Mode::Background { interval } => Some(interval),
             Mode::OnRequest => None,
         }
@@ -376,6 +415,7 @@ impl Core {
     /// Ends what runs, in reverse order of its start.
     async fn wind_down(mut self, received: &mut mpsc::Receiver<Input>) {
         self.files = None;
+        self.hints = None;
         if let Some(signing_in) = self.signing_in.take() {
             signing_in.cancel();
         }
@@ -383,9 +423,27 @@ impl Core {
         if let Some(running) = self.running.take() {
             running.cancel();
             while let Some(input) = received.recv().await {
-                if let Input::RunEnded(ended) = input {
-                    self.end_run(*ended).await;
-                    break;
+                match input {
+                    Input::RunEnded(ended) => {
+                        self.end_run(*ended).await;
+                        break;
+                    }
+                    Input::TripEnded(end) => {
+                        self.end_trip(*end).await;
+                        break;
+                    }
+                    Input::SignIn(_)
+                    | Input::SignInEnded(_)
+                    | Input::Subscription(..)
+                    | Input::SignedOut(..)
+                    | Input::SetUp(..)
+                    | Input::Rclone(_)
+                    | Input::Saved(_)
+                    | Input::FilesChanged
+                    | Input::Hinted(_)
+                    | Input::StreamLive { .. }
+                    | Input::StreamLost
+                    | Input::FileEventsLost(_) => {}
                 }
             }
         }
@@ -398,7 +456,7 @@ impl Core {
 }
 
 /// A burst of file events is over after this long without one.
-const QUIET: Duration = Duration::from_millis(500);
+pub(super) const QUIET: Duration = Duration::from_millis(500);
 
 /// When a failed run is tried again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

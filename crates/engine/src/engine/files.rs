@@ -1,19 +1,17 @@
-//! File events of the pairs' folders. They only say "look again"; a scan tells what changed.
+//! File events of the pairs' folders. They only say where to look; a look tells what changed.
 
 use std::path::PathBuf;
-use std::time::Duration;
 
 use notify::event::ModifyKind;
 use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
 use super::core::Input;
+use crate::lane::{Debounce, MOST_PATHS};
 
-/// Quiet time after which a burst of events counts as one change.
-const SETTLE: Duration = Duration::from_millis(300);
-/// A note that is written without pause is looked at this often.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// Paths that may wait to be taken in; more at once are looked at by a pass of everything.
+const BACKLOG: usize = 4096;
 
 pub(super) struct FileEvents {
     _watcher: RecommendedWatcher,
@@ -25,15 +23,21 @@ impl FileEvents {
         if folders.is_empty() {
             return None;
         }
-        let (seen, events) = mpsc::channel(1);
-        let handler = move |event: notify::Result<notify::Event>| {
-            let counts = match &event {
-                Ok(event) => event.need_rescan() || changes_content(event.kind),
-                Err(_) => true,
-            };
-            // A full channel already says that something changed.
-            if counts && seen.try_send(()).is_err() {
-                tracing::trace!("a file event joins those that wait");
+        let (seen, events) = mpsc::channel(BACKLOG);
+        let (lost, losses) = watch::channel(());
+        let handler = move |event: notify::Result<notify::Event>| match event {
+            Ok(event) if event.need_rescan() => lost.send_replace(()),
+            Ok(event) if changes_content(event.kind) => {
+                for path in event.paths {
+                    if seen.try_send(path).is_err() {
+                        lost.send_replace(());
+                    }
+                }
+            }
+            Ok(_) => {}
+            Err(error) => {
+                tracing::debug!(%error, "a file event was lost");
+                lost.send_replace(());
             }
         };
         let started = notify::recommended_watcher(handler).and_then(|mut watcher| {
@@ -44,7 +48,7 @@ impl FileEvents {
         });
         match started {
             Ok(watcher) => {
-                tokio::spawn(settle(events, inputs.clone()));
+                tokio::spawn(settle(events, losses, inputs.clone()));
                 Some(Self { _watcher: watcher })
             }
             Err(error) => {
@@ -68,19 +72,43 @@ fn changes_content(kind: EventKind) -> bool {
     )
 }
 
-/// Passes on one input per burst.
-async fn settle(mut events: mpsc::Receiver<()>, inputs: mpsc::Sender<Input>) {
-    while events.recv().await.is_some() {
-        let latest = Instant::now() + PATIENCE;
-        loop {
-            let quiet = (Instant::now() + SETTLE).min(latest);
-            match tokio::time::timeout_at(quiet, events.recv()).await {
-                Ok(Some(())) if Instant::now() < latest => {}
-                Ok(Some(()) | None) | Err(_) => break,
+/// Passes on paths as they become due, and bursts as one look at everything.
+async fn settle(
+    mut events: mpsc::Receiver<PathBuf>,
+    mut losses: watch::Receiver<()>,
+    inputs: mpsc::Sender<Input>,
+) {
+    let mut debounce = Debounce::default();
+    loop {
+        let due = debounce.next_due();
+        let input = tokio::select! {
+            event = events.recv() => {
+                let Some(path) = event else { return };
+                debounce.saw(path, Instant::now());
+                if debounce.len() <= MOST_PATHS {
+                    continue;
+                }
+                debounce.clear();
+                Input::FilesChanged
             }
-        }
-        if inputs.send(Input::FileEvent).await.is_err() {
+            lost = losses.changed() => {
+                if lost.is_err() {
+                    return;
+                }
+                debounce.clear();
+                Input::FilesChanged
+            }
+            () = sleep_until(due) => Input::Saved(debounce.take_due(Instant::now())),
+        };
+        if inputs.send(input).await.is_err() {
             return;
         }
+    }
+}
+
+async fn sleep_until(due: Option<Instant>) {
+    match due {
+        Some(due) => tokio::time::sleep_until(due).await,
+        None => std::future::pending().await,
     }
 }

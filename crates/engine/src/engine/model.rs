@@ -1,6 +1,7 @@
 //! The engine's state as plain data, and the pure function that makes the view of it.
 
 use super::StartError;
+use super::trip::Waiting;
 use crate::settings::{PairSettings, Settings};
 use crate::vault::PathProblem;
 use crate::view::{
@@ -41,6 +42,7 @@ pub(crate) struct PairModel {
     pub(crate) preview: Option<PreviewView>,
     pub(crate) problems: Vec<PathProblem>,
     pub(crate) offline: bool,
+    pub(crate) waiting_for_lane: Waiting,
 }
 
 impl PairModel {
@@ -56,7 +58,17 @@ impl PairModel {
             preview: None,
             problems: Vec::new(),
             offline: false,
+            waiting_for_lane: Waiting::default(),
         }
+    }
+
+    /// Whether the last pass found or made both sides equal: only then may single paths move.
+    pub(crate) fn is_settled(&self) -> bool {
+        let passed = self.last_run.as_ref().is_some_and(|run| match run.result {
+            RunResult::Verified | RunResult::Synced | RunResult::Previewed => true,
+            RunResult::Halted { .. } | RunResult::Failed { .. } | RunResult::Stopped => false,
+        });
+        passed && self.checked_at_ms.is_some() && self.halt.is_none() && !self.offline
     }
 
     fn failure(&self) -> Option<&str> {

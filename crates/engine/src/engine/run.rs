@@ -41,7 +41,7 @@ pub(super) struct Ended {
     files: Option<u64>,
 }
 
-enum RunFailure {
+pub(super) enum RunFailure {
     Auth(AuthError),
     Link(LinkError),
     Cycle(CycleFailure),
@@ -64,7 +64,7 @@ struct Errand {
 
 impl Core {
     pub(super) fn start_next_run(&mut self) {
-        if self.running.is_some() {
+        if self.running.is_some() || self.queue.is_empty() && self.start_trip() {
             return;
         }
         let Some(account) = self.account.clone() else {
@@ -77,6 +77,8 @@ impl Core {
         let Some(pair) = self.model.pair_mut(&run.pair) else {
             return;
         };
+        // A scan from here on sees what happened up to now.
+        pair.waiting_for_lane.clear();
         let phase = "verify".to_owned();
         pair.running = Some(ProgressView {
             number: run.number,
@@ -330,7 +332,7 @@ impl Errand {
 /// What sync leaves out; a person may edit it.
 pub(super) const FILTERS_FILE: &str = "bisync-filters.txt";
 
-async fn load_filters(path: PathBuf) -> Result<Filters, RunFailure> {
+pub(super) async fn load_filters(path: PathBuf) -> Result<Filters, RunFailure> {
     let read = tokio::task::spawn_blocking(move || {
         if !path.exists() {
             crate::settings::replace_file(&path, Filters::DEFAULT_TEXT.as_bytes())

@@ -227,6 +227,7 @@ impl Core {
         let saved = self.save_settings();
         self.load_pairs().await;
         self.watch_files();
+        self.follow_changes();
         let result = saved.map(|_| {
             let number = self.queue_runs(vec![pair.id], RunKind::Sync, Confirmed::No);
             Reply::Run { number }

@@ -96,6 +96,7 @@ impl Core {
                 self.link = None;
                 self.load_pairs().await;
                 self.watch_files();
+                self.follow_changes();
                 self.pass_within(std::time::Duration::ZERO);
             }
             // The account that was there before is still there.
@@ -148,6 +149,7 @@ impl Core {
         self.model.account = AccountView::SignedOut { reason: None };
         self.model.subscription = None;
         self.load_pairs().await;
+        self.follow_changes();
         self.reply(answer, Ok(Reply::Done));
     }
 
@@ -168,7 +170,7 @@ impl Core {
             }
             .await;
             if inputs
-                .send(Input::Subscription(result, answer))
+                .send(Input::Subscription(Box::new(result), answer))
                 .await
                 .is_err()
             {
@@ -215,6 +217,7 @@ impl Core {
             };
             self.model.subscription = None;
             self.load_pairs().await;
+            self.follow_changes();
         }
     }
 }
