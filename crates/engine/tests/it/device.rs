@@ -93,6 +93,10 @@ impl Home {
         remove(&self.vault().join(path));
     }
 
+    pub(crate) fn rename(&self, from: &str, to: &str) {
+        rename(&self.vault().join(from), &self.vault().join(to));
+    }
+
     pub(crate) fn read(&self, path: &str) -> Option<String> {
         fs::read_to_string(self.vault().join(path)).ok()
     }

@@ -9,6 +9,7 @@ mod accounts;
 mod background;
 mod device;
 mod killed;
+mod lane;
 mod member;
 
 #[test]
