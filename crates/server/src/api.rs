@@ -9,6 +9,7 @@ mod polar;
 mod proxy;
 mod setup;
 mod subscription;
+mod tenants;
 mod tigris;
 
 pub(crate) use health::{Liveness, Readiness};
@@ -36,6 +37,7 @@ fn routes() -> Routes {
         .and(proxy::routes())
         .and(setup::routes())
         .and(subscription::routes())
+        .and(tenants::routes())
         .and(polar::routes())
         .and(events::routes())
         .and(tigris::routes())

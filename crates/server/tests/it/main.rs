@@ -20,6 +20,7 @@ mod proxy;
 mod refusals;
 mod storage;
 mod support;
+mod tenants;
 
 #[test]
 fn every_file_here_is_part_of_the_tests() {

@@ -61,6 +61,11 @@ fn the_contract_is_in_the_route_table_with_its_policies() {
             Policy::ActiveMember,
         ),
         ("POST", "/tenants/setup", Policy::ActiveMember),
+        ("POST", "/tenants", Policy::Admin),
+        ("GET", "/tenants", Policy::Admin),
+        ("GET", "/tenants/{id}", Policy::Admin),
+        ("DELETE", "/tenants/{id}", Policy::Admin),
+        ("POST", "/tenants/{id}/provision", Policy::Admin),
         ("POST", "/tenant/changes", Policy::ActiveMember),
         ("GET", "/tenant/events", Policy::ActiveMember),
         (
@@ -98,7 +103,7 @@ async fn no_protected_route_answers_without_a_good_token() {
         ("expired", Some(expired)),
         ("another issuer's", Some(foreign)),
     ];
-    for route in routes_for(&[Policy::Member, Policy::ActiveMember]) {
+    for route in routes_for(&[Policy::Member, Policy::ActiveMember, Policy::Admin]) {
         for (case, token) in &cases {
             let mut request = server.request(route.method.as_str(), &path(&route));
             if let Some(token) = token {
