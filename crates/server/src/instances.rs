@@ -16,14 +16,15 @@ pub(crate) use none::NoInstances;
 
 /// Why a driver could not do what it was asked.
 #[derive(Debug, thiserror::Error)]
-#[cfg_attr(
-    not(test),
-    expect(dead_code, reason = "for drivers that speak with a provider")
-)]
 pub(crate) enum InstanceError {
     #[error("the instance provider could not be reached")]
+    #[cfg_attr(
+        not(test),
+        expect(dead_code, reason = "for drivers that speak with a provider")
+    )]
     Unreachable(#[source] Box<dyn std::error::Error + Send + Sync>),
     #[error("the instance provider refused: {0}")]
+    #[expect(dead_code, reason = "for drivers that speak with a provider")]
     Refused(String),
 }
 
@@ -66,6 +67,10 @@ pub(crate) enum WantedState {
 /// Whether the driver hands secrets to its instances, or whoever runs them does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum SecretDelivery {
+    #[cfg_attr(
+        not(test),
+        expect(dead_code, reason = "for drivers that speak with a provider")
+    )]
     ByDriver,
     ByOperator,
 }

@@ -21,7 +21,7 @@ use tokio_util::sync::CancellationToken;
 use crate::buckets::{BucketError, Buckets};
 use crate::clock::Clock;
 use crate::error::{ApiError, chain};
-use crate::instances::{InstanceError, Instances, NoInstances};
+use crate::instances::{InstanceError, Instances};
 use crate::store::tenants::{Changed, TenantRecord, TenantState};
 use crate::store::workflows::Claim;
 use crate::store::{Origin, Profile, Store, StoreError, WorkStore};
@@ -95,6 +95,7 @@ pub(crate) struct Parts {
 
 impl Parts {
     /// A deployment whose tenants have buckets, and no instances.
+    #[cfg(test)]
     pub(crate) fn buckets_only(
         store: Arc<dyn Store>,
         buckets: Arc<dyn Buckets>,
@@ -103,7 +104,7 @@ impl Parts {
         Self {
             store,
             buckets,
-            instances: Arc::new(NoInstances),
+            instances: Arc::new(crate::instances::NoInstances),
             instance_keys: None,
             reports: None,
             clock,
