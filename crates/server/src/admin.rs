@@ -142,7 +142,7 @@ pub(crate) async fn delete(
     let known = tenant_id(id).ok_or_else(|| AdminError::NoSuchTenant(id.to_owned()))?;
     let purge_at = origin.at.saturating_add(millis(bucket_kept));
     match store.queue_deletion(&known, purge_at, origin).await? {
-        Queued::Queued | Queued::UnderWay | Queued::Deleting => {}
+        Queued::Added | Queued::UnderWay | Queued::Deleting => {}
         Queued::NoSuchTenant => return Err(AdminError::NoSuchTenant(known)),
     }
     Ok(out(get(store, &known).await?))
@@ -157,7 +157,7 @@ pub(crate) async fn provision(
 ) -> Result<TenantOut, AdminError> {
     let known = tenant_id(id).ok_or_else(|| AdminError::NoSuchTenant(id.to_owned()))?;
     match store.queue_provisioning(&known, origin).await? {
-        Queued::Queued | Queued::UnderWay => {}
+        Queued::Added | Queued::UnderWay => {}
         Queued::Deleting => return Err(AdminError::Deleting(known)),
         Queued::NoSuchTenant => return Err(AdminError::NoSuchTenant(known)),
     }

@@ -77,7 +77,7 @@ impl TenantRecord {
 /// What became of a request to work on a tenant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Queued {
-    Queued,
+    Added,
     /// The same work is under way; if it was waiting to be tried again, it is due now.
     UnderWay,
     /// The tenant is being deleted.

@@ -286,7 +286,7 @@ impl Tenants for SqlStore {
         }
         change.commit().await?;
         Ok(if queued {
-            Queued::Queued
+            Queued::Added
         } else {
             Queued::UnderWay
         })
@@ -328,7 +328,7 @@ impl Tenants for SqlStore {
         enqueue(&mut change, &work, origin.at).await?;
         audit(&mut change, origin, "tenant.delete", id, "queued").await?;
         change.commit().await?;
-        Ok(Queued::Queued)
+        Ok(Queued::Added)
     }
 
     async fn bucket_made(&self, claim: &Claim, origin: &Origin) -> Result<Changed, StoreError> {

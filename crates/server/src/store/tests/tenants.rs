@@ -95,7 +95,7 @@ async fn provisioning_is_queued_once_and_tried_at_once(fixture: Fixture) {
     store.record_progress(&held, &failed, 40, 0).await.unwrap();
     assert_eq!(find(&fixture, "t1").await.state(), TenantState::Failed);
     let queued = store.queue_provisioning("t1", &origin(50)).await.unwrap();
-    assert_eq!(queued, Queued::Queued);
+    assert_eq!(queued, Queued::Added);
     assert_eq!(
         find(&fixture, "t1").await.state(),
         TenantState::Provisioning
@@ -112,7 +112,7 @@ async fn a_deleted_tenant_is_out_of_reach_and_makes_room_for_another(fixture: Fi
     tenant(&fixture, "ana", "t1", 10).await;
     let store = &fixture.store;
     let delete = async |at| store.queue_deletion("t1", 900, &origin(at)).await.unwrap();
-    assert_eq!(delete(20).await, Queued::Queued);
+    assert_eq!(delete(20).await, Queued::Added);
     assert_eq!(delete(30).await, Queued::Deleting);
     let none = store.queue_deletion("t9", 900, &origin(30)).await.unwrap();
     assert_eq!(none, Queued::NoSuchTenant);
