@@ -8,7 +8,7 @@ use crate::error::StoreError;
 
 pub(crate) mod writer;
 
-const SCHEMA: i64 = 1;
+const SCHEMA: i64 = 2;
 const IDLE_READERS: usize = 8;
 
 // Keys are blobs so that they sort and compare by bytes, whatever they contain.
@@ -60,6 +60,12 @@ CREATE TABLE parts (
 CREATE INDEX parts_blob ON parts (blob);
 ";
 
+// A key's name is its owner's handle on it: unlike the key itself it is known before the key is made.
+const NAME_KEYS: &str = "
+ALTER TABLE access_keys ADD COLUMN name TEXT;
+CREATE UNIQUE INDEX access_keys_name ON access_keys (name) WHERE name IS NOT NULL;
+";
+
 /// One writer, and readers that never wait for it.
 #[derive(Debug)]
 pub(crate) struct Database {
@@ -79,6 +85,13 @@ impl Database {
             0 => {
                 let transaction = connection.transaction()?;
                 transaction.execute_batch(CREATE)?;
+                transaction.execute_batch(NAME_KEYS)?;
+                transaction.pragma_update(None, "user_version", SCHEMA)?;
+                transaction.commit()?;
+            }
+            1 => {
+                let transaction = connection.transaction()?;
+                transaction.execute_batch(NAME_KEYS)?;
                 transaction.pragma_update(None, "user_version", SCHEMA)?;
                 transaction.commit()?;
             }

@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use s3s::access::{S3Access, S3AccessContext};
 use s3s::auth::{S3Auth, SecretKey};
 use s3s::{S3Request, S3Result, s3_error};
@@ -38,15 +40,66 @@ const PROMISES: [&str; 4] = [
     "x-amz-tagging",
 ];
 
-/// Lets a request through only with a live key, and only to that key's bucket.
-#[derive(Debug, Clone)]
+/// The operations that change nothing a bucket's readers see.
+const READS: [&str; 11] = [
+    "GetBucketLocation",
+    "GetBucketVersioning",
+    "GetObject",
+    "HeadBucket",
+    "HeadObject",
+    "ListBuckets",
+    "ListMultipartUploads",
+    "ListObjectVersions",
+    "ListObjects",
+    "ListObjectsV2",
+    "ListParts",
+];
+
+/// What may be done with a bucket at this moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Permission {
+    /// Everything its keys allow.
+    ReadWrite,
+    /// Changes are refused with 403 `AccessDenied`.
+    ReadOnly,
+    /// Not known now: changes are refused with 503 `ServiceUnavailable`, which clients repeat.
+    Unknown,
+}
+
+/// Asked before each request that would change a bucket; reads never ask.
+#[async_trait::async_trait]
+pub trait Permits: Send + Sync + 'static {
+    /// What may be done with `bucket` now.
+    async fn permission(&self, bucket: &str) -> Permission;
+}
+
+/// Lets a request through only with a live key, only to that key's bucket, and changes only while permitted.
+#[derive(Clone)]
 pub(crate) struct Gate {
     store: Store,
+    permits: Option<Arc<dyn Permits>>,
 }
 
 impl Gate {
-    pub(crate) fn new(store: Store) -> Self {
-        Self { store }
+    pub(crate) fn new(store: Store, permits: Option<Arc<dyn Permits>>) -> Self {
+        Self { store, permits }
+    }
+
+    async fn permit(&self, operation: &str, bucket: &str) -> S3Result<()> {
+        let Some(permits) = &self.permits else {
+            return Ok(());
+        };
+        if READS.contains(&operation) {
+            return Ok(());
+        }
+        match permits.permission(bucket).await {
+            Permission::ReadWrite => Ok(()),
+            Permission::ReadOnly => Err(s3_error!(
+                AccessDenied,
+                "The bucket takes no changes at present"
+            )),
+            Permission::Unknown => Err(s3_error!(ServiceUnavailable)),
+        }
     }
 }
 
@@ -92,6 +145,9 @@ impl S3Access for Gate {
                 "A header you provided is not supported"
             ));
         }
+        self.permit(context.s3_op().name(), &key.scope.bucket)
+            .await?;
+        key.last_use.record(self.store.now_ms());
         context.extensions_mut().insert(key.scope);
         Ok(())
     }

@@ -1,5 +1,6 @@
 use std::collections::HashMap;
-use std::sync::{PoisonError, RwLock};
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
 
 use rand::Rng;
 use rand::distr::Alphanumeric;
@@ -18,6 +19,21 @@ pub(crate) struct Scope {
 pub(crate) struct AccessKey {
     pub(crate) secret: SecretString,
     pub(crate) scope: Scope,
+    pub(crate) last_use: LastUse,
+}
+
+/// When a key was last used, unix milliseconds; shared by all copies of the key.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct LastUse(Arc<AtomicI64>);
+
+impl LastUse {
+    pub(crate) fn record(&self, now_ms: i64) {
+        self.0.fetch_max(now_ms, Ordering::Relaxed);
+    }
+
+    fn get(&self) -> Option<i64> {
+        Some(self.0.load(Ordering::Relaxed)).filter(|at| *at > 0)
+    }
 }
 
 /// All live keys, so that a request's signature costs no database read.
@@ -33,6 +49,11 @@ impl KeyRing {
             .unwrap_or_else(PoisonError::into_inner)
             .get(access_key)
             .cloned()
+    }
+
+    /// When the key was last used since the store was opened.
+    pub(crate) fn last_use(&self, access_key: &str) -> Option<i64> {
+        self.find(access_key)?.last_use.get()
     }
 
     pub(crate) fn add(&self, key: AccessKey) {

@@ -5,6 +5,7 @@
 //! Every bucket is versioned. Conditional writes are decided and applied in one savepoint of the only writer;
 //! writers that arrive together share one flush of the disk.
 //! An access key works on exactly one bucket; unknown, deleted and foreign keys are refused with 403.
+//! Whoever serves the store may refuse changes to a bucket for a while ([`Permits`]); reads go on.
 //!
 //! ```text
 //! hyper ─▶ s3s (SigV4, XML) ─▶ gate (one key, one bucket) ─▶ api ─▶ store (transactions) ─▶ store.db, blobs/
@@ -33,5 +34,6 @@ mod uploads;
 
 pub use change::{Change, ChangeKind};
 pub use error::StoreError;
+pub use gate::{Permission, Permits};
 pub use named::{NamedBlob, named_blobs};
-pub use store::{Clock, Store};
+pub use store::{Clock, KeyRecord, Store};

@@ -12,7 +12,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::api::Api;
-use crate::gate::Gate;
+use crate::gate::{Gate, Permits};
 use crate::store::Store;
 
 /// Longer than clients keep idle connections, so that they close them first.
@@ -29,39 +29,60 @@ impl Store {
     ///
     /// None today; the signature leaves room for listeners that fail for good.
     pub async fn serve(self, listener: TcpListener, cancel: CancellationToken) -> io::Result<()> {
-        let service = build(self);
-        let graceful = GracefulShutdown::new();
-        let mut connections = JoinSet::new();
-        loop {
-            let accepted = tokio::select! {
-                () = cancel.cancelled() => break,
-                Some(_) = connections.join_next() => continue,
-                accepted = listener.accept() => accepted,
-            };
-            match accepted {
-                Ok((stream, _)) => connect(&service, stream, &graceful, &mut connections),
-                Err(error) => {
-                    tracing::warn!(%error, "could not accept a connection");
-                    tokio::time::sleep(ACCEPT_PAUSE).await;
-                }
-            }
-        }
-        drop(listener);
-        if tokio::time::timeout(DRAIN, graceful.shutdown())
-            .await
-            .is_err()
-        {
-            tracing::warn!(
-                connections = connections.len(),
-                "requests were cut off at the stop"
-            );
-        }
-        connections.shutdown().await;
-        Ok(())
+        accept(build(self, None), listener, cancel).await
+    }
+
+    /// Serves like [`serve`](Self::serve), and asks `permits` before each request that would change a bucket.
+    ///
+    /// # Errors
+    ///
+    /// As [`serve`](Self::serve).
+    pub async fn serve_permitted(
+        self,
+        permits: Arc<dyn Permits>,
+        listener: TcpListener,
+        cancel: CancellationToken,
+    ) -> io::Result<()> {
+        accept(build(self, Some(permits)), listener, cancel).await
     }
 }
 
-fn build(store: Store) -> S3Service {
+async fn accept(
+    service: S3Service,
+    listener: TcpListener,
+    cancel: CancellationToken,
+) -> io::Result<()> {
+    let graceful = GracefulShutdown::new();
+    let mut connections = JoinSet::new();
+    loop {
+        let accepted = tokio::select! {
+            () = cancel.cancelled() => break,
+            Some(_) = connections.join_next() => continue,
+            accepted = listener.accept() => accepted,
+        };
+        match accepted {
+            Ok((stream, _)) => connect(&service, stream, &graceful, &mut connections),
+            Err(error) => {
+                tracing::warn!(%error, "could not accept a connection");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+    drop(listener);
+    if tokio::time::timeout(DRAIN, graceful.shutdown())
+        .await
+        .is_err()
+    {
+        tracing::warn!(
+            connections = connections.len(),
+            "requests were cut off at the stop"
+        );
+    }
+    connections.shutdown().await;
+    Ok(())
+}
+
+fn build(store: Store, permits: Option<Arc<dyn Permits>>) -> S3Service {
     // Form uploads are refused, but only after their body was read: leave no room for one.
     let mut config = S3Config::default();
     config.post_object_max_file_size = 0;
@@ -70,8 +91,8 @@ fn build(store: Store) -> S3Service {
     config.form_max_parts = 50;
     let mut builder = S3ServiceBuilder::new(Api::new(store.clone()));
     builder.set_config(Arc::new(StaticConfigProvider::new(Arc::new(config))));
-    builder.set_auth(Gate::new(store.clone()));
-    builder.set_access(Gate::new(store));
+    builder.set_auth(Gate::new(store.clone(), permits.clone()));
+    builder.set_access(Gate::new(store, permits));
     builder.build()
 }
 

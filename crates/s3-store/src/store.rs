@@ -13,13 +13,28 @@ use crate::change::Change;
 use crate::database::Database;
 use crate::database::writer::{Effect, no_effect};
 use crate::error::{Refusal, StoreError};
-use crate::keys::{AccessKey, KeyRing, Scope, mint};
+use crate::keys::{AccessKey, KeyRing, LastUse, Scope, mint};
 
 /// Tells the time in unix milliseconds.
 pub type Clock = Arc<dyn Fn() -> i64 + Send + Sync>;
 
 const CHANGES_KEPT: usize = 4096;
 const COMPLETED_UPLOAD_MS: i64 = 24 * 60 * 60 * 1000;
+
+/// An access key as its owner sees it: everything but the secret.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeyRecord {
+    /// The key's id, `tid_…`.
+    pub access_key: String,
+    /// The name it was made with, if any.
+    pub name: Option<String>,
+    /// The one bucket it works on.
+    pub bucket: String,
+    /// When it was made, unix milliseconds.
+    pub created_ms: i64,
+    /// When it was last used since the store was opened, unix milliseconds.
+    pub last_used_ms: Option<i64>,
+}
 
 /// An S3 store in one folder; a handle, cheap to clone.
 ///
@@ -174,6 +189,28 @@ impl Store {
     ///
     /// [`StoreError::NoSuchBucket`], or the database is at fault.
     pub fn create_key(&self, bucket: &str) -> Result<(String, SecretString), StoreError> {
+        self.add_key(bucket, None)
+    }
+
+    /// Makes a key like [`create_key`](Self::create_key) that is also known by `name`.
+    /// A key that had the name before is deleted: whoever repeats this never got its secret.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::NoSuchBucket`], or the database is at fault.
+    pub fn create_named_key(
+        &self,
+        bucket: &str,
+        name: &str,
+    ) -> Result<(String, SecretString), StoreError> {
+        self.add_key(bucket, Some(name))
+    }
+
+    fn add_key(
+        &self,
+        bucket: &str,
+        name: Option<&str>,
+    ) -> Result<(String, SecretString), StoreError> {
         let (access_key, secret) = mint();
         let now = self.now_ms();
         self.inner.database.write(|transaction| {
@@ -181,10 +218,17 @@ impl Store {
                 find_bucket(transaction, bucket)?.ok_or_else(|| StoreError::NoSuchBucket {
                     name: bucket.to_owned(),
                 })?;
+            let replaced: Option<String> = transaction
+                .query_row(
+                    "DELETE FROM access_keys WHERE name = ?1 RETURNING access_key",
+                    [name],
+                    |row| row.get(0),
+                )
+                .optional()?;
             transaction.execute(
-                "INSERT INTO access_keys (access_key, secret, bucket_id, created_ms)
-                     VALUES (?1, ?2, ?3, ?4)",
-                params![access_key, secret.expose_secret(), bucket_id, now],
+                "INSERT INTO access_keys (access_key, secret, bucket_id, created_ms, name)
+                     VALUES (?1, ?2, ?3, ?4, ?5)",
+                params![access_key, secret.expose_secret(), bucket_id, now, name],
             )?;
             let bucket = bucket.to_owned();
             let scope = Scope {
@@ -195,12 +239,76 @@ impl Store {
             let key = AccessKey {
                 secret: secret.clone(),
                 scope,
+                last_use: LastUse::default(),
             };
             let keys = Arc::clone(&self.inner.keys);
-            let effect: Effect = Box::new(move || keys.add(key));
+            let effect: Effect = Box::new(move || {
+                if let Some(replaced) = replaced {
+                    keys.remove(&replaced);
+                }
+                keys.add(key);
+            });
             Ok::<_, StoreError>(((), effect))
         })?;
         Ok((access_key, secret))
+    }
+
+    /// Lists all access keys, oldest first, without their secrets.
+    ///
+    /// # Errors
+    ///
+    /// The database is at fault.
+    pub fn access_keys(&self) -> Result<Vec<KeyRecord>, StoreError> {
+        self.inner.database.read(|connection| {
+            let mut query = connection.prepare(
+                "SELECT access_key, access_keys.name, buckets.name, access_keys.created_ms
+                 FROM access_keys JOIN buckets ON buckets.id = bucket_id
+                 ORDER BY access_keys.created_ms, access_key",
+            )?;
+            let records = query.query_map([], |row| {
+                let access_key: String = row.get(0)?;
+                Ok(KeyRecord {
+                    last_used_ms: self.inner.keys.last_use(&access_key),
+                    access_key,
+                    name: row.get(1)?,
+                    bucket: row.get(2)?,
+                    created_ms: row.get(3)?,
+                })
+            })?;
+            Ok(records.collect::<Result<_, _>>()?)
+        })
+    }
+
+    /// Deletes the access key with this name, as [`delete_key`](Self::delete_key) does.
+    ///
+    /// # Errors
+    ///
+    /// The database is at fault.
+    pub fn delete_named_key(&self, name: &str) -> Result<bool, StoreError> {
+        let access_key: Option<String> = self.inner.database.read(|connection| {
+            connection
+                .query_row(
+                    "SELECT access_key FROM access_keys WHERE name = ?1",
+                    [name],
+                    |row| row.get(0),
+                )
+                .optional()
+        })?;
+        match access_key {
+            Some(access_key) => self.delete_key(&access_key),
+            None => Ok(false),
+        }
+    }
+
+    /// Tells whether the bucket exists.
+    ///
+    /// # Errors
+    ///
+    /// The database is at fault.
+    pub fn bucket_exists(&self, bucket: &str) -> Result<bool, StoreError> {
+        self.inner
+            .database
+            .read(|connection| Ok(find_bucket(connection, bucket)?.is_some()))
     }
 
     /// Deletes an access key; requests with it are refused from now on, uploads still running included.
@@ -351,7 +459,7 @@ fn forget_completed_uploads(
 fn load_keys(connection: &Connection) -> Result<KeyRing, rusqlite::Error> {
     let ring = KeyRing::default();
     let mut query = connection.prepare(
-        "SELECT access_key, secret, bucket_id, name
+        "SELECT access_key, secret, bucket_id, buckets.name
          FROM access_keys JOIN buckets ON buckets.id = bucket_id",
     )?;
     let mut rows = query.query([])?;
@@ -362,7 +470,11 @@ fn load_keys(connection: &Connection) -> Result<KeyRing, rusqlite::Error> {
             bucket_id: row.get(2)?,
             bucket: row.get(3)?,
         };
-        ring.add(AccessKey { secret, scope });
+        ring.add(AccessKey {
+            secret,
+            scope,
+            last_use: LastUse::default(),
+        });
     }
     Ok(ring)
 }

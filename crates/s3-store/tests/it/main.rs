@@ -6,6 +6,7 @@ mod client;
 mod conditions;
 mod crash;
 mod events;
+mod keys;
 mod listing;
 mod multipart;
 mod objects;

@@ -2,7 +2,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
-use s3_store::{Clock, Store};
+use s3_store::{Clock, Permission, Permits, Store};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -18,6 +18,15 @@ pub(crate) struct Served {
     task: JoinHandle<std::io::Result<()>>,
 }
 
+struct Always(Permission);
+
+#[async_trait::async_trait]
+impl Permits for Always {
+    async fn permission(&self, _: &str) -> Permission {
+        self.0
+    }
+}
+
 /// A clock that moves on by one second whenever it is read.
 pub(crate) fn clock() -> Clock {
     let now = AtomicI64::new(1_700_000_000_000);
@@ -30,11 +39,19 @@ pub(crate) fn scratch() -> TempDir {
 
 impl Served {
     pub(crate) async fn start(folder: &Path) -> Self {
+        Self::start_permitted(folder, Arc::new(Always(Permission::ReadWrite))).await
+    }
+
+    pub(crate) async fn start_permitted(folder: &Path, permits: Arc<dyn Permits>) -> Self {
         let store = Store::open(folder, clock()).unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let endpoint = format!("http://{}", listener.local_addr().unwrap());
         let cancel = CancellationToken::new();
-        let task = tokio::spawn(store.clone().serve(listener, cancel.clone()));
+        let task = tokio::spawn(
+            store
+                .clone()
+                .serve_permitted(permits, listener, cancel.clone()),
+        );
         Self {
             store,
             endpoint,
