@@ -6,6 +6,7 @@ use uuid::Uuid;
 
 use crate::buckets::Buckets;
 use crate::clock::Clock;
+use crate::credentials::Keys;
 use crate::events::Events;
 use crate::idp::IdentityProvider;
 use crate::life::Life;
@@ -24,6 +25,7 @@ pub(crate) struct App {
     pub(crate) buckets: Arc<dyn Buckets>,
     pub(crate) events: Arc<Events>,
     pub(crate) provisioner: Arc<Provisioner>,
+    pub(crate) keys: Arc<Keys>,
     pub(crate) verifier: Arc<Verifier>,
     /// Absent where nobody administrates over the network.
     pub(crate) admins: Option<Arc<Admins>>,

@@ -1,9 +1,34 @@
-//! What the server needs of an object store, and the embedded store behind it.
+//! What the server needs of an object store: buckets, and keys that open one of them.
+//!
+//! Three stores are behind one trait: the embedded one, AWS and what speaks like it, and Tigris.
+//! Every verb can be repeated, and finds done what an earlier attempt did. What belongs to a key
+//! carries the key's name, which is on record before the store hears of it; so whatever an
+//! interrupted call leaves behind can be found by name and removed.
+
+mod aws;
+mod client;
+mod embedded;
+mod iam;
+#[cfg(test)]
+pub(crate) mod ledger;
+mod policy;
+mod s3;
+mod tigris;
+mod xml;
+
+use std::collections::HashSet;
 
 use async_trait::async_trait;
 use s3_store::StoreError;
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
 
+pub(crate) use aws::AwsBuckets;
+pub(crate) use client::{AdminKey, Endpoint, Repeats};
+pub(crate) use embedded::EmbeddedBuckets;
+pub(crate) use policy::Access;
+pub(crate) use tigris::{TigrisBuckets, Unattached};
+
+/// Why a bucket or a key could not be changed. Never quotes an answer, which may hold a secret.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum BucketError {
     #[error("the embedded object store failed")]
@@ -12,6 +37,59 @@ pub(crate) enum BucketError {
     Interrupted(#[from] tokio::task::JoinError),
     #[error("the object store made a secret that published clients cannot save")]
     SecretUnfit,
+    #[error("{operation} could not be signed")]
+    NotSigned { operation: &'static str },
+    #[error("no answer to {operation}")]
+    Unreachable {
+        operation: &'static str,
+        #[source]
+        source: reqwest::Error,
+    },
+    #[error("{operation} was answered {status} {code}")]
+    Unavailable {
+        operation: &'static str,
+        status: u16,
+        code: String,
+    },
+    #[error("{operation} was refused: {status} {code}")]
+    Refused {
+        operation: &'static str,
+        status: u16,
+        code: String,
+    },
+    #[error("the answer to {operation} makes no sense")]
+    Unreadable { operation: &'static str },
+    #[error("the bucket name belongs to somebody else")]
+    BucketTaken,
+    #[error("the bucket could not be emptied")]
+    NotEmptied,
+}
+
+impl BucketError {
+    /// Whether the same call may succeed later.
+    pub(crate) fn is_transient(&self) -> bool {
+        match self {
+            Self::Embedded(_)
+            | Self::Interrupted(_)
+            | Self::Unreachable { .. }
+            | Self::Unavailable { .. }
+            | Self::Unreadable { .. }
+            | Self::NotEmptied => true,
+            Self::SecretUnfit
+            | Self::NotSigned { .. }
+            | Self::Refused { .. }
+            | Self::BucketTaken => false,
+        }
+    }
+}
+
+/// What a new key is to open, and the name under which everything of it is found again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct KeyGrant {
+    pub(crate) name: String,
+    pub(crate) bucket: String,
+    /// Unix milliseconds after which the key opens nothing; the store enforces it where it can.
+    pub(crate) expires_at: Option<i64>,
 }
 
 /// A key that opens one bucket. The secret is shown to its owner once and kept nowhere.
@@ -23,86 +101,105 @@ pub(crate) struct IssuedKey {
     pub(crate) policy_arn: String,
 }
 
+/// A key as far as it is on record. Interrupted keys have no more than a name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct KeyRef {
+    pub(crate) name: String,
+    pub(crate) access_key: Option<String>,
+    pub(crate) policy_arn: Option<String>,
+}
+
+/// Something that the store has under a name.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct FoundKey {
+    pub(crate) name: String,
+    pub(crate) policy_arn: Option<String>,
+}
+
+/// A key that opens nothing and has no name; only some stores can have one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct StrayKey {
+    pub(crate) access_key: String,
+    /// Unix milliseconds.
+    pub(crate) created_at: i64,
+}
+
+/// What is known of a key's last use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum LastUse {
+    /// This store does not tell.
+    Untold,
+    Never,
+    /// Unix milliseconds.
+    At(i64),
+}
+
+/// Where a bucket is to report changes, and the token by which the receiver knows the bucket.
+#[derive(Clone, Debug)]
+pub(crate) struct NotificationTarget {
+    pub(crate) url: String,
+    pub(crate) token: SecretString,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Notifications {
+    Set,
+    /// This store reports changes in another way, or not at all.
+    Unsupported,
+}
+
 #[async_trait]
 pub(crate) trait Buckets: Send + Sync + 'static {
-    /// Makes sure that the bucket exists, with versioning.
+    /// Makes sure that the bucket exists and is ours, with versioning.
+    ///
+    /// Fails with `BucketTaken` if the name is somebody else's.
     async fn ensure_bucket(&self, bucket: &str) -> Result<(), BucketError>;
+
+    async fn bucket_exists(&self, bucket: &str) -> Result<bool, BucketError>;
+
+    /// Removes every object, version and unfinished upload, for good; the bucket stays.
+    async fn purge(&self, bucket: &str) -> Result<(), BucketError>;
 
     /// Makes sure that the bucket and all in it are gone.
     async fn delete_bucket(&self, bucket: &str) -> Result<(), BucketError>;
 
-    async fn issue_key(&self, bucket: &str) -> Result<IssuedKey, BucketError>;
+    /// Makes the bucket report its changes, where the store can.
+    async fn notify(
+        &self,
+        bucket: &str,
+        target: &NotificationTarget,
+    ) -> Result<Notifications, BucketError>;
 
-    /// Makes sure that the key opens nothing any more.
-    async fn revoke_key(&self, access_key: &str) -> Result<(), BucketError>;
+    /// Makes a key. After a failure, `revoke_key` by its name removes what was left.
+    async fn issue_key(&self, grant: &KeyGrant) -> Result<IssuedKey, BucketError>;
+
+    /// Makes sure that nothing with the key's name is left.
+    async fn revoke_key(&self, key: &KeyRef) -> Result<(), BucketError>;
+
+    /// Changes what a key may do with its bucket.
+    async fn set_access(
+        &self,
+        key: &KeyRef,
+        grant: &KeyGrant,
+        access: Access,
+    ) -> Result<(), BucketError>;
+
+    /// Lists all whose name starts with `prefix`, whether complete or not, in order.
+    async fn list_keys(&self, prefix: &str) -> Result<Vec<FoundKey>, BucketError>;
+
+    async fn last_use(&self, key: &KeyRef) -> Result<LastUse, BucketError>;
+
+    /// Lists keys without a name that open nothing, those on record (`known`) aside.
+    async fn stray_keys(&self, _known: &HashSet<String>) -> Result<Vec<StrayKey>, BucketError> {
+        Ok(Vec::new())
+    }
+
+    async fn remove_stray(&self, _stray: &StrayKey) -> Result<(), BucketError> {
+        Ok(())
+    }
 
     /// Where clients reach the buckets.
     fn endpoint_url(&self) -> &str;
 
-    fn region(&self) -> &'static str;
-}
-
-pub(crate) struct EmbeddedBuckets {
-    store: s3_store::Store,
-    endpoint_url: String,
-}
-
-impl EmbeddedBuckets {
-    pub(crate) fn new(store: s3_store::Store, endpoint_url: String) -> Self {
-        Self {
-            store,
-            endpoint_url,
-        }
-    }
-
-    async fn run<T: Send + 'static>(
-        &self,
-        work: impl FnOnce(s3_store::Store) -> Result<T, StoreError> + Send + 'static,
-    ) -> Result<T, BucketError> {
-        let store = self.store.clone();
-        Ok(tokio::task::spawn_blocking(move || work(store)).await??)
-    }
-}
-
-#[async_trait]
-impl Buckets for EmbeddedBuckets {
-    async fn ensure_bucket(&self, bucket: &str) -> Result<(), BucketError> {
-        let bucket = bucket.to_owned();
-        self.run(move |store| store.create_bucket(&bucket)).await
-    }
-
-    async fn delete_bucket(&self, bucket: &str) -> Result<(), BucketError> {
-        let bucket = bucket.to_owned();
-        self.run(move |store| store.delete_bucket(&bucket)).await?;
-        Ok(())
-    }
-
-    async fn issue_key(&self, bucket: &str) -> Result<IssuedKey, BucketError> {
-        let name = bucket.to_owned();
-        let (access_key, secret) = self.run(move |store| store.create_key(&name)).await?;
-        // Published clients write the secret into an INI file that gives `%` a meaning.
-        if secret.expose_secret().contains('%') {
-            self.revoke_key(&access_key).await?;
-            return Err(BucketError::SecretUnfit);
-        }
-        Ok(IssuedKey {
-            access_key,
-            secret,
-            policy_arn: format!("embedded:bucket/{bucket}"),
-        })
-    }
-
-    async fn revoke_key(&self, access_key: &str) -> Result<(), BucketError> {
-        let access_key = access_key.to_owned();
-        self.run(move |store| store.delete_key(&access_key)).await?;
-        Ok(())
-    }
-
-    fn endpoint_url(&self) -> &str {
-        &self.endpoint_url
-    }
-
-    fn region(&self) -> &'static str {
-        "auto"
-    }
+    fn region(&self) -> &str;
 }

@@ -15,6 +15,7 @@ use crate::app::{App, Links};
 use crate::background::{Background, STOP_DEADLINE};
 use crate::buckets::Buckets;
 use crate::clock::Clock;
+use crate::credentials::{CredentialSettings, Keys};
 use crate::events::{self, EventSettings, Events};
 use crate::idp::IdentityProvider;
 use crate::instances::Instances;
@@ -35,6 +36,7 @@ pub(crate) struct Parts {
     pub(crate) events: EventSettings,
     /// What the embedded store tells, where there is one.
     pub(crate) changes: Option<Receiver<Change>>,
+    pub(crate) credentials: CredentialSettings,
     pub(crate) verifier: Arc<Verifier>,
     pub(crate) admins: Option<Admins>,
     pub(crate) clock: Clock,
@@ -97,11 +99,20 @@ pub(crate) fn compose(parts: Parts) -> Composition {
     background.add("workflows", async move |cancel| worker.run(cancel).await);
     let verifier = Arc::clone(&parts.verifier);
     background.add("token keys", async move |cancel| verifier.run(cancel).await);
+    let keys = Arc::new(Keys::new(
+        Arc::clone(&parts.store),
+        Arc::clone(&parts.buckets),
+        Arc::clone(&parts.clock),
+        parts.credentials,
+    ));
+    let tended = Arc::clone(&keys);
+    background.add("credentials", async move |cancel| tended.run(cancel).await);
     let app = App {
         events,
         store: Arc::clone(&parts.store),
         buckets: parts.buckets,
         provisioner,
+        keys,
         verifier: parts.verifier,
         admins: parts.admins.map(Arc::new),
         clock: parts.clock,

@@ -75,6 +75,8 @@ pub(crate) enum ApiError {
     UpstreamFailed(#[source] ProxyError),
     #[error("Too many attempts. Try again in {retry_after_s} seconds.")]
     RateLimited { retry_after_s: u64 },
+    #[error("There are {most} storage keys already. Remove one that is not needed.")]
+    TooManyKeys { most: i64 },
     #[error("The storage key could not be changed. Try again.")]
     CredentialFailed(#[source] BucketError),
     #[error("{0}")]
@@ -111,6 +113,7 @@ impl ApiError {
             Self::Starting { .. } => StatusCode::SERVICE_UNAVAILABLE,
             Self::UpstreamFailed(_) => StatusCode::BAD_GATEWAY,
             Self::NotFound => StatusCode::NOT_FOUND,
+            Self::TooManyKeys { .. } => StatusCode::CONFLICT,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::TooSlow => StatusCode::REQUEST_TIMEOUT,
@@ -143,6 +146,7 @@ impl ApiError {
             Self::Starting { .. } => "starting",
             Self::UpstreamFailed(_) => "upstream_failed",
             Self::NotFound => "not_found",
+            Self::TooManyKeys { .. } => "conflict",
             Self::MethodNotAllowed => "method_not_allowed",
             Self::TooLarge => "too_large",
             Self::RateLimited { .. } => "rate_limited",
@@ -174,6 +178,7 @@ impl ApiError {
             | Self::WebhookRejected
             | Self::Forbidden
             | Self::NotFound
+            | Self::TooManyKeys { .. }
             | Self::MethodNotAllowed
             | Self::TooLarge
             | Self::TooSlow
@@ -219,6 +224,7 @@ impl ApiError {
             | Self::WebhookRejected
             | Self::Forbidden
             | Self::NotFound
+            | Self::TooManyKeys { .. }
             | Self::MethodNotAllowed
             | Self::TooLarge
             | Self::TooSlow
@@ -292,6 +298,7 @@ impl IntoResponse for ApiError {
             | Self::InvalidRequest(_)
             | Self::WebhookRejected
             | Self::NotFound
+            | Self::TooManyKeys { .. }
             | Self::MethodNotAllowed
             | Self::TooLarge
             | Self::TooSlow

@@ -18,6 +18,7 @@ mod buckets;
 mod clock;
 mod compose;
 mod config;
+mod credentials;
 mod error;
 mod events;
 mod extract;

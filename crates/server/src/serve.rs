@@ -6,15 +6,19 @@ use std::sync::Arc;
 use serde::Serialize;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
+use url::Url;
 
 use crate::accept::{Certificates, TlsError};
 use crate::app::Links;
-use crate::buckets::{Buckets, EmbeddedBuckets};
+use crate::buckets::{
+    AdminKey, AwsBuckets, Buckets, EmbeddedBuckets, Endpoint, Repeats, TigrisBuckets, Unattached,
+};
 use crate::clock::Clock;
 use crate::compose::{Composition, Ended, Front, Parts, compose};
 use crate::config::{
-    AdminAccess, Database, DeploymentMode, InstanceSource, Jobs, Settings, Storage,
+    AdminAccess, Database, DeploymentMode, InstanceSource, Jobs, Settings, Storage, StorageService,
 };
+use crate::credentials::{CredentialSettings, SubscriptionPermits};
 use crate::events::{EventSettings, StreamCaps};
 use crate::instances::{BadAddress, FixedInstances, Instances, NoInstances};
 use crate::metrics::{Metrics, MetricsError};
@@ -139,9 +143,15 @@ impl Server {
             Arc::new(HttpKeys::new(transport).map_err(ServeError::Outbound)?);
         let verifier = Verifier::of_issuers(&settings.issuers, &fetcher, &clock);
         let polar = open_polar(&settings, &store, &clock)?;
+        let permits = SubscriptionPermits::new(Arc::clone(&store), Arc::clone(&clock));
         let mut composition = compose(Parts {
             store,
             buckets: storage.buckets,
+            credentials: CredentialSettings {
+                live_at_most: settings.limits.live_credentials.into(),
+                hourly_at_most: settings.limits.credentials_per_hour.into(),
+                ..CredentialSettings::default()
+            },
             events: EventSettings {
                 caps: StreamCaps {
                     per_user: settings.events.streams_per_member as usize,
@@ -173,7 +183,8 @@ impl Server {
         if let Some((store, listener)) = storage.embedded {
             served.storage_address = Some(local(&listener, "storage.address")?);
             background.add("embedded store", async move |cancel| {
-                if let Err(error) = store.serve(listener, cancel).await {
+                let served = store.serve_permitted(Arc::new(permits), listener, cancel);
+                if let Err(error) = served.await {
                     tracing::error!(%error, "the embedded store stopped");
                 }
             });
@@ -351,8 +362,49 @@ async fn open_storage(
                 embedded: Some((store, listener)),
             })
         }
-        Storage::Aws(_) | Storage::Tigris(_) => Err(ServeError::Incomplete {
-            setting: "storage.kind",
-        }),
+        Storage::Aws(service) => {
+            let (s3, iam, public, key) = service_parts(service);
+            let repeats = Repeats::default();
+            let buckets = AwsBuckets::new(s3, iam, public, &key, clock, repeats);
+            Ok(OpenStorage {
+                buckets: Arc::new(buckets.map_err(ServeError::Outbound)?),
+                embedded: None,
+            })
+        }
+        Storage::Tigris(service) => {
+            let (s3, iam, public, key) = service_parts(service);
+            let repeats = Repeats::default();
+            let unattached = Unattached::default();
+            let buckets = TigrisBuckets::new(s3, iam, public, &key, unattached, clock, repeats);
+            Ok(OpenStorage {
+                buckets: Arc::new(buckets.map_err(ServeError::Outbound)?),
+                embedded: None,
+            })
+        }
+    }
+}
+
+fn service_parts(service: &StorageService) -> (Endpoint, Endpoint, Endpoint, AdminKey) {
+    let at = |url: &Url, region: &str| Endpoint {
+        url: url.as_str().trim_end_matches('/').to_owned(),
+        region: region.to_owned(),
+    };
+    let key = AdminKey {
+        access_key: service.access_key.clone(),
+        secret: service.secret_key.clone(),
+    };
+    (
+        at(&service.admin_url, &service.region),
+        at(&service.iam_url, iam_region(&service.region)),
+        at(&service.endpoint_url, &service.region),
+        key,
+    )
+}
+
+/// AWS has one IAM for all regions, which signs as the first of them.
+fn iam_region(region: &str) -> &str {
+    match region {
+        "auto" => "auto",
+        _ => "us-east-1",
     }
 }

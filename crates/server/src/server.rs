@@ -13,6 +13,7 @@ use crate::app::Links;
 use crate::buckets::EmbeddedBuckets;
 use crate::clock::Clock;
 use crate::compose::{Composition, Ended, Front, Parts, compose};
+use crate::credentials::{CredentialSettings, SubscriptionPermits};
 use crate::events::EventSettings;
 use crate::idp::{IdentityProvider, Setup};
 use crate::instances::NoInstances;
@@ -106,6 +107,7 @@ pub struct DevServer {
     composition: Composition,
     provider: Arc<IdentityProvider>,
     buckets: s3_store::Store,
+    permits: Arc<SubscriptionPermits>,
     api: TcpListener,
     s3: TcpListener,
     _folder: StateFolder,
@@ -147,9 +149,11 @@ impl DevServer {
         });
         let polar = polar.transpose()?.map(Arc::new);
 
+        let permits = SubscriptionPermits::new(store.clone(), Arc::clone(&config.clock));
         let composition = compose(Parts {
             store,
             buckets: Arc::new(EmbeddedBuckets::new(buckets.clone(), s3_endpoint.clone())),
+            credentials: CredentialSettings::default(),
             events: EventSettings::default(),
             changes: Some(buckets.subscribe()),
             verifier: Arc::new(Verifier::new(vec![provider.issuer()])),
@@ -180,6 +184,7 @@ impl DevServer {
             composition,
             provider,
             buckets,
+            permits: Arc::new(permits),
             api: listeners.api,
             s3: listeners.s3,
             _folder: folder,
@@ -195,7 +200,10 @@ impl DevServer {
         let (both, stopped) = (cancel.child_token(), CancellationToken::new());
         let s3_cancel = stopped.clone();
         let s3 = async {
-            let ended = self.buckets.serve(self.s3, s3_cancel).await;
+            let ended = self
+                .buckets
+                .serve_permitted(self.permits, self.s3, s3_cancel)
+                .await;
             both.cancel();
             ended.map_err(ServerError::BucketsStopped)
         };

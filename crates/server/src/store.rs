@@ -22,7 +22,10 @@ pub(crate) mod workflows;
 
 pub(crate) use accounts::{Accounts, Instance, Profile, Standing, Subscription, Tenant};
 pub(crate) use audit::AuditTrail;
-pub(crate) use credentials::{Credential, Credentials, KeyRemoval, NewCredential, Revocation};
+pub(crate) use credentials::{
+    Begun, Completed, Credential, CredentialCaps, Credentials, KeyRemoval, NewCredential, Removal,
+    Revocation,
+};
 pub(crate) use events::{EventPage, RecordedEvent, Retention, TenantEvents, Wakes};
 pub(crate) use inbox::{ClaimedEvent, Inbox, NewInboxEvent, RecurringJob};
 pub(crate) use postgres::{PostgresSettings, PostgresStore};

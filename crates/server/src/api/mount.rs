@@ -5,16 +5,15 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use secrecy::ExposeSecret;
 use serde::Serialize;
-use uuid::Uuid;
 use wire::{MountCredentials, MountInfo};
 
 use crate::app::App;
 use crate::clock::rfc3339;
-use crate::error::{ApiError, chain};
+use crate::error::ApiError;
 use crate::extract::PathValue;
 use crate::principal::ActiveMember;
 use crate::routes::Routes;
-use crate::store::{Credential, KeyRemoval, NewCredential, Revocation, StoreError};
+use crate::store::Credential;
 
 /// One live key, without its secret.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
@@ -60,23 +59,7 @@ async fn create(
     State(app): State<App>,
 ) -> Result<Json<MountCredentials>, ApiError> {
     let tenant = member.tenant()?;
-    let key = app
-        .buckets
-        .issue_key(tenant.bucket())
-        .await
-        .map_err(ApiError::CredentialFailed)?;
-    let credential = NewCredential {
-        id: Uuid::now_v7().to_string(),
-        access_key: key.access_key.clone(),
-        policy_arn: key.policy_arn,
-    };
-    let added = app
-        .store
-        .add_credential(&tenant, &credential, &member.origin(&app))
-        .await;
-    if let Err(error) = added {
-        return Err(take_back(&app, &key.access_key, error).await);
-    }
+    let key = app.keys.issue(&tenant, &member.origin(&app)).await?;
     Ok(Json(MountCredentials {
         tenant_id: tenant.id().to_owned(),
         bucket_name: tenant.bucket().to_owned(),
@@ -85,14 +68,6 @@ async fn create(
         endpoint_url: app.buckets.endpoint_url().to_owned(),
         region: app.buckets.region().to_owned(),
     }))
-}
-
-/// Removes a key that could not be recorded, and gives the error to answer with.
-async fn take_back(app: &App, access_key: &str, error: StoreError) -> ApiError {
-    if let Err(error) = app.buckets.revoke_key(access_key).await {
-        tracing::error!(access_key, error = %chain(&error), "a key without a record stays");
-    }
-    ApiError::Store(error)
 }
 
 async fn list(
@@ -112,22 +87,7 @@ async fn revoke(
     PathValue(id): PathValue<String>,
 ) -> Result<StatusCode, ApiError> {
     let tenant = member.tenant()?;
-    let origin = member.origin(&app);
-    let revocation = app.store.revoke_credential(&tenant, &id, &origin).await?;
-    match revocation.ok_or(ApiError::NotFound)? {
-        Revocation::Done => {}
-        Revocation::KeyRemains { access_key } => {
-            let removed = app.buckets.revoke_key(&access_key).await;
-            let removal = match &removed {
-                Ok(()) => KeyRemoval::Completed,
-                Err(_) => KeyRemoval::Failed,
-            };
-            app.store
-                .record_key_removal(&tenant, &id, removal, &origin)
-                .await?;
-            removed.map_err(ApiError::CredentialFailed)?;
-        }
-    }
+    app.keys.revoke(&tenant, &id, &member.origin(&app)).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -1,9 +1,7 @@
 //! The router without a socket: deployments and faults that a real server does not have.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
-use async_trait::async_trait;
 use axum::body::{self, Body};
 use axum::http::{Request, StatusCode, header};
 use secrecy::ExposeSecret;
@@ -12,8 +10,9 @@ use tower::ServiceExt;
 
 use super::router;
 use crate::app::{App, Links};
-use crate::buckets::{BucketError, Buckets, IssuedKey};
+use crate::buckets::ledger::{Fault, Ledger};
 use crate::clock::Clock;
+use crate::credentials::{CredentialSettings, Keys};
 use crate::events::{EventSettings, Events};
 use crate::idp::{CLIENT_ID, IdentityProvider, SigningKey};
 use crate::principal::Policy;
@@ -25,57 +24,9 @@ mod polar;
 
 pub(crate) const NOW_MS: i64 = 1_700_000_000_000;
 
-/// A bucket store that can be out of order.
-#[derive(Default)]
-struct Faulty {
-    broken: AtomicBool,
-}
-
-impl Faulty {
-    fn check(&self) -> Result<(), BucketError> {
-        if self.broken.load(Ordering::SeqCst) {
-            Err(BucketError::SecretUnfit)
-        } else {
-            Ok(())
-        }
-    }
-}
-
-#[async_trait]
-impl Buckets for Faulty {
-    async fn ensure_bucket(&self, _: &str) -> Result<(), BucketError> {
-        self.check()
-    }
-
-    async fn delete_bucket(&self, _: &str) -> Result<(), BucketError> {
-        self.check()
-    }
-
-    async fn issue_key(&self, bucket: &str) -> Result<IssuedKey, BucketError> {
-        self.check()?;
-        Ok(IssuedKey {
-            access_key: format!("tid_{}", uuid::Uuid::now_v7().simple()),
-            secret: "tsec_x".to_owned().into(),
-            policy_arn: bucket.to_owned(),
-        })
-    }
-
-    async fn revoke_key(&self, _: &str) -> Result<(), BucketError> {
-        self.check()
-    }
-
-    fn endpoint_url(&self) -> &str {
-        "http://127.0.0.1:1"
-    }
-
-    fn region(&self) -> &'static str {
-        "auto"
-    }
-}
-
 pub(crate) struct Fixture {
     pub(crate) app: App,
-    buckets: Arc<Faulty>,
+    buckets: Arc<Ledger>,
     key: Arc<SigningKey>,
     _folder: tempfile::TempDir,
 }
@@ -90,16 +41,23 @@ impl Fixture {
         let key = Arc::new(SigningKey::from_pkcs8(&SigningKey::generate().unwrap()).unwrap());
         let config = IdentityProvider::sign_in_config("http://idp.example");
         let issuer = Issuer::for_tests(&config.issuer, CLIENT_ID, &key);
-        let buckets = Arc::new(Faulty::default());
+        let buckets = Arc::new(Ledger::default());
         let store = Arc::new(store);
         let clock: Clock = Arc::new(|| NOW_MS);
         let provisioner =
             crate::provisioning::tests::running(store.clone(), buckets.clone(), &clock);
+        let keys = Keys::new(
+            store.clone(),
+            buckets.clone(),
+            clock.clone(),
+            CredentialSettings::default(),
+        );
         let app = App {
             events: Events::new(store.clone(), clock.clone(), EventSettings::default()),
             store,
             buckets: buckets.clone(),
             provisioner,
+            keys: Arc::new(keys),
             verifier: Arc::new(Verifier::new(vec![issuer])),
             admins: None,
             clock,
@@ -229,7 +187,7 @@ async fn the_subscription_is_judged_before_the_profile() {
 async fn a_setup_that_stops_halfway_is_completed_by_the_next_one() {
     let fixture = Fixture::new().await;
     fixture.member("user_1").await;
-    fixture.buckets.broken.store(true, Ordering::SeqCst);
+    fixture.buckets.break_with(Some(Fault::Before));
     let (status, body) = fixture.send("user_1", "POST", "/tenants/setup").await;
     assert_eq!(
         (status, &body["status"]),
@@ -257,7 +215,7 @@ async fn a_setup_that_stops_halfway_is_completed_by_the_next_one() {
             "{path}"
         );
     }
-    fixture.buckets.broken.store(false, Ordering::SeqCst);
+    fixture.buckets.break_with(None);
     let (status, body) = fixture.send("user_1", "POST", "/tenants/setup").await;
     assert_eq!(status, StatusCode::OK);
     assert_eq!(body["tenant_id"], claimed.id);
@@ -280,7 +238,7 @@ async fn a_key_that_cannot_be_made_or_removed_is_said_so_and_can_be_retried() {
         list[0]["id"].as_str().unwrap()
     );
 
-    fixture.buckets.broken.store(true, Ordering::SeqCst);
+    fixture.buckets.break_with(Some(Fault::Before));
     let failed = (
         StatusCode::INTERNAL_SERVER_ERROR,
         json!("credential_failed"),
@@ -296,7 +254,7 @@ async fn a_key_that_cannot_be_made_or_removed_is_said_so_and_can_be_retried() {
         .await;
     assert_eq!(list, json!([]));
 
-    fixture.buckets.broken.store(false, Ordering::SeqCst);
+    fixture.buckets.break_with(None);
     for _ in 0..2 {
         let (status, _) = fixture.send("user_1", "DELETE", &one).await;
         assert_eq!(status, StatusCode::NO_CONTENT);

@@ -89,7 +89,7 @@ impl Deletion {
         let remaining = self.parts.store.close_keys(claim, &origin).await?;
         let mut failed = None;
         for key in remaining.ok_or(StepError::Fenced)? {
-            match self.parts.buckets.revoke_key(&key.access_key).await {
+            match self.parts.buckets.revoke_key(&key.key).await {
                 Ok(()) => {
                     let removed = self.parts.store.key_removed(claim, &key.id, &origin);
                     done(removed.await?)?;

@@ -12,9 +12,9 @@ use tokio_util::sync::CancellationToken;
 use super::{Parts, Provisioner, ProvisioningSettings, engine, millis};
 use crate::buckets::Buckets;
 use crate::clock::Clock;
+use crate::store::Store;
 use crate::store::tenants::TenantState;
 use crate::store::tests::{Fixture, on_both, origin};
-use crate::store::{NewCredential, Store};
 use crate::workflow::Engine;
 use mortal::MortalStore;
 use outside::{Fuse, Outside, Trouble};
@@ -140,16 +140,11 @@ impl<'a> Life<'a> {
 
     async fn give_key(&self, id: &str) {
         let scope = crate::principal::TenantScope::for_tests(&self.tenant, &self.tenant);
-        let key = NewCredential {
-            id: format!("{}-{id}", self.tenant),
-            access_key: self.outside.give_key(&self.tenant, id),
-            policy_arn: "policy".to_owned(),
-        };
-        let store = &self.fixture.store;
-        store
-            .add_credential(&scope, &key, &self.origin())
-            .await
-            .unwrap();
+        let access_key = self.outside.give_key(&self.tenant, id);
+        let id = format!("{}-{id}", self.tenant);
+        self.fixture
+            .give_key(&scope, &id, &access_key, &self.origin())
+            .await;
     }
 
     async fn delete(&self) {

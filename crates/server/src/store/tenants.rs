@@ -5,6 +5,7 @@ use async_trait::async_trait;
 use super::accounts::{Instance, Profile};
 use super::workflows::Claim;
 use super::{Origin, StoreError};
+use crate::buckets::KeyRef;
 
 /// A tenant with its owner, and what was last done for it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -97,8 +98,7 @@ pub(crate) enum Changed {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct RemainingKey {
     pub(crate) id: String,
-    pub(crate) access_key: String,
-    pub(crate) policy_arn: String,
+    pub(crate) key: KeyRef,
 }
 
 #[async_trait]

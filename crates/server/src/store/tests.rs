@@ -20,7 +20,11 @@ use sqlx::sqlite::SqlitePool;
 use sqlx::{AssertSqlSafe, Executor, SqlSafeStr};
 use tempfile::TempDir;
 
-use super::{Origin, PostgresSettings, PostgresStore, SqliteStore, Store, postgres, sqlite};
+use super::{
+    Begun, Completed, CredentialCaps, NewCredential, Origin, PostgresSettings, PostgresStore,
+    SqliteStore, Store, postgres, sqlite,
+};
+use crate::principal::TenantScope;
 
 pub(super) type File = (&'static str, &'static [(&'static str, &'static str)]);
 
@@ -108,6 +112,33 @@ impl Fixture {
     pub(crate) async fn count(&self, table: &str) -> i64 {
         let query = format!("select cast(count(*) as text) from {table}");
         self.texts(&query).await[0].parse().unwrap()
+    }
+
+    /// Gives a tenant a key that the object store is said to have made.
+    pub(crate) async fn give_key(
+        &self,
+        scope: &TenantScope,
+        id: &str,
+        access_key: &str,
+        origin: &Origin,
+    ) {
+        let new = NewCredential {
+            id: id.to_owned(),
+            name: format!("bm-{id}"),
+            expires_at: None,
+        };
+        let caps = CredentialCaps {
+            live: i64::MAX,
+            recent: i64::MAX,
+            recent_since: 0,
+        };
+        let begun = self.store.begin_credential(scope, &new, caps, origin).await;
+        assert_eq!(begun.unwrap(), Begun::Recorded);
+        let completed = self
+            .store
+            .complete_credential(scope, id, access_key, "policy", origin)
+            .await;
+        assert_eq!(completed.unwrap(), Completed::Issued);
     }
 
     /// Audit events as `action target outcome`, oldest first.

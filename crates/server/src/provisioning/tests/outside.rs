@@ -8,7 +8,10 @@ use async_trait::async_trait;
 use secrecy::SecretString;
 use tokio::sync::Notify;
 
-use crate::buckets::{BucketError, Buckets, IssuedKey};
+use crate::buckets::{
+    Access, BucketError, Buckets, FoundKey, IssuedKey, KeyGrant, KeyRef, LastUse,
+    NotificationTarget, Notifications,
+};
 use crate::instances::{
     Address, InstanceError, InstanceSpec, Instances, ListedInstance, Readiness, SecretDelivery,
     WantedState,
@@ -230,16 +233,44 @@ impl Buckets for Outside {
         Ok(self.call("bucket", gone).await?)
     }
 
-    async fn issue_key(&self, _: &str) -> Result<IssuedKey, BucketError> {
+    async fn bucket_exists(&self, bucket: &str) -> Result<bool, BucketError> {
+        let thing = format!("bucket {bucket}");
+        let there = |things: &mut Things| things.standing.contains(&thing);
+        Ok(self.call("bucket", there).await?)
+    }
+
+    async fn purge(&self, _: &str) -> Result<(), BucketError> {
         Err(BucketError::SecretUnfit)
     }
 
-    async fn revoke_key(&self, access_key: &str) -> Result<(), BucketError> {
+    async fn notify(&self, _: &str, _: &NotificationTarget) -> Result<Notifications, BucketError> {
+        Ok(Notifications::Unsupported)
+    }
+
+    async fn set_access(&self, _: &KeyRef, _: &KeyGrant, _: Access) -> Result<(), BucketError> {
+        Err(BucketError::SecretUnfit)
+    }
+
+    async fn list_keys(&self, _: &str) -> Result<Vec<FoundKey>, BucketError> {
+        Err(BucketError::SecretUnfit)
+    }
+
+    async fn last_use(&self, _: &KeyRef) -> Result<LastUse, BucketError> {
+        Ok(LastUse::Untold)
+    }
+
+    async fn issue_key(&self, _: &KeyGrant) -> Result<IssuedKey, BucketError> {
+        Err(BucketError::SecretUnfit)
+    }
+
+    async fn revoke_key(&self, key: &KeyRef) -> Result<(), BucketError> {
         if self.keys_stuck.load(Ordering::SeqCst) {
             return Err(BucketError::SecretUnfit);
         }
         let gone = |things: &mut Things| {
-            things.standing.remove(access_key);
+            things
+                .standing
+                .remove(key.access_key.as_deref().unwrap_or_default());
         };
         Ok(self.call("key", gone).await?)
     }
@@ -248,7 +279,7 @@ impl Buckets for Outside {
         "http://127.0.0.1:1"
     }
 
-    fn region(&self) -> &'static str {
+    fn region(&self) -> &str {
         "auto"
     }
 }

@@ -11,6 +11,10 @@ statements! {
     AUDIT = "
 insert into audit (id, at, actor, action, target, outcome, request_id)
 values ($1, $2, $3, $4, $5, $6, $7)";
+
+    AUDIT_BECAUSE = "
+insert into audit (id, at, actor, action, target, outcome, request_id, reason)
+values ($1, $2, $3, $4, $5, $6, $7, $8)";
 }
 
 /// Appends an audit event to the change it is about.
@@ -49,4 +53,27 @@ impl AuditTrail for SqlStore {
         change.commit().await?;
         Ok(())
     }
+}
+
+/// Appends an audit event that says why.
+pub(super) async fn audit_because(
+    change: &mut Tx,
+    origin: &Origin,
+    action: &str,
+    target: &str,
+    outcome: &str,
+    reason: &str,
+) -> Result<(), sqlx::Error> {
+    sqlx::query(AUDIT_BECAUSE)
+        .bind(Uuid::now_v7().to_string())
+        .bind(origin.at)
+        .bind(&origin.actor)
+        .bind(action)
+        .bind(target)
+        .bind(outcome)
+        .bind(&origin.request_id)
+        .bind(reason)
+        .execute(&mut **change)
+        .await?;
+    Ok(())
 }

@@ -73,7 +73,7 @@ where tenant_id = $2 and revoked_at is null
 returning id";
 
     REMAINING_KEYS = "
-select id, access_key, policy_arn from tenant_mount_credentials
+select id, name, access_key, policy_arn from tenant_mount_credentials
 where tenant_id = $1 and tigris_deletion_status <> 'completed'
 order by created_at, id";
 
@@ -138,8 +138,7 @@ fn record_from(row: &Row) -> Result<TenantRecord, sqlx::Error> {
 fn key_from(row: &Row) -> Result<RemainingKey, sqlx::Error> {
     Ok(RemainingKey {
         id: row.try_get("id")?,
-        access_key: row.try_get("access_key")?,
-        policy_arn: row.try_get("policy_arn")?,
+        key: super::credentials::key_from(row)?,
     })
 }
 

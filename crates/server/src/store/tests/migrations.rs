@@ -79,11 +79,16 @@ async fn a_database_of_every_release_is_brought_up_with_its_rows() {
             ("t", Some("notes")),
             "{release}"
         );
-        let keys: Vec<String> =
-            sqlx::query_scalar("select access_key from tenant_mount_credentials")
-                .fetch_all(store.reader())
-                .await
-                .unwrap();
-        assert_eq!(keys, ["tid_1"], "{release}");
+        let keys: Vec<(String, String)> = sqlx::query_as(
+            "select access_key, name from tenant_mount_credentials where issued_at = 1",
+        )
+        .fetch_all(store.reader())
+        .await
+        .unwrap();
+        assert_eq!(
+            keys,
+            [("tid_1".to_owned(), "tid_1".to_owned())],
+            "{release}"
+        );
     }
 }

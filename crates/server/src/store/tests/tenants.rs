@@ -1,8 +1,8 @@
 use super::{Fixture, on_both, origin};
 use crate::provisioning::{DELETION, PROVISIONING};
+use crate::store::Instance;
 use crate::store::tenants::{Changed, Queued, TenantRecord, TenantState};
 use crate::store::workflows::{Claim, Progress};
-use crate::store::{Instance, NewCredential};
 
 on_both!(
     a_new_tenant_is_queued_in_the_change_that_makes_it,
@@ -204,15 +204,14 @@ async fn what_is_forgotten_leaves_only_its_trail(fixture: Fixture) {
             .await
             .unwrap();
         let scope = crate::principal::TenantScope::for_tests(id, id);
-        let key = NewCredential {
-            id: format!("c-{id}"),
-            access_key: format!("tid_{id}"),
-            policy_arn: "policy".to_owned(),
-        };
-        store
-            .add_credential(&scope, &key, &origin(10))
-            .await
-            .unwrap();
+        fixture
+            .give_key(
+                &scope,
+                &format!("c-{id}"),
+                &format!("tid_{id}"),
+                &origin(10),
+            )
+            .await;
     }
     store.queue_deletion("t1", 20, &origin(20)).await.unwrap();
     let held = claim(&fixture, 20).await;

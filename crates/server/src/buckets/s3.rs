@@ -1,0 +1,350 @@
+//! The S3 calls that administer a bucket.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use http::Method;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use quick_xml::escape::escape;
+use secrecy::ExposeSecret;
+use serde_json::json;
+use sha2::{Digest, Sha256};
+
+use super::client::{AdminKey, Answer, Call, Client, Endpoint, Repeat, Repeats};
+use super::iam::has_code;
+use super::xml::Element;
+use super::{BucketError, NotificationTarget};
+use crate::clock::Clock;
+
+/// What stays as it is in the path of a request (RFC 3986, unreserved) and between segments.
+const IN_PATH: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~')
+    .remove(b'/');
+const IN_QUERY: &AsciiSet = &IN_PATH.add(b'/');
+
+/// How a store is told to keep what was overwritten.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Versioning {
+    /// By a call of its own, which can be made at any time.
+    ByCall,
+    /// By a header when the bucket is made (Tigris).
+    BySnapshots,
+}
+
+pub(super) struct S3 {
+    client: Client,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+struct ObjectVersion {
+    key: String,
+    version_id: Option<String>,
+}
+
+impl S3 {
+    pub(super) fn new(
+        endpoint: Endpoint,
+        key: AdminKey,
+        clock: Clock,
+        repeats: Repeats,
+    ) -> Result<Self, reqwest::Error> {
+        let client = Client::new(endpoint, "s3", key, clock, repeats)?;
+        Ok(Self { client })
+    }
+
+    pub(super) async fn ensure_bucket(
+        &self,
+        bucket: &str,
+        versioning: Versioning,
+    ) -> Result<(), BucketError> {
+        let mut call = call("CreateBucket", Method::PUT, format!("/{bucket}"));
+        call.body = location(&self.client.endpoint().region).into_bytes();
+        match versioning {
+            Versioning::ByCall => {}
+            Versioning::BySnapshots => call
+                .headers
+                .push(("x-tigris-enable-snapshot", "true".to_owned())),
+        }
+        match self.client.send(&call).await {
+            Ok(_) => {}
+            Err(error) if has_code(&error, &["BucketAlreadyOwnedByYou"]) => {}
+            Err(error) if has_code(&error, &["BucketAlreadyExists"]) => {
+                if !self.owns(bucket).await? {
+                    return Err(BucketError::BucketTaken);
+                }
+            }
+            Err(error) => return Err(error),
+        }
+        match versioning {
+            Versioning::ByCall => self.enable_versioning(bucket).await,
+            Versioning::BySnapshots => Ok(()),
+        }
+    }
+
+    async fn enable_versioning(&self, bucket: &str) -> Result<(), BucketError> {
+        let path = format!("/{bucket}?versioning=");
+        let mut call = call("PutBucketVersioning", Method::PUT, path);
+        call.body = b"<VersioningConfiguration xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"><Status>Enabled</Status></VersioningConfiguration>".to_vec();
+        call.headers
+            .push(("content-type", "application/xml".to_owned()));
+        add_checksum(&mut call);
+        self.client.send(&call).await?;
+        Ok(())
+    }
+
+    /// Whether the bucket is among our own, whoever else lets us look into theirs.
+    async fn owns(&self, bucket: &str) -> Result<bool, BucketError> {
+        const OPERATION: &str = "ListBuckets";
+        let answer = self
+            .client
+            .send(&call(OPERATION, Method::GET, "/".to_owned()))
+            .await?;
+        let document = parse(OPERATION, &answer)?;
+        Ok(document
+            .child("Buckets")
+            .into_iter()
+            .flat_map(|buckets| buckets.children("Bucket"))
+            .any(|found| found.text(&["Name"]) == Some(bucket)))
+    }
+
+    pub(super) async fn bucket_exists(&self, bucket: &str) -> Result<bool, BucketError> {
+        let head = call("HeadBucket", Method::HEAD, format!("/{bucket}"));
+        match self.client.send(&head).await {
+            Ok(_) => Ok(true),
+            Err(BucketError::Refused { status: 404, .. }) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    pub(super) async fn purge(&self, bucket: &str) -> Result<(), BucketError> {
+        let emptied = async {
+            self.delete_versions(bucket).await?;
+            self.abort_uploads(bucket).await
+        };
+        match emptied.await {
+            Err(error) if has_code(&error, &["NoSuchBucket"]) => Ok(()),
+            emptied => emptied,
+        }
+    }
+
+    pub(super) async fn delete_bucket(&self, bucket: &str) -> Result<(), BucketError> {
+        let delete = call("DeleteBucket", Method::DELETE, format!("/{bucket}"));
+        match self.client.send(&delete).await {
+            Ok(_) => Ok(()),
+            Err(error) if has_code(&error, &["NoSuchBucket"]) => Ok(()),
+            Err(error) if has_code(&error, &["BucketNotEmpty"]) => Err(BucketError::NotEmptied),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Makes Tigris report changes of objects; its own extension of the S3 API.
+    pub(super) async fn set_notifications(
+        &self,
+        bucket: &str,
+        target: &NotificationTarget,
+    ) -> Result<(), BucketError> {
+        let mut call = call("SetNotifications", Method::PATCH, format!("/{bucket}"));
+        let settings = json!({
+            "object_notifications": {
+                "enabled": true,
+                "web_hook": target.url,
+                "filter": "",
+                "auth": { "token": target.token.expose_secret() },
+            },
+        });
+        call.body = settings.to_string().into_bytes();
+        call.headers
+            .push(("content-type", "application/json".to_owned()));
+        self.client.send(&call).await?;
+        Ok(())
+    }
+
+    async fn delete_versions(&self, bucket: &str) -> Result<(), BucketError> {
+        let mut last_page = Vec::new();
+        loop {
+            let page = self.some_versions(bucket).await?;
+            if page.is_empty() {
+                return Ok(());
+            }
+            if page == last_page {
+                return Err(BucketError::NotEmptied);
+            }
+            self.delete_objects(bucket, &page).await?;
+            last_page = page;
+        }
+    }
+
+    /// The first page of what is left.
+    async fn some_versions(&self, bucket: &str) -> Result<Vec<ObjectVersion>, BucketError> {
+        const OPERATION: &str = "ListObjectVersions";
+        let list = call(OPERATION, Method::GET, format!("/{bucket}?versions="));
+        let answer = self.client.send(&list).await?;
+        versions(&parse(OPERATION, &answer)?).ok_or(BucketError::Unreadable {
+            operation: OPERATION,
+        })
+    }
+
+    async fn delete_objects(
+        &self,
+        bucket: &str,
+        page: &[ObjectVersion],
+    ) -> Result<(), BucketError> {
+        const OPERATION: &str = "DeleteObjects";
+        let mut call = call(OPERATION, Method::POST, format!("/{bucket}?delete="));
+        call.body = deletion(page).into_bytes();
+        call.headers
+            .push(("content-type", "application/xml".to_owned()));
+        add_checksum(&mut call);
+        let answer = self.client.send(&call).await?;
+        match parse(OPERATION, &answer)?.child("Error") {
+            Some(_) => Err(BucketError::NotEmptied),
+            None => Ok(()),
+        }
+    }
+
+    async fn abort_uploads(&self, bucket: &str) -> Result<(), BucketError> {
+        const OPERATION: &str = "ListMultipartUploads";
+        let unreadable = || BucketError::Unreadable {
+            operation: OPERATION,
+        };
+        let mut last_page = Vec::new();
+        loop {
+            let list = call(OPERATION, Method::GET, format!("/{bucket}?uploads="));
+            let answer = self.client.send(&list).await?;
+            let document = parse(OPERATION, &answer)?;
+            let mut page = Vec::new();
+            for upload in document.children("Upload") {
+                let part = |name| upload.text(&[name]).ok_or_else(unreadable);
+                page.push((
+                    upload.raw_text("Key").ok_or_else(unreadable)?.to_owned(),
+                    part("UploadId")?.to_owned(),
+                ));
+            }
+            if page.is_empty() {
+                return Ok(());
+            }
+            if page == last_page {
+                return Err(BucketError::NotEmptied);
+            }
+            for (key, upload_id) in &page {
+                self.abort_upload(bucket, key, upload_id).await?;
+            }
+            last_page = page;
+        }
+    }
+
+    async fn abort_upload(
+        &self,
+        bucket: &str,
+        key: &str,
+        upload_id: &str,
+    ) -> Result<(), BucketError> {
+        let path = format!(
+            "/{bucket}/{}?uploadId={}",
+            utf8_percent_encode(key, IN_PATH),
+            utf8_percent_encode(upload_id, IN_QUERY)
+        );
+        let abort = call("AbortMultipartUpload", Method::DELETE, path);
+        match self.client.send(&abort).await {
+            Ok(_) => Ok(()),
+            Err(error) if has_code(&error, &["NoSuchUpload"]) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+fn call(operation: &'static str, method: Method, path_and_query: String) -> Call {
+    Call {
+        operation,
+        method,
+        path_and_query,
+        headers: Vec::new(),
+        body: Vec::new(),
+        repeat: Repeat::Always,
+    }
+}
+
+fn parse(operation: &'static str, answer: &Answer) -> Result<Element, BucketError> {
+    Element::parse(&answer.body).ok_or(BucketError::Unreadable { operation })
+}
+
+/// These calls need a checksum of their own beside the signed one.
+fn add_checksum(call: &mut Call) {
+    let digest = STANDARD.encode(Sha256::digest(&call.body));
+    call.headers.push(("x-amz-checksum-sha256", digest));
+    call.headers
+        .push(("x-amz-sdk-checksum-algorithm", "SHA256".to_owned()));
+}
+
+/// Outside its first region, AWS wants the region's name once more.
+fn location(region: &str) -> String {
+    match region {
+        "us-east-1" | "auto" => String::new(),
+        region => format!(
+            "<CreateBucketConfiguration xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"><LocationConstraint>{}</LocationConstraint></CreateBucketConfiguration>",
+            escape(region)
+        ),
+    }
+}
+
+fn versions(listing: &Element) -> Option<Vec<ObjectVersion>> {
+    listing
+        .children("Version")
+        .chain(listing.children("DeleteMarker"))
+        .map(|version| {
+            let id = version.text(&["VersionId"]).filter(|id| !id.is_empty());
+            Some(ObjectVersion {
+                key: version.raw_text("Key")?.to_owned(),
+                version_id: id.map(str::to_owned),
+            })
+        })
+        .collect()
+}
+
+fn deletion(page: &[ObjectVersion]) -> String {
+    let mut text =
+        "<Delete xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"><Quiet>true</Quiet>".to_owned();
+    for version in page {
+        // A parser turns bare line ends into others.
+        let key = escape(version.key.as_str())
+            .replace('\r', "&#13;")
+            .replace('\n', "&#10;");
+        text.push_str(&format!("<Object><Key>{key}</Key>"));
+        if let Some(id) = &version.version_id {
+            text.push_str(&format!("<VersionId>{}</VersionId>", escape(id.as_str())));
+        }
+        text.push_str("</Object>");
+    }
+    text.push_str("</Delete>");
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_and_delete_markers_are_deleted_alike() {
+        let listing = b"<ListVersionsResult><IsTruncated>false</IsTruncated>\
+            <Version><Key>a&amp;b \n.md</Key><VersionId>v1</VersionId></Version>\
+            <DeleteMarker><Key>c</Key><VersionId>v2</VersionId></DeleteMarker>\
+            <Version><Key> d</Key></Version></ListVersionsResult>";
+        let page = versions(&Element::parse(listing).unwrap()).unwrap();
+        assert_eq!(
+            deletion(&page),
+            "<Delete xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"><Quiet>true</Quiet>\
+             <Object><Key>a&amp;b &#10;.md</Key><VersionId>v1</VersionId></Object>\
+             <Object><Key> d</Key></Object>\
+             <Object><Key>c</Key><VersionId>v2</VersionId></Object></Delete>"
+        );
+    }
+
+    #[test]
+    fn the_region_is_named_where_it_is_not_understood() {
+        assert_eq!(location("us-east-1"), "");
+        assert_eq!(location("auto"), "");
+        assert!(location("eu-west-1").contains(">eu-west-1<"));
+    }
+}
