@@ -33,11 +33,11 @@ async fn subscription(
         current_period_end: end.and_then(rfc3339),
         subscribe_url: app.links.subscribe_url.clone(),
         manage_url: app.links.manage_url.clone(),
-        details: deciding.map(details),
+        details: deciding.as_ref().map(details),
     }))
 }
 
-fn details(snapshot: Snapshot) -> SubscriptionDetails {
+fn details(snapshot: &Snapshot) -> SubscriptionDetails {
     let text = |moment: Option<i64>| moment.and_then(rfc3339);
     SubscriptionDetails {
         current_period_start: text(snapshot.current_period_start),

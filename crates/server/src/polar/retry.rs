@@ -73,13 +73,13 @@ mod tests {
             .collect()
     }
 
-    fn seconds(seconds: u64) -> Option<Duration> {
-        Some(Duration::from_secs(seconds))
+    fn seconds(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
     }
 
     #[test]
     fn waits_double_up_to_the_longest_and_then_there_is_no_other_attempt() {
-        let doubled = [seconds(1), seconds(2), seconds(3), None];
+        let doubled = [Some(seconds(1)), Some(seconds(2)), Some(seconds(3)), None];
         assert_eq!(waits(Failure::Transient), doubled);
         let silent = Failure::RateLimited { retry_after: None };
         assert_eq!(waits(silent), doubled);
@@ -95,8 +95,8 @@ mod tests {
         let asked = |asked| Failure::RateLimited {
             retry_after: Some(Duration::from_secs(asked)),
         };
-        assert_eq!(POLICY.wait(1, asked(2), 0.0), seconds(2));
-        assert_eq!(POLICY.wait(3, asked(2), 1.0), seconds(3));
+        assert_eq!(POLICY.wait(1, asked(2), 0.0), Some(seconds(2)));
+        assert_eq!(POLICY.wait(3, asked(2), 1.0), Some(seconds(3)));
         assert_eq!(POLICY.wait(1, asked(4), 0.0), None);
     }
 }

@@ -226,7 +226,7 @@ fn verdicts() -> Vec<Verdict> {
         "changed id",
         Delivery {
             id: "e-9".to_owned(),
-            ..good.clone()
+            ..good
         },
         None,
     );

@@ -132,7 +132,7 @@ fn orders_and_customers_tell_of_the_customer_only() {
     });
     let order = json!({
         "type": "order.paid",
-        "data": { "status": "paid", "subscription_id": "sub_1", "customer": customer.clone() },
+        "data": { "status": "paid", "subscription_id": "sub_1", "customer": &customer },
     });
     let expected = Facts {
         customer: known.clone(),
@@ -141,7 +141,7 @@ fn orders_and_customers_tell_of_the_customer_only() {
     };
     assert_eq!(read_value(&order).unwrap(), expected);
     for name in ["created", "updated", "state_changed"] {
-        let event = json!({ "type": format!("customer.{name}"), "data": customer.clone() });
+        let event = json!({ "type": format!("customer.{name}"), "data": &customer });
         let expected = Facts {
             customer: known.clone(),
             ..Facts::default()

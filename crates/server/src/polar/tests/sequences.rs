@@ -13,8 +13,11 @@ on_both!(
     an_event_whose_worker_vanished_is_acted_on_by_another,
 );
 
-/// The sequences of deliveries that Polar documents, each step with what follows from it.
-fn sequences() -> Vec<(&'static str, Vec<(Said, &'static str, bool)>)> {
+/// A delivery, and what follows from it: the status, and whether it opens anything.
+type Step = (Said, &'static str, bool);
+
+/// The sequences of deliveries that Polar documents.
+fn sequences() -> Vec<(&'static str, Vec<Step>)> {
     let said = Said::new;
     vec![
         (
