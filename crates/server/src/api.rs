@@ -4,6 +4,7 @@ mod development;
 mod discovery;
 mod events;
 mod health;
+mod inbox;
 mod mount;
 mod polar;
 mod proxy;
@@ -13,6 +14,7 @@ mod tenants;
 mod tigris;
 
 pub(crate) use health::{Liveness, Readiness};
+pub(crate) use inbox::ParkedOut;
 pub(crate) use mount::CredentialOut;
 
 use axum::Router;
@@ -39,6 +41,7 @@ fn routes() -> Routes {
         .and(subscription::routes())
         .and(tenants::routes())
         .and(polar::routes())
+        .and(inbox::routes())
         .and(events::routes())
         .and(tigris::routes())
         .and(development::routes())

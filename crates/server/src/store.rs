@@ -27,7 +27,7 @@ pub(crate) use credentials::{
     Revocation,
 };
 pub(crate) use events::{EventPage, RecordedEvent, Retention, TenantEvents, Wakes};
-pub(crate) use inbox::{ClaimedEvent, Inbox, NewInboxEvent, RecurringJob};
+pub(crate) use inbox::{ClaimedEvent, Inbox, NewInboxEvent, ParkedEvent, RecurringJob};
 pub(crate) use postgres::{PostgresSettings, PostgresStore};
 pub(crate) use sqlite::{Database, SqliteStore, open_database};
 pub(crate) use subscriptions::{ActiveSubscription, Applied, FactSource, Subscriptions};

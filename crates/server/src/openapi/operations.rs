@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::operation::{JSON, Operation};
 use super::schemas::{Schemas, text};
-use crate::api::{CredentialOut, Liveness, Readiness};
+use crate::api::{CredentialOut, Liveness, ParkedOut, Readiness};
 
 const SIGN_IN: &str = "Sign-in and subscription";
 const STORAGE: &str = "Storage";
@@ -28,7 +28,7 @@ pub(super) fn all(schemas: &mut Schemas) -> Vec<Operation> {
     operations.extend(storage(schemas));
     operations.extend(changes(schemas));
     operations.extend(instance(schemas));
-    operations.extend(providers());
+    operations.extend(providers(schemas));
     operations.extend(operation(schemas));
     operations
 }
@@ -215,7 +215,7 @@ fn instance(schemas: &mut Schemas) -> Vec<Operation> {
     operations
 }
 
-fn providers() -> Vec<Operation> {
+fn providers(schemas: &mut Schemas) -> Vec<Operation> {
     vec![
         Operation::new(
             "POST",
@@ -227,7 +227,16 @@ fn providers() -> Vec<Operation> {
         .says("A repeated delivery is answered alike and changes nothing.")
         .takes(JSON, &json!({ "type": "object" }))
         .answers_nothing("202", "It is kept, and will be acted on.")
-        .refuses(&[404]),
+        .refuses(&[404, 413]),
+        Operation::new(
+            "GET",
+            "/admin/inbox/parked",
+            "parked_events",
+            PROVIDERS,
+            "Deliveries about subscriptions of whom nobody knows",
+        )
+        .says("Oldest first, at most 200. They wait until their customer has an external id.")
+        .answers("200", "The events.", JSON, schemas.of::<ParkedOut>()),
         Operation::new(
             "POST",
             "/webhooks/tigris/{tenant_id}",

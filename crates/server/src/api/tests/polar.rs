@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
+use async_trait::async_trait;
 use axum::Router;
 use axum::body::{self, Body};
 use axum::http::{HeaderMap, Request, StatusCode, header};
@@ -16,9 +17,12 @@ use tower::ServiceExt;
 use super::{Fixture, NOW_MS};
 use crate::api::router;
 use crate::app::App;
+use crate::idp::CLIENT_ID;
 use crate::polar::tests::payload::{Said, time};
 use crate::polar::tests::{SECRET, polar};
+use crate::principal::{AdminSettings, Admins};
 use crate::store::{PostgresSettings, PostgresStore, Store};
+use crate::token::{MembershipError, Memberships};
 
 const PATH: &str = "/api/webhooks/polar";
 
@@ -243,4 +247,58 @@ async fn expiry_blocks_and_renewal_opens_the_very_next_request_on_every_replica(
         assert_eq!(health(there).await, StatusCode::FORBIDDEN);
         end += 1_000;
     }
+}
+
+/// Calls one person an administrator.
+struct OneAdmin;
+
+#[async_trait]
+impl Memberships for OneAdmin {
+    async fn roles(&self, subject: &str, _: &str) -> Result<Vec<String>, MembershipError> {
+        Ok(match subject {
+            "user_admin" => vec!["admin".to_owned()],
+            _ => Vec::new(),
+        })
+    }
+}
+
+#[tokio::test]
+async fn administrators_see_what_is_parked_and_nobody_else_does() {
+    let mut fixture = fixture().await;
+    fixture.app.admins = Some(Arc::new(Admins {
+        settings: AdminSettings {
+            organization: "org_1".to_owned(),
+            role: "admin".to_owned(),
+            client: Some(CLIENT_ID.to_owned()),
+        },
+        directory: Some(Arc::new(OneAdmin)),
+    }));
+    let mut said = Said::new("subscription.active", "active", 1);
+    said.external_id = None;
+    deliver(&fixture.app, "e1", &said.body()).await;
+    fixture.member("user_1").await;
+    let path = "/admin/inbox/parked";
+    let (status, _) = fixture.send("user_1", "GET", path).await;
+    assert_eq!(status, StatusCode::FORBIDDEN);
+    let (status, mut parked) = fixture.send("user_admin", "GET", path).await;
+    assert_eq!(status, StatusCode::OK);
+    parked["events"][0]["id"] = json!("an id of ours");
+    assert_eq!(
+        parked,
+        json!({ "events": [{
+            "id": "an id of ours",
+            "provider": "polar",
+            "delivery_id": "e1",
+            "kind": "subscription.active",
+            "customer_id": "cus_1",
+            "subscription_id": "sub_1",
+            "received_at": time(NOW_MS),
+        }] })
+    );
+    said.external_id = Some("user_2".to_owned());
+    said.version = 2;
+    let told = said.body_with_customer_changed_at(NOW_MS);
+    deliver(&fixture.app, "e2", &told).await;
+    let (_, parked) = fixture.send("user_admin", "GET", path).await;
+    assert_eq!(parked, json!({ "events": [] }));
 }

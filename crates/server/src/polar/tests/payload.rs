@@ -83,6 +83,13 @@ impl Said {
         data
     }
 
+    /// A delivery's body, from when somebody has changed the customer.
+    pub(crate) fn body_with_customer_changed_at(&self, unix_ms: i64) -> String {
+        let mut data = self.data();
+        data["customer"]["modified_at"] = time(unix_ms);
+        json!({ "type": self.kind, "timestamp": time(unix_ms), "data": data }).to_string()
+    }
+
     /// A delivery's body. Orders carry the customer and name the subscription.
     pub(crate) fn body(&self) -> String {
         let data = self.data();
