@@ -7,8 +7,11 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use metrics::gauge;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
+
+const OPEN_STREAMS: &str = "bm_event_streams";
 
 /// How many streams may be open in this process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -109,6 +112,7 @@ impl Hub {
         });
         let head = tenant.head.subscribe();
         drop(open);
+        gauge!(OPEN_STREAMS).increment(1);
         Ok(Place {
             hub: Arc::clone(self),
             id,
@@ -193,6 +197,7 @@ impl Drop for Place {
     fn drop(&mut self) {
         metrics::gauge!("bm_event_streams").decrement(1);
         self.hub.leave(self.id, &self.reader);
+        gauge!(OPEN_STREAMS).decrement(1);
     }
 }
 

@@ -6,8 +6,9 @@ use reqwest::StatusCode;
 use serde_json::{Value, json};
 use wire::{ChangeEvent, ChangeKind};
 
+use crate::process::{post, sign_in_as};
 use crate::storage::{new_keys, s3};
-use crate::support::{Server, read};
+use crate::support::{FAR_AWAY, Server, read, text};
 
 const ANA: &str = "ana@example.org";
 const SOON: Duration = Duration::from_secs(20);
@@ -227,4 +228,73 @@ async fn streams_have_a_cap_and_a_closed_one_makes_room() {
         request.send().await.unwrap().status() == StatusCode::OK
     })
     .await;
+}
+
+/// Kilobytes of a process that are its own.
+#[cfg(target_os = "linux")]
+fn own_memory_kb(pid: u32) -> usize {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let line = status.lines().find_map(|l| l.strip_prefix("RssAnon:"));
+    let kb = line.unwrap().trim().trim_end_matches(" kB");
+    kb.parse().unwrap()
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn an_idle_stream_costs_little() {
+    const PEOPLE: usize = 16;
+    const EACH: usize = 32;
+    const MOST_KB: usize = 28;
+    let folder = tempfile::tempdir().unwrap();
+    let mut child = testkit::program(env!("CARGO_BIN_EXE_bm-server"))
+        .args(["dev", "--port", "0", "--s3-port", "0", "--state"])
+        .arg(folder.path())
+        .spawn();
+    let url = text(&child.json_line(SOON).await, "url");
+    let mut tokens = Vec::new();
+    for person in 0..PEOPLE {
+        let tokens_of_person = sign_in_as(&url, &format!("p{person}@example.org")).await;
+        let (_, _, user, answer) = tokens_of_person;
+        let token = text(&answer, "access_token");
+        let current = json!({
+            "workos_user_id": user, "status": "active", "current_period_end": FAR_AWAY,
+        });
+        let subscriptions = format!("{url}/dev/subscriptions");
+        post(&subscriptions, "", "application/json", &current.to_string()).await;
+        post(
+            &format!("{url}/tenants/setup"),
+            &token,
+            "application/json",
+            "",
+        )
+        .await;
+        tokens.push(token);
+    }
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let before = own_memory_kb(child.pid());
+    let mut open = Vec::new();
+    for token in tokens
+        .iter()
+        .flat_map(|token| std::iter::repeat_n(token, EACH))
+    {
+        let request = client
+            .get(format!("{url}/tenant/events"))
+            .bearer_auth(token);
+        let mut answer = request.send().await.unwrap();
+        assert_eq!(answer.status(), StatusCode::OK);
+        let mut seen = String::new();
+        while !seen.contains("event: ready") {
+            let bytes = answer.chunk().await.unwrap().unwrap();
+            seen.push_str(std::str::from_utf8(&bytes).unwrap());
+        }
+        open.push(answer);
+    }
+    let grown = own_memory_kb(child.pid()) - before;
+    let each = grown / open.len();
+    println!("{each} KB for each of {} streams", open.len());
+    assert!(
+        each <= MOST_KB,
+        "{each} KB for each of {} streams",
+        open.len()
+    );
 }

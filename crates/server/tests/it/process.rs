@@ -21,7 +21,7 @@ fn bm_server(state: &Path, arguments: &[&str]) -> Child {
         .spawn()
 }
 
-async fn post(url: &str, token: &str, kind: &str, body: &str) -> (StatusCode, Value) {
+pub(crate) async fn post(url: &str, token: &str, kind: &str, body: &str) -> (StatusCode, Value) {
     let request = Client::builder().no_proxy().build().unwrap().post(url);
     let request = request
         .bearer_auth(token)
@@ -54,11 +54,15 @@ const JSON: &str = "application/json";
 
 /// Signs Ana in; the two codes, her user id, and the token answer.
 async fn sign_in(url: &str) -> (String, String, String, Value) {
+    sign_in_as(url, "ana@example.org").await
+}
+
+pub(crate) async fn sign_in_as(url: &str, email: &str) -> (String, String, String, Value) {
     let idp = format!("{url}/idp");
     let device = format!("{idp}/oauth2/device_authorization");
     let (_, grant) = post(&device, "", FORM, &format!("client_id={CLIENT}")).await;
     let (device_code, user_code) = (text(&grant, "device_code"), text(&grant, "user_code"));
-    let approval = format!(r#"{{"user_code":"{user_code}","email":"ana@example.org"}}"#);
+    let approval = format!(r#"{{"user_code":"{user_code}","email":"{email}"}}"#);
     let (_, user) = post(&format!("{idp}/dev/approve"), "", JSON, &approval).await;
     let redeem = format!("client_id={CLIENT}&grant_type={DEVICE_GRANT}&device_code={device_code}");
     let (status, tokens) = post(&format!("{idp}/oauth2/token"), "", FORM, &redeem).await;
