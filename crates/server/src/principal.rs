@@ -131,6 +131,7 @@ impl ActiveMember {
             caller: Caller {
                 subject: subject.to_owned(),
                 actor: subject.to_owned(),
+                expires_at_s: i64::MAX,
             },
             tenant: None,
             request_id: RequestId::new(),
@@ -139,6 +140,9 @@ impl ActiveMember {
 
     /// Looks again whether this caller may see the tenant, for answers that take long.
     pub(crate) async fn reaffirm(&self, app: &App, tenant: &TenantScope) -> Result<(), ApiError> {
+        if self.caller.expires_at_s <= app.now() / 1000 {
+            return Err(ApiError::TokenRejected);
+        }
         let standing = app.store.standing(&self.caller.subject).await?;
         let again = admit(self.caller.clone(), standing, self.request_id.clone(), app)?;
         if again.tenant()?.id == tenant.id {
@@ -321,6 +325,8 @@ struct Caller {
     subject: String,
     /// For audit events: names somebody who acts in the subject's name too.
     actor: String,
+    /// When the token ends, Unix seconds.
+    expires_at_s: i64,
 }
 
 impl Caller {
@@ -331,6 +337,7 @@ impl Caller {
                 Some(actor) => format!("{} as {}", actor.sub, claims.sub),
                 None => claims.sub.clone(),
             },
+            expires_at_s: claims.exp,
         }
     }
 }

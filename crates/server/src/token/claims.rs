@@ -11,7 +11,7 @@ pub(crate) struct Claims {
     pub(crate) sub: String,
     pub(super) sid: String,
     pub(crate) jti: String,
-    pub(super) exp: i64,
+    pub(crate) exp: i64,
     iat: Option<i64>,
     nbf: Option<i64>,
     pub(super) aud: Option<Audience>,

@@ -152,6 +152,24 @@ async fn a_report_without_an_upload_reaches_the_tenants_streams_and_no_others() 
 }
 
 #[tokio::test]
+async fn a_stream_ends_with_the_token_it_began_with() {
+    let server = Server::start().await;
+    let token = server.ready_member(ANA).await;
+    let mut reader = Reader::open(&server, &token, "", None).await;
+    reader.expect("ready").await;
+    server.put_clock_forward(Duration::from_secs(3601));
+    let fresh = server.sign_in(ANA).await.access;
+    let told = json!({ "changes": [{ "path": "a.md", "kind": "put" }] });
+    assert_eq!(report(&server, &fresh, &told).await.0, StatusCode::OK);
+    let end = reader.expect("end").await;
+    assert_eq!(
+        (end.id, &end.data["error"]),
+        (None, &json!("unauthenticated"))
+    );
+    assert!(reader.next().await.is_none());
+}
+
+#[tokio::test]
 async fn a_server_that_stops_sends_its_readers_away_at_once() {
     let server = Server::start().await;
     let token = server.ready_member(ANA).await;
