@@ -2,6 +2,7 @@ use serde::{Deserialize, Serialize};
 
 /// Body of `POST /tenants`: whose tenant is to be made.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "utoipa", derive(utoipa::ToSchema))]
 pub struct TenantIn {
     pub workos_user_id: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -10,6 +11,7 @@ pub struct TenantIn {
 
 /// A tenant as administrators see it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "utoipa", derive(utoipa::ToSchema))]
 pub struct TenantOut {
     pub tenant_id: String,
     /// The owner.
@@ -19,11 +21,15 @@ pub struct TenantOut {
     /// `provisioning`, `ready`, `failed` or `deleting`.
     pub status: String,
     /// RFC 3339, UTC, as are all times here.
+    #[cfg_attr(feature = "utoipa", schema(format = DateTime))]
     pub created_at: Option<String>,
+    #[cfg_attr(feature = "utoipa", schema(format = DateTime))]
     pub ready_at: Option<String>,
     /// When deletion was asked for; nothing is reachable since.
+    #[cfg_attr(feature = "utoipa", schema(format = DateTime))]
     pub deleted_at: Option<String>,
     /// When the bucket of a deleted tenant goes for good.
+    #[cfg_attr(feature = "utoipa", schema(format = DateTime))]
     pub purge_at: Option<String>,
     pub instance: Option<TenantInstanceOut>,
     /// What was last done for it, or is being done.
@@ -32,6 +38,7 @@ pub struct TenantOut {
 
 /// Where a tenant's instance is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "utoipa", derive(utoipa::ToSchema))]
 pub struct TenantInstanceOut {
     pub address: String,
     /// `starting`, `ready` or `stopped`.
@@ -41,6 +48,7 @@ pub struct TenantInstanceOut {
 
 /// A workflow of a tenant.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "utoipa", derive(utoipa::ToSchema))]
 pub struct TenantWorkOut {
     /// `provision` or `delete`.
     pub kind: String,
@@ -49,12 +57,14 @@ pub struct TenantWorkOut {
     pub status: String,
     /// How often the step was started.
     pub attempts: i64,
+    #[cfg_attr(feature = "utoipa", schema(format = DateTime))]
     pub next_run_at: Option<String>,
     pub error: Option<String>,
 }
 
 /// Answer of `GET /tenants`, in the order of the ids.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "utoipa", derive(utoipa::ToSchema))]
 pub struct TenantPage {
     pub tenants: Vec<TenantOut>,
     /// The `after` of the next page, if there is one.
@@ -63,6 +73,7 @@ pub struct TenantPage {
 
 /// Answer of `GET /tenants/{id}`: the tenant, and the log of all that was done for it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "utoipa", derive(utoipa::ToSchema))]
 pub struct TenantDetail {
     pub tenant: TenantOut,
     pub steps: Vec<TenantStepOut>,
@@ -70,7 +81,9 @@ pub struct TenantDetail {
 
 /// One line of a workflow's log.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "utoipa", derive(utoipa::ToSchema))]
 pub struct TenantStepOut {
+    #[cfg_attr(feature = "utoipa", schema(format = DateTime))]
     pub at: Option<String>,
     pub step: String,
     /// `queued`, `started`, `done`, `waits`, `failed`, `gave_up` or `called_off`.

@@ -11,6 +11,7 @@ const STORAGE: &str = "Storage";
 const CHANGES: &str = "Change stream";
 const INSTANCE: &str = "Instance";
 const PROVIDERS: &str = "Providers";
+const ADMINISTRATION: &str = "Administration";
 const OPERATION: &str = "Operation";
 
 /// Methods that are passed on to instances, as far as OpenAPI has a name for them.
@@ -29,6 +30,7 @@ pub(super) fn all(schemas: &mut Schemas) -> Vec<Operation> {
     operations.extend(changes(schemas));
     operations.extend(instance(schemas));
     operations.extend(providers(schemas));
+    operations.extend(administration(schemas));
     operations.extend(operation(schemas));
     operations
 }
@@ -87,7 +89,8 @@ fn storage(schemas: &mut Schemas) -> Vec<Operation> {
             "The tenant is being made; ask again.",
             JSON,
             schemas.of::<wire::TenantSetup>(),
-        ),
+        )
+        .refuses(&[502]),
         Operation::new(
             "GET",
             "/tenant/mount/info",
@@ -249,6 +252,94 @@ fn providers(schemas: &mut Schemas) -> Vec<Operation> {
         .takes(JSON, &json!({ "type": "object" }))
         .answers_nothing("200", "It is taken.")
         .refuses(&[403]),
+    ]
+}
+
+fn administration(schemas: &mut Schemas) -> Vec<Operation> {
+    let id = json!({ "type": "string", "format": "uuid" });
+    let limit = json!({ "type": "integer", "minimum": 1, "maximum": 200, "default": 50 });
+    vec![
+        Operation::new(
+            "POST",
+            "/tenants",
+            "create_tenant",
+            ADMINISTRATION,
+            "Make somebody's tenant",
+        )
+        .says("Makes the person's profile, too, if they never signed in. Repeating it is safe.")
+        .takes(JSON, &schemas.of::<wire::TenantIn>())
+        .answers(
+            "200",
+            "The person had a tenant.",
+            JSON,
+            schemas.of::<wire::TenantOut>(),
+        )
+        .answers(
+            "201",
+            "The tenant is made, or being made.",
+            JSON,
+            schemas.of::<wire::TenantOut>(),
+        ),
+        Operation::new(
+            "GET",
+            "/tenants",
+            "list_tenants",
+            ADMINISTRATION,
+            "All tenants, in pages",
+        )
+        .in_query("after", "Begins behind this tenant's id.", &id)
+        .in_query("limit", "The most tenants on the page.", &limit)
+        .answers("200", "The page.", JSON, schemas.of::<wire::TenantPage>()),
+        Operation::new(
+            "GET",
+            "/tenants/{id}",
+            "show_tenant",
+            ADMINISTRATION,
+            "A tenant, and all that was done for it",
+        )
+        .in_path("id", "The tenant's id.", &text())
+        .answers(
+            "200",
+            "The tenant.",
+            JSON,
+            schemas.of::<wire::TenantDetail>(),
+        )
+        .refuses(&[404]),
+        Operation::new(
+            "DELETE",
+            "/tenants/{id}",
+            "delete_tenant",
+            ADMINISTRATION,
+            "Remove a tenant",
+        )
+        .says(
+            "Access ends at once; keys and instance go as soon as their providers answer, the \
+             bucket after a while. Repeating it is safe.",
+        )
+        .in_path("id", "The tenant's id.", &text())
+        .answers(
+            "202",
+            "It is being removed.",
+            JSON,
+            schemas.of::<wire::TenantOut>(),
+        )
+        .refuses(&[404]),
+        Operation::new(
+            "POST",
+            "/tenants/{id}/provision",
+            "provision_tenant",
+            ADMINISTRATION,
+            "Provision a tenant again",
+        )
+        .says("Makes what is missing; what is there stays. 409 if the tenant is being removed.")
+        .in_path("id", "The tenant's id.", &text())
+        .answers(
+            "202",
+            "It is under way.",
+            JSON,
+            schemas.of::<wire::TenantOut>(),
+        )
+        .refuses(&[404, 409]),
     ]
 }
 
