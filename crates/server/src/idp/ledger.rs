@@ -34,6 +34,12 @@ const DECIDE_GRANT: &str = "
 update device_grant set status = $1, email = $2
 where user_code_hash = $3 and status = 'pending' and expires_at > $4";
 
+const FORGET_OLD_TOKENS: &str = "delete from refresh_token where expires_at < $1";
+
+const FORGET_EMPTY_SESSIONS: &str = "
+delete from session
+where created_at < $1 and not exists (select 1 from refresh_token r where r.sid = session.sid)";
+
 const ADD_SESSION: &str = "
 insert into session (sid, email, client_id, scope, created_at) values ($1, $2, $3, $4, $5)";
 
@@ -119,6 +125,12 @@ impl Ledger {
             .bind(grant.created_at - DAY_MS)
             .execute(&mut *change)
             .await?;
+        for forget in [FORGET_OLD_TOKENS, FORGET_EMPTY_SESSIONS] {
+            sqlx::query(forget)
+                .bind(grant.created_at - DAY_MS)
+                .execute(&mut *change)
+                .await?;
+        }
         sqlx::query(ADD_GRANT)
             .bind(&grant.device_code_hash)
             .bind(&grant.user_code_hash)

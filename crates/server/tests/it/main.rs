@@ -21,6 +21,7 @@ mod refusals;
 mod storage;
 mod support;
 mod tenants;
+mod tokens;
 
 #[test]
 fn every_file_here_is_part_of_the_tests() {

@@ -57,12 +57,17 @@ pub(super) fn form(form: &Form) -> String {
         }
         None => String::new(),
     };
+    // Where no field is to blame, keyboards and screen readers begin at the message.
+    let focus = match &form.trouble {
+        Some(Trouble::Stale | Trouble::TooMany { .. }) => r#" tabindex="-1" autofocus"#,
+        Some(Trouble::Code | Trouble::Email) | None => "",
+    };
     let (title, banner) = if banner.is_empty() {
         ("Connect an app", String::new())
     } else {
         (
             "Error: Connect an app",
-            format!(r#"<p class="banner" role="alert">{banner}</p>"#),
+            format!(r#"<p class="banner" role="alert"{focus}>{banner}</p>"#),
         )
     };
     let body = format!(
@@ -167,6 +172,29 @@ mod tests {
         assert!(page.contains("&quot;&gt;&lt;script&gt;"));
         assert!(page.contains("&#39;&amp;&lt;b&gt;"));
         assert!(!page.contains("<script>"));
+    }
+
+    #[test]
+    fn where_no_field_is_wrong_the_message_has_the_focus() {
+        for (trouble, expected) in [
+            (Trouble::Stale, "banner"),
+            (Trouble::TooMany { retry_after_s: 3 }, "banner"),
+            (Trouble::Code, "user-code"),
+            (Trouble::Email, "email"),
+        ] {
+            let page = form(&Form {
+                trouble: Some(trouble),
+                ..Form::default()
+            });
+            let tags: Vec<&str> = page
+                .split('<')
+                .filter(|tag| tag.contains("autofocus"))
+                .collect();
+            assert!(
+                matches!(&tags[..], [tag] if tag.contains(expected)),
+                "{tags:?}"
+            );
+        }
     }
 
     #[test]

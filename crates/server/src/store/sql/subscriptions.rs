@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 
 use async_trait::async_trait;
 use sqlx::Row as _;
+use uuid::Uuid;
 
 use super::audit::audit;
 use super::backend::{Row, SqlStore, Tx};
@@ -68,6 +69,11 @@ insert into subscriptions (workos_user_id, status, created_at, updated_at)
 values ($1, 'none', $2, $2)
 on conflict (workos_user_id) do update set updated_at = excluded.updated_at
 returning status, plan, current_period_end, subscription_id";
+
+    REGISTER_PERSON = "
+insert into user_profile (id, workos_user_id, created_at, updated_at)
+values ($1, $2, $3, $3)
+on conflict (workos_user_id) do nothing";
 
     SNAPSHOTS_OF_PERSON = concat!("
 select ", snapshot_columns!(), " from polar_subscription s
@@ -280,6 +286,21 @@ async fn decide(change: &mut Tx, subject: &str, origin: &Origin) -> Result<(), S
         .execute(&mut **change)
         .await?;
     audit(change, origin, "subscription.put", subject, &status).await?;
+    register(change, subject, origin).await
+}
+
+/// Gives somebody who bought before they signed in a profile, which their first request needs.
+async fn register(change: &mut Tx, subject: &str, origin: &Origin) -> Result<(), StoreError> {
+    let id = Uuid::now_v7().to_string();
+    let made = sqlx::query(REGISTER_PERSON)
+        .bind(&id)
+        .bind(subject)
+        .bind(origin.at)
+        .execute(&mut **change)
+        .await?;
+    if made.rows_affected() == 1 {
+        audit(change, origin, "profile.create", &id, "done").await?;
+    }
     Ok(())
 }
 
