@@ -16,7 +16,7 @@ use crate::background::{Background, STOP_DEADLINE};
 use crate::buckets::Buckets;
 use crate::clock::Clock;
 use crate::credentials::{CredentialSettings, Keys};
-use crate::events::{self, EventSettings, Events};
+use crate::events::{self, EventSettings, Events, Hooks};
 use crate::idp::IdentityProvider;
 use crate::instances::Instances;
 use crate::life::Life;
@@ -36,6 +36,8 @@ pub(crate) struct Parts {
     pub(crate) events: EventSettings,
     /// What the embedded store tells, where there is one.
     pub(crate) changes: Option<Receiver<Change>>,
+    /// Where object stores reach the API.
+    pub(crate) public_url: String,
     pub(crate) credentials: CredentialSettings,
     pub(crate) verifier: Arc<Verifier>,
     pub(crate) admins: Option<Admins>,
@@ -90,7 +92,12 @@ pub(crate) fn compose(parts: Parts) -> Composition {
             buckets: Arc::clone(&parts.buckets),
             instances: parts.instances,
             instance_keys: Some(Arc::clone(&parts.signing_keys) as Arc<dyn InstanceKeys>),
-            reports: None,
+            reports: Some(Arc::new(Hooks {
+                store: Arc::clone(&parts.store),
+                buckets: Arc::clone(&parts.buckets),
+                public_url: parts.public_url,
+                clock: Arc::clone(&parts.clock),
+            })),
             clock: Arc::clone(&parts.clock),
         },
         parts.provisioning,

@@ -27,7 +27,7 @@ use crate::store::{Retention, Store, StoreError};
 use announce::Announcements;
 pub(crate) use change::{Earlier, NewEvent, Pairing, Teller, is_device, pair, reported};
 pub(crate) use embedded::feed;
-pub(crate) use hook::token_hash;
+pub(crate) use hook::{Hooks, token_hash};
 pub(crate) use hub::{Hub, Place, Reader, StreamCaps, TooManyStreams};
 pub(crate) use stream::{Live, Start};
 pub(crate) use tigris::{Delivered, DeliveryRefusal, delivered};

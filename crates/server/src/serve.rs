@@ -160,6 +160,7 @@ impl Server {
                 retention: settings.events.retention,
                 ..EventSettings::default()
             },
+            public_url: settings.public_url.clone(),
             changes: storage
                 .embedded
                 .as_ref()

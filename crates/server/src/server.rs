@@ -156,6 +156,7 @@ impl DevServer {
             credentials: CredentialSettings::default(),
             events: EventSettings::default(),
             changes: Some(buckets.subscribe()),
+            public_url: url.clone(),
             verifier: Arc::new(Verifier::new(vec![provider.issuer()])),
             admins: Some(Admins {
                 settings: IdentityProvider::admin_settings(),

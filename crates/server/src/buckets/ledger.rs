@@ -32,6 +32,7 @@ struct State {
     buckets: BTreeSet<String>,
     keys: BTreeMap<String, HeldKey>,
     uses: BTreeMap<String, i64>,
+    targets: BTreeMap<String, NotificationTarget>,
     made: usize,
     faults: VecDeque<Option<Fault>>,
     broken: Option<Fault>,
@@ -60,6 +61,11 @@ impl Ledger {
     /// What the store has, by name.
     pub(crate) fn keys(&self) -> BTreeMap<String, HeldKey> {
         self.lock().keys.clone()
+    }
+
+    /// Where the bucket reports to.
+    pub(crate) fn target(&self, bucket: &str) -> Option<NotificationTarget> {
+        self.lock().targets.get(bucket).cloned()
     }
 
     /// Puts something under a name, as somebody else would.
@@ -121,8 +127,15 @@ impl Buckets for Ledger {
         })
     }
 
-    async fn notify(&self, _: &str, _: &NotificationTarget) -> Result<Notifications, BucketError> {
-        self.call("notify", |_| Notifications::Unsupported)
+    async fn notify(
+        &self,
+        bucket: &str,
+        target: &NotificationTarget,
+    ) -> Result<Notifications, BucketError> {
+        self.call("notify", |state| {
+            state.targets.insert(bucket.to_owned(), target.clone());
+            Notifications::Set
+        })
     }
 
     async fn issue_key(&self, grant: &KeyGrant) -> Result<IssuedKey, BucketError> {

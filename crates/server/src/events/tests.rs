@@ -1,6 +1,7 @@
 //! Streams over both databases, and over two replicas on one PostgreSQL.
 
 mod hints;
+mod hooks;
 mod replicas;
 mod streams;
 
