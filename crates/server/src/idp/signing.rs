@@ -49,6 +49,7 @@ impl SigningKey {
         })
     }
 
+    #[cfg(test)]
     pub(crate) fn id(&self) -> &str {
         &self.id
     }

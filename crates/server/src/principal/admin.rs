@@ -38,10 +38,6 @@ pub(crate) struct Admin {
 }
 
 impl Admin {
-    pub(crate) fn subject(&self) -> &str {
-        &self.caller.subject
-    }
-
     /// Names this caller and request for audit events.
     pub(crate) fn origin(&self, app: &App) -> Origin {
         app.origin(&self.caller.actor, &self.request_id)
