@@ -39,7 +39,9 @@ usage: cargo xtask COMMAND
   peers                        install what tests and demo need, say what was installed
   tidy                         check the house rules
   bindings [--check]           write (or compare) the TypeScript types of the engine
-  bench [--files N,N] [--dev]  cost of a pass next to plain rclone bisync
+  bench sync [--files N,N] [--dev]
+                               cost of a pass next to plain rclone bisync
+  bench server [--quick]       the server next to the seeds' stack and nginx
 ";
 
 fn main() -> ExitCode {

@@ -6,7 +6,7 @@ use std::time::Instant;
 use anyhow::{Context, Result, ensure};
 use serde::Serialize;
 
-use crate::bench::proxy::{Counts, Proxy, Swap};
+use crate::bench::sync::proxy::{Counts, Proxy, Swap};
 use crate::demo::device::Device;
 use crate::demo::server::Server;
 use crate::repo::Repo;

@@ -1,7 +1,7 @@
 use std::fmt::Write;
 
-use crate::bench::contest::Row;
-use crate::bench::proxy::Counts;
+use crate::bench::sync::contest::Row;
+use crate::bench::sync::proxy::Counts;
 
 /// The rows as a Markdown table, as they go into a document.
 pub(crate) fn markdown(rows: &[Row]) -> String {
