@@ -126,7 +126,11 @@ pub(crate) fn compose(parts: Parts) -> Composition {
         links: Arc::new(parts.links),
         hosts: Arc::new(parts.hosts),
         life: Arc::clone(&life),
-        proxy: Arc::new(Proxy::new(ProxySettings::default(), parts.signing_keys)),
+        proxy: Arc::new(Proxy::new(
+            ProxySettings::default(),
+            parts.signing_keys,
+            life.draining(),
+        )),
         denials: Arc::default(),
         sign_in: Arc::new(parts.sign_in),
         polar: parts.polar,

@@ -99,6 +99,14 @@ impl TenantScope {
         }
     }
 
+    #[cfg(test)]
+    pub(crate) fn with_instance(self, instance: Instance) -> Self {
+        Self {
+            instance: Some(instance),
+            ..self
+        }
+    }
+
     /// Where the proxy finds the tenant, if it has an instance.
     pub(crate) fn instance(&self) -> Option<&Instance> {
         self.instance.as_ref()

@@ -26,6 +26,7 @@ use axum::http::header::InvalidHeaderValue;
 use axum::http::request::Parts;
 use axum::http::{HeaderName, HeaderValue};
 use axum::response::Response;
+use tokio_util::sync::CancellationToken;
 
 use crate::app::RequestId;
 use crate::principal::TenantScope;
@@ -104,9 +105,14 @@ pub(crate) struct Proxy {
 }
 
 impl Proxy {
-    pub(crate) fn new(settings: ProxySettings, keys: Arc<SigningKeys>) -> Self {
+    /// `draining` ends answers that would go on forever.
+    pub(crate) fn new(
+        settings: ProxySettings,
+        keys: Arc<SigningKeys>,
+        draining: CancellationToken,
+    ) -> Self {
         Self {
-            transport: Transport::new(settings),
+            transport: Transport::new(settings, draining),
             keys,
             slots: Slots::new(settings.under_way_per_tenant),
         }
@@ -189,3 +195,6 @@ pub(crate) fn with_one_leading_slash(mut request: axum::http::Request<Body>) -> 
     }
     request
 }
+
+#[cfg(test)]
+mod tests;

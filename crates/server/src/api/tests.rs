@@ -70,6 +70,7 @@ impl Fixture {
             proxy: Arc::new(Proxy::new(
                 ProxySettings::default(),
                 Arc::new(SigningKeys::single("k1", [1; 32])),
+                tokio_util::sync::CancellationToken::new(),
             )),
             denials: Arc::default(),
             sign_in: Arc::new(config),

@@ -24,7 +24,7 @@ pub async fn serve_bare(
     cancel: CancellationToken,
 ) -> Result<(), BadAddress> {
     let upstream = Upstream::parse(address)?;
-    let transport = Transport::new(ProxySettings::default());
+    let transport = Transport::new(ProxySettings::default(), cancel.clone());
     let router = Router::new()
         .route("/proxy/{*path}", routing::any(pass))
         .with_state((transport, upstream));

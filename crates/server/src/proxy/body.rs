@@ -12,6 +12,7 @@ use bytes::{Bytes, BytesMut};
 use http_body::{Body as _, Frame, SizeHint};
 use hyper::body::Incoming;
 use tokio::time::{Instant, Sleep};
+use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
 use super::sign::SignedBody;
 use super::slots::Slot;
@@ -223,11 +224,15 @@ impl http_body::Body for Outgoing {
     }
 }
 
+/// When an answer has to end by itself.
+type End = Pin<Box<WaitForCancellationFutureOwned>>;
+
 /// The body of an instance's answer. It holds the tenant's slot until it ends or is dropped.
 #[derive(Debug)]
 pub(super) struct Answer {
     incoming: Incoming,
     silence: Silence,
+    end: Option<End>,
     _slot: Option<Slot>,
 }
 
@@ -236,7 +241,16 @@ impl Answer {
         Self {
             incoming,
             silence: Silence::new(idle),
+            end: None,
             _slot: slot,
+        }
+    }
+
+    /// The same, ending when the server drains: it would go on forever, and its reader comes back.
+    pub(super) fn until(self, draining: CancellationToken) -> Self {
+        Self {
+            end: Some(Box::pin(draining.cancelled_owned())),
+            ..self
         }
     }
 }
@@ -254,6 +268,11 @@ impl http_body::Body for Answer {
             let frame = match Pin::new(&mut this.incoming).poll_frame(context) {
                 Poll::Ready(frame) => frame,
                 Poll::Pending => {
+                    if let Some(end) = &mut this.end
+                        && end.as_mut().poll(context).is_ready()
+                    {
+                        return Poll::Ready(None);
+                    }
                     ready!(this.silence.poll_too_long(context));
                     tracing::info!("an answer was cut off: the instance fell silent");
                     return Poll::Ready(Some(Err(io::ErrorKind::TimedOut.into())));

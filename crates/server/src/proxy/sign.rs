@@ -122,7 +122,7 @@ impl RequestKey {
         hex::encode(self.0.expose_secret()).into()
     }
 
-    fn sign(&self, message: &str) -> String {
+    pub(super) fn sign(&self, message: &str) -> String {
         let mac = Hmac::<Sha256>::new_from_slice(self.0.expose_secret())
             .expect("HMAC takes keys of any length")
             .chain_update(message.as_bytes());

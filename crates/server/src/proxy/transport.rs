@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use axum::body::Body;
-use axum::http::{Request, Response, StatusCode, Version, header};
+use axum::http::{HeaderMap, Request, Response, StatusCode, Version, header};
 use hyper::body::Incoming;
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use super::body::{Answer, BodyFault, BodyLimits, Outgoing};
 use super::decide::Forward;
@@ -43,10 +44,11 @@ pub(crate) enum TransportError {
 pub(super) struct Transport {
     client: Client<HttpConnector, Outgoing>,
     settings: ProxySettings,
+    draining: CancellationToken,
 }
 
 impl Transport {
-    pub(super) fn new(settings: ProxySettings) -> Self {
+    pub(super) fn new(settings: ProxySettings, draining: CancellationToken) -> Self {
         let mut connector = HttpConnector::new();
         connector.set_nodelay(true);
         connector.set_connect_timeout(Some(settings.connect));
@@ -61,7 +63,11 @@ impl Transport {
             .retry_canceled_requests(true)
             .set_host(false)
             .build(connector);
-        Self { client, settings }
+        Self {
+            client,
+            settings,
+            draining,
+        }
     }
 
     /// Takes the caller's body: a short one whole, any other as it comes.
@@ -95,7 +101,15 @@ impl Transport {
         keep_for_caller(response.headers_mut());
         upstream.hide_in_redirect(response.headers_mut());
         let idle = self.settings.answer_idle;
-        Ok(response.map(|incoming| Body::new(Answer::new(incoming, idle, slot))))
+        let endless = is_event_stream(response.headers());
+        Ok(response.map(|incoming| {
+            let answer = Answer::new(incoming, idle, slot);
+            Body::new(if endless {
+                answer.until(self.draining.clone())
+            } else {
+                answer
+            })
+        }))
     }
 
     async fn exchange(
@@ -124,4 +138,10 @@ impl Transport {
             }
         })
     }
+}
+
+fn is_event_stream(headers: &HeaderMap) -> bool {
+    headers
+        .get(header::CONTENT_TYPE)
+        .is_some_and(|kind| kind.as_bytes().starts_with(b"text/event-stream"))
 }
