@@ -67,7 +67,7 @@ struct Restore {
 
 #[derive(Args)]
 struct Openapi {
-    /// As a text for people, instead of OpenAPI 3.1.
+    /// As a text for people, instead of `OpenAPI` 3.1.
     #[arg(long)]
     markdown: bool,
 }

@@ -1,4 +1,4 @@
-//! The API described by itself: an OpenAPI 3.1 document, a page over it, and a text of it.
+//! The API described by itself: an `OpenAPI` 3.1 document, a page over it, and a text of it.
 //!
 //! What a route asks of its caller is taken from the route table, so the document cannot promise
 //! another policy than the one that is enforced. The sign-in provider and the helpers of

@@ -272,7 +272,7 @@ fn local(listener: &TcpListener, name: &'static str) -> Result<SocketAddr, Serve
         .map_err(|source| ServeError::Address { name, source })
 }
 
-fn needed<'f>(folder: Option<&'f StateFolder>) -> Result<&'f StateFolder, ServeError> {
+fn needed(folder: Option<&StateFolder>) -> Result<&StateFolder, ServeError> {
     folder.ok_or(ServeError::Incomplete {
         setting: "state.folder",
     })

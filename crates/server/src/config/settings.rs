@@ -122,7 +122,7 @@ pub(crate) enum InstanceSource {
 pub(crate) struct AdminAccess {
     pub(crate) organization_id: String,
     pub(crate) role: String,
-    /// The admin tool's, where AuthKit tokens are accepted for it.
+    /// The admin tool's, where `AuthKit` tokens are accepted for it.
     pub(crate) client_id: Option<String>,
     pub(crate) workos_api_url: Url,
     pub(crate) workos_api_key: Option<SecretString>,

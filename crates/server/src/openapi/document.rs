@@ -51,7 +51,7 @@ pub(super) fn build(
     })
 }
 
-/// A path of the route table as OpenAPI writes it.
+/// A path of the route table as `OpenAPI` writes it.
 pub(super) fn written(path: &str) -> String {
     path.replace("{*", "{")
 }

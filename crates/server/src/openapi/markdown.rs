@@ -1,7 +1,5 @@
 //! The document as a text for people.
 
-use std::fmt::Write;
-
 use serde_json::Value;
 
 const METHODS: [&str; 7] = ["get", "post", "put", "patch", "delete", "options", "head"];
@@ -116,7 +114,8 @@ fn kind(schema: &Value) -> String {
             let names: Vec<&str> = names.iter().filter_map(Value::as_str).collect();
             names.join(" or ")
         }
-        other => other.as_str().unwrap_or_default().to_owned(),
+        Value::String(name) => name.clone(),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Object(_) => String::new(),
     };
     match (name.as_str(), schema["format"].as_str()) {
         ("array", _) => format!("list of {}", kind(&schema["items"])),
@@ -147,12 +146,8 @@ fn write_schema(text: &mut String, schema: &Value) {
             ", may be absent"
         };
         let description = said(field, "description").replace('\n', " ");
-        // Writing to a text does not fail.
-        drop(writeln!(
-            text,
-            "| `{name}` | {}{needed} | {description} |",
-            kind(field)
-        ));
+        let line = format!("| `{name}` | {}{needed} | {description} |", kind(field));
+        push(text, &[&line]);
     }
     push(text, &[""]);
 }

@@ -10,11 +10,12 @@ const SIGN_IN: &str = "Sign-in and subscription";
 const STORAGE: &str = "Storage";
 const CHANGES: &str = "Change stream";
 const INSTANCE: &str = "Instance";
+const ADMINISTRATION: &str = "Administration";
 const PROVIDERS: &str = "Providers";
 const ADMINISTRATION: &str = "Administration";
 const OPERATION: &str = "Operation";
 
-/// Methods that are passed on to instances, as far as OpenAPI has a name for them.
+/// Methods that are passed on to instances, as far as `OpenAPI` has a name for them.
 const PASSED_ON: [(&str, [&str; 2]); 6] = [
     ("GET", ["proxy_root_get", "proxy_get"]),
     ("POST", ["proxy_root_post", "proxy_post"]),

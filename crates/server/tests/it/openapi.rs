@@ -1,10 +1,11 @@
 //! The document, the route table and the committed snapshots say the same.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 
 use reqwest::StatusCode;
 use serde_json::Value;
-use server::{Policy, openapi_document, route_table};
+use server::{Policy, openapi_document, openapi_markdown, route_table};
 
 use crate::support::Server;
 
@@ -23,7 +24,7 @@ fn described(document: &Value) -> BTreeSet<(String, String)> {
 }
 
 #[test]
-fn nothing_is_described_that_is_not_there() {
+fn every_route_is_described_and_nothing_else_is() {
     let document = openapi_document();
     let routed: BTreeSet<(String, String)> = route_table()
         .into_iter()
@@ -32,7 +33,7 @@ fn nothing_is_described_that_is_not_there() {
         .filter(|route| route.method.as_str() != "QUERY")
         .map(|route| (route.method.to_string(), route.path.replace("{*", "{")))
         .collect();
-    assert!(described(&document).is_subset(&routed));
+    assert_eq!(described(&document), routed);
 }
 
 #[test]
@@ -101,6 +102,24 @@ fn every_reference_leads_somewhere() {
     }
     let document = openapi_document();
     walk(&document, &document);
+}
+
+#[test]
+fn the_committed_documents_are_those_of_this_version() {
+    let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs");
+    let document = openapi_document();
+    let text = format!("{}\n", serde_json::to_string_pretty(&document).unwrap());
+    for (file, expected, command) in [
+        ("openapi.json", text, "bm-server openapi"),
+        (
+            "api.md",
+            openapi_markdown(&document),
+            "bm-server openapi --markdown",
+        ),
+    ] {
+        let found = std::fs::read_to_string(docs.join(file)).unwrap_or_default();
+        assert!(found == expected, "write it anew: {command} > docs/{file}");
+    }
 }
 
 #[tokio::test]
