@@ -85,8 +85,9 @@ fn refusals(operation: &Operation, policy: Policy) -> Vec<u16> {
     let mut statuses = vec![400, 408, 500];
     statuses.extend_from_slice(match policy {
         Policy::Public | Policy::Development => &[],
-        Policy::Member => &[401, 429],
-        Policy::ActiveMember | Policy::Admin => &[401, 403, 429],
+        Policy::Member => &[401, 429, 503],
+        Policy::ActiveMember => &[401, 403, 429, 503],
+        Policy::Admin => &[401, 403, 429, 502, 503],
         Policy::PolarDelivery | Policy::TenantWebhook => &[401],
     });
     if operation.body.is_some() {

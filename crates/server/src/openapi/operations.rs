@@ -10,7 +10,6 @@ const SIGN_IN: &str = "Sign-in and subscription";
 const STORAGE: &str = "Storage";
 const CHANGES: &str = "Change stream";
 const INSTANCE: &str = "Instance";
-const ADMINISTRATION: &str = "Administration";
 const PROVIDERS: &str = "Providers";
 const ADMINISTRATION: &str = "Administration";
 const OPERATION: &str = "Operation";
@@ -91,7 +90,8 @@ fn storage(schemas: &mut Schemas) -> Vec<Operation> {
             JSON,
             schemas.of::<wire::TenantSetup>(),
         )
-        .refuses(&[502]),
+        .refuses(&[502])
+        .refuses(&[409, 502]),
         Operation::new(
             "GET",
             "/tenant/mount/info",
@@ -116,7 +116,8 @@ fn storage(schemas: &mut Schemas) -> Vec<Operation> {
             "The key.",
             JSON,
             schemas.of::<wire::MountCredentials>(),
-        ),
+        )
+        .refuses(&[409]),
         Operation::new(
             "GET",
             "/tenant/mount/credentials",
