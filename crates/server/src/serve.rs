@@ -158,6 +158,7 @@ impl Server {
                     per_tenant: settings.events.streams_per_tenant as usize,
                 },
                 retention: settings.events.retention,
+                hearing: settings.events.hearing,
                 ..EventSettings::default()
             },
             public_url: settings.public_url.clone(),

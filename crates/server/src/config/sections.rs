@@ -14,6 +14,7 @@ use super::settings::{
     LogFormat, Polar, Settings, Storage, StorageService, Tls,
 };
 use crate::accept::Bounds;
+use crate::events::Hearing;
 use crate::idp;
 use crate::proxy::SigningKeys;
 use crate::token::{IssuerKind, IssuerSettings};
@@ -429,10 +430,18 @@ fn events(reader: &mut Reader<'_>) -> Option<Events> {
     let retention = reader.hours("events.retention_hours", 1..=8760);
     let streams_per_member = count(reader, "events.streams_per_member");
     let streams_per_tenant = count(reader, "events.streams_per_tenant");
+    let hearing = reader.choice(
+        "events.hearing",
+        &[
+            ("listen", Hearing::ListenAndPoll),
+            ("poll", Hearing::PollOnly),
+        ],
+    );
     Some(Events {
         retention: retention?,
         streams_per_member: streams_per_member?,
         streams_per_tenant: streams_per_tenant?,
+        hearing: hearing?,
     })
 }
 

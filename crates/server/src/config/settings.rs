@@ -9,6 +9,7 @@ use secrecy::SecretString;
 use url::Url;
 
 use crate::accept::Bounds;
+use crate::events::Hearing;
 use crate::proxy::SigningKeys;
 use crate::token::IssuerSettings;
 
@@ -141,6 +142,7 @@ pub(crate) struct Events {
     pub(crate) retention: Duration,
     pub(crate) streams_per_member: u32,
     pub(crate) streams_per_tenant: u32,
+    pub(crate) hearing: Hearing,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

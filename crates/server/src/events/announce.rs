@@ -10,9 +10,9 @@ use super::hub::Hub;
 use crate::error::chain;
 use crate::store::Store;
 
-/// PostgreSQL locks the whole database for each announcement, so there are at most 50 a second.
+/// `PostgreSQL` locks the whole database for each announcement, so there are at most 50 a second.
 const PAUSE: Duration = Duration::from_millis(20);
-/// PostgreSQL takes texts shorter than 8000 bytes.
+/// `PostgreSQL` takes texts shorter than 8000 bytes.
 const MAX_BYTES: usize = 7_900;
 const EVERYTHING: &str = "*";
 

@@ -1,4 +1,4 @@
-//! Streams over both databases, and over two replicas on one PostgreSQL.
+//! Streams over both databases, and over two replicas on one `PostgreSQL`.
 
 mod hints;
 mod hooks;

@@ -124,12 +124,12 @@ mod tests {
         })
     }
 
-    fn read(events: Value) -> Result<Delivered, DeliveryRefusal> {
+    fn read(events: &Value) -> Result<Delivered, DeliveryRefusal> {
         let body = json!({ "events": events }).to_string();
         delivered(body.as_bytes(), "notes", NOW)
     }
 
-    fn kinds(events: Value) -> Vec<(ChangeKind, String)> {
+    fn kinds(events: &Value) -> Vec<(ChangeKind, String)> {
         match read(events) {
             Ok(Delivered::Changes(changes)) => {
                 changes.into_iter().map(|c| (c.kind, c.path)).collect()
@@ -140,7 +140,7 @@ mod tests {
 
     #[test]
     fn a_delivery_is_put_in_the_order_of_its_times() {
-        let found = read(json!([
+        let found = read(&json!([
             notification("OBJECT_DELETED", "b.md", "2023-11-14T22:13:21Z"),
             notification("OBJECT_CREATED_PUT", "a.md", "2023-11-14T22:13:20Z"),
         ]));
@@ -190,7 +190,7 @@ mod tests {
         ];
         let events: Vec<Value> = names.iter().map(|n| notification(n, n, at)).collect();
         assert_eq!(
-            kinds(json!(events)),
+            kinds(&json!(events)),
             [
                 (ChangeKind::Put, names[0].to_owned()),
                 (ChangeKind::Put, names[1].to_owned()),
@@ -205,7 +205,7 @@ mod tests {
         let at = "when?";
         let mut no_object = notification("OBJECT_DELETED", "x", at);
         no_object.as_object_mut().unwrap().remove("object");
-        let found = kinds(json!([
+        let found = kinds(&json!([
             notification("OBJECT_DELETED", "a\u{0}b", at),
             notification("OBJECT_DELETED", "", at),
             no_object,
@@ -219,7 +219,7 @@ mod tests {
         let mut foreign = notification("OBJECT_DELETED", "b.md", "");
         foreign["bucket"] = json!("else");
         let events = json!([notification("OBJECT_DELETED", "a.md", ""), foreign]);
-        assert_eq!(read(events), Err(DeliveryRefusal::ForeignBucket));
+        assert_eq!(read(&events), Err(DeliveryRefusal::ForeignBucket));
         for body in ["", "[]", "{}", r#"{"events":{}}"#, r#"{"events":[1]}"#] {
             let found = delivered(body.as_bytes(), "notes", NOW);
             assert_eq!(found, Err(DeliveryRefusal::Malformed), "{body}");
@@ -229,6 +229,6 @@ mod tests {
     #[test]
     fn a_flood_is_answered_with_a_look_at_the_bucket() {
         let one = notification("OBJECT_DELETED", "a.md", "");
-        assert_eq!(read(json!(vec![one; 1_001])), Ok(Delivered::TooMany));
+        assert_eq!(read(&json!(vec![one; 1_001])), Ok(Delivered::TooMany));
     }
 }

@@ -169,7 +169,8 @@ proptest! {
 }
 
 fn check(body: Value) -> Result<Vec<NewEvent>, String> {
-    reported(serde_json::from_value(body).unwrap(), NOW)
+    let report = serde_json::from_value(body).map_err(|error| error.to_string())?;
+    reported(report, NOW)
 }
 
 #[test]

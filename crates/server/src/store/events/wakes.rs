@@ -5,7 +5,7 @@ use sqlx::postgres::PgListener;
 
 use crate::store::{PostgresStore, SqliteStore, StoreError};
 
-/// PostgreSQL's channel.
+/// The channel of `PostgreSQL`.
 const CHANNEL: &str = "tenant_events";
 
 /// Hears what replicas announce, this one included.
