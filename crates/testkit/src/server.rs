@@ -17,6 +17,7 @@ pub struct Server {
     pub s3_endpoint: String,
     pub issuer: String,
     state: PathBuf,
+    flags: Vec<String>,
     child: Child,
     http: reqwest::Client,
 }
@@ -34,9 +35,18 @@ impl Server {
     /// # Panics
     /// If the binary is not built or the server does not come up.
     pub async fn start(state: &Path) -> Self {
+        Self::start_with(state, &[]).await
+    }
+
+    /// The same, with more flags on its command line.
+    ///
+    /// # Panics
+    /// As [`Server::start`].
+    pub async fn start_with(state: &Path, flags: &[&str]) -> Self {
         let mut child = program(bin("bm-server"))
             .args(["dev", "--port", "0", "--s3-port", "0", "--state"])
             .arg(state)
+            .args(flags)
             .spawn();
         let ready: Ready = serde_json::from_value(child.json_line(SOON).await)
             .expect("the ready line names url, s3_endpoint and issuer");
@@ -54,6 +64,7 @@ impl Server {
             s3_endpoint,
             issuer,
             state: state.to_owned(),
+            flags: flags.iter().map(|&flag| flag.to_owned()).collect(),
             child,
             http,
         }
@@ -62,9 +73,10 @@ impl Server {
     /// Kills it (SIGKILL) and starts it again on the same state; the addresses stay.
     pub async fn restart(mut self) -> Self {
         self.child.kill();
-        let state = self.state.clone();
+        let (state, flags) = (self.state.clone(), self.flags.clone());
         drop(self);
-        Self::start(&state).await
+        let flags: Vec<&str> = flags.iter().map(String::as_str).collect();
+        Self::start_with(&state, &flags).await
     }
 
     /// Kills it; the value stays for its addresses and log.
