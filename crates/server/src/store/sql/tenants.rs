@@ -41,6 +41,10 @@ statements! {
 
     LIST = tenants_where!("where t.id > $1 order by t.id limit $2");
 
+    LOCK_WORK = "
+update workflow set updated_at = updated_at
+where tenant_id = $1 and status in ('queued', 'running')";
+
     TOUCH = "update tenant set updated_at = $1 where id = $2 and deleted_at is null";
 
     IS_DELETED = "select deleted_at from tenant where id = $1";
@@ -263,6 +267,11 @@ impl Tenants for SqlStore {
 
     async fn queue_provisioning(&self, id: &str, origin: &Origin) -> Result<Queued, StoreError> {
         let mut change = self.write().await?;
+        // Workers lock the workflow before the tenant, so this does too.
+        sqlx::query(LOCK_WORK)
+            .bind(id)
+            .execute(&mut *change)
+            .await?;
         let live = sqlx::query(TOUCH)
             .bind(origin.at)
             .bind(id)
