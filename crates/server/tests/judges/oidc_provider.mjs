@@ -104,6 +104,8 @@ async function answer(request, response) {
       token.setProtectedHeader({ alg: 'RS256', kid: jwks[0].kid, ...header });
       return send(response, 200, { token: await token.sign(signingKey) });
     }
+    // Where WorkOS has the key set of one client.
+    if (url.pathname.startsWith('/sso/jwks/')) request.url = '/oauth2/jwks';
     // oidc-provider takes a body that somebody read before it.
     request.body = Object.fromEntries(new URLSearchParams(body));
     const refusal = url.pathname === '/oauth2/token' && refuseDevice(request.body);
