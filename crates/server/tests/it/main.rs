@@ -20,6 +20,7 @@ mod policy;
 mod process;
 mod proxy;
 mod refusals;
+mod schema;
 mod secrets;
 mod spec13;
 mod storage;

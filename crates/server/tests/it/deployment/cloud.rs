@@ -1,4 +1,4 @@
-//! `bm-server serve` on PostgreSQL, with other people's programs for everything around it: an
+//! `bm-server serve` on `PostgreSQL`, with other people's programs for everything around it: an
 //! identity provider for devices, one for the web, a payment provider's signed deliveries, and
 //! either the embedded store or AWS's dialect of IAM.
 
@@ -44,7 +44,7 @@ pub(crate) enum StorageKind {
 #[derive(Clone)]
 pub(crate) struct CloudOptions {
     pub(crate) storage: StorageKind,
-    /// Where the server reaches PostgreSQL, if not directly.
+    /// Where the server reaches `PostgreSQL`, if not directly.
     pub(crate) database_url: Option<String>,
     pub(crate) log: &'static str,
     pub(crate) postgres: Option<std::sync::Arc<Postgres>>,
@@ -232,7 +232,7 @@ level = "{log}"
     /// Has the payment provider tell of an active subscription.
     pub(crate) async fn subscribe(&self, email: &str) {
         let id = format!("msg_{}", uuid::Uuid::new_v4().simple());
-        let payload = self.subscription(email, "active");
+        let payload = subscription(email, "active");
         let answer = deliver(self.url.clone(), id, payload).await;
         assert_eq!(answer.unwrap(), StatusCode::ACCEPTED);
         let sql = format!(
@@ -242,47 +242,47 @@ level = "{log}"
         let database = super::Database::Postgres(self.database_url.clone());
         testkit::wait_until(SOON, async || database.number(&sql).await == 1).await;
     }
+}
 
-    /// What the payment provider would say of this person's only subscription now.
-    pub(crate) fn subscription(&self, email: &str, status: &str) -> Value {
-        let user = subject(email);
-        let now = OffsetDateTime::now_utc();
-        let text = |time: OffsetDateTime| time.format(&Rfc3339).unwrap();
-        let long_ago = text(now - Span::days(3));
-        json!({
-            "type": "subscription.updated",
-            "timestamp": text(now),
-            "data": {
-                "id": format!("sub_{user}"),
+/// What the payment provider would say of this person's only subscription now.
+pub(crate) fn subscription(email: &str, status: &str) -> Value {
+    let user = subject(email);
+    let now = OffsetDateTime::now_utc();
+    let text = |time: OffsetDateTime| time.format(&Rfc3339).unwrap();
+    let long_ago = text(now - Span::days(3));
+    json!({
+        "type": "subscription.updated",
+        "timestamp": text(now),
+        "data": {
+            "id": format!("sub_{user}"),
+            "created_at": long_ago,
+            "modified_at": text(now),
+            "amount": 1000,
+            "currency": "usd",
+            "recurring_interval": "month",
+            "status": status,
+            "current_period_start": long_ago,
+            "current_period_end": text(now + Span::days(27)),
+            "cancel_at_period_end": false,
+            "canceled_at": null,
+            "started_at": long_ago,
+            "ends_at": null,
+            "ended_at": null,
+            "customer_id": format!("cus_{user}"),
+            "product_id": "product_1",
+            "metadata": {},
+            "customer": {
+                "id": format!("cus_{user}"),
                 "created_at": long_ago,
-                "modified_at": text(now),
-                "amount": 1000,
-                "currency": "usd",
-                "recurring_interval": "month",
-                "status": status,
-                "current_period_start": long_ago,
-                "current_period_end": text(now + Span::days(27)),
-                "cancel_at_period_end": false,
-                "canceled_at": null,
-                "started_at": long_ago,
-                "ends_at": null,
-                "ended_at": null,
-                "customer_id": format!("cus_{user}"),
-                "product_id": "product_1",
-                "metadata": {},
-                "customer": {
-                    "id": format!("cus_{user}"),
-                    "created_at": long_ago,
-                    "modified_at": null,
-                    "external_id": user,
-                    "email": email,
-                },
-                "product": { "id": "product_1", "name": "Cloud" },
-                "prices": [],
-                "meters": [],
+                "modified_at": null,
+                "external_id": user,
+                "email": email,
             },
-        })
-    }
+            "product": { "id": "product_1", "name": "Cloud" },
+            "prices": [],
+            "meters": [],
+        },
+    })
 }
 
 /// Delivers a payload as the payment provider does.

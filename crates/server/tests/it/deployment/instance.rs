@@ -106,7 +106,8 @@ async fn answer(inside: Arc<Inside>, request: Request) -> Response {
     .await;
     // `bm-tenant` has nothing of its own there, but only who is let in hears that.
     if status != StatusCode::NOT_FOUND {
-        return (status, refusal).into_response();
+        let kind = [("content-type", "application/json")];
+        return (status, kind, refusal).into_response();
     }
     let words: Vec<&str> = path.trim_matches('/').split('/').collect();
     match (parts.method.as_str(), words.as_slice()) {

@@ -5,7 +5,7 @@ use serde_json::Value;
 use testkit::{Stop, wait_until};
 
 use super::{Round, Victim, points};
-use crate::deployment::cloud::{self, deliver};
+use crate::deployment::cloud::{self, deliver, subscription};
 use crate::deployment::{Database, SOON, StorageKind};
 
 async fn is_active(database: &Database, user: &str) -> bool {
@@ -37,7 +37,7 @@ async fn killed_at_every_statement(stop: Stop) {
     let mut killed = Vec::new();
     for (part, nth) in points(PARTS) {
         let (email, id) = delivery(killed.len());
-        let payload = victim.cloud.subscription(&email, "active");
+        let payload = subscription(&email, "active");
         let work = deliver(victim.cloud.url.clone(), id.clone(), payload.clone());
         let user = cloud::subject(&email);
         let over = async |database: &Database| {
@@ -105,7 +105,7 @@ async fn a_kill_after_any_statement_of_a_delivery_loses_and_doubles_nothing() {
 #[tokio::test]
 async fn a_forged_delivery_leaves_nothing() {
     let victim = Victim::start(StorageKind::Embedded).await;
-    let payload: Value = victim.cloud.subscription("ana@example.org", "active");
+    let payload: Value = subscription("ana@example.org", "active");
     let client = reqwest::Client::builder().no_proxy().build().unwrap();
     let request = client
         .post(format!("{}/api/webhooks/polar", victim.cloud.url))
