@@ -300,17 +300,6 @@ impl Store {
         }
     }
 
-    /// Tells whether the bucket exists.
-    ///
-    /// # Errors
-    ///
-    /// The database is at fault.
-    pub fn bucket_exists(&self, bucket: &str) -> Result<bool, StoreError> {
-        self.inner
-            .database
-            .read(|connection| Ok(find_bucket(connection, bucket)?.is_some()))
-    }
-
     /// Deletes an access key; requests with it are refused from now on, uploads still running included.
     /// Tells whether it existed.
     ///

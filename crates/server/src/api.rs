@@ -25,6 +25,7 @@ use tower::util::MapRequest;
 use crate::app::App;
 use crate::error::ApiError;
 use crate::idp;
+use crate::limits;
 use crate::openapi;
 use crate::proxy::with_one_leading_slash;
 use crate::request;
@@ -60,6 +61,7 @@ pub(crate) fn router(app: App) -> Router {
         .fallback(async || ApiError::NotFound)
         .method_not_allowed_fallback(async || ApiError::MethodNotAllowed)
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
+        .layer(middleware::from_fn_with_state(app.clone(), limits::limit))
         .layer(middleware::from_fn_with_state(app.clone(), request::limit))
         .layer(middleware::from_fn(request::describe))
         .with_state(app);

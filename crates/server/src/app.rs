@@ -10,6 +10,7 @@ use crate::credentials::Keys;
 use crate::events::Events;
 use crate::idp::IdentityProvider;
 use crate::life::Life;
+use crate::limits::Limits;
 use crate::polar::Polar;
 use crate::principal::Admins;
 use crate::provisioning::Provisioner;
@@ -26,6 +27,8 @@ pub(crate) struct App {
     pub(crate) events: Arc<Events>,
     pub(crate) provisioner: Arc<Provisioner>,
     pub(crate) keys: Arc<Keys>,
+    /// How many requests each caller may make.
+    pub(crate) limits: Arc<Limits>,
     pub(crate) verifier: Arc<Verifier>,
     /// Absent where nobody administrates over the network.
     pub(crate) admins: Option<Arc<Admins>>,

@@ -13,6 +13,8 @@ mod iam;
 pub(crate) mod ledger;
 mod policy;
 mod s3;
+#[cfg(test)]
+mod tests;
 mod tigris;
 mod xml;
 
@@ -155,12 +157,7 @@ pub(crate) trait Buckets: Send + Sync + 'static {
     /// Fails with `BucketTaken` if the name is somebody else's.
     async fn ensure_bucket(&self, bucket: &str) -> Result<(), BucketError>;
 
-    async fn bucket_exists(&self, bucket: &str) -> Result<bool, BucketError>;
-
-    /// Removes every object, version and unfinished upload, for good; the bucket stays.
-    async fn purge(&self, bucket: &str) -> Result<(), BucketError>;
-
-    /// Makes sure that the bucket and all in it are gone.
+    /// Makes sure that the bucket, every version and every unfinished upload in it are gone.
     async fn delete_bucket(&self, bucket: &str) -> Result<(), BucketError>;
 
     /// Makes the bucket report its changes, where the store can.

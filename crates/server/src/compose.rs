@@ -20,6 +20,7 @@ use crate::events::{self, EventSettings, Events, Hooks};
 use crate::idp::IdentityProvider;
 use crate::instances::Instances;
 use crate::life::Life;
+use crate::limits::{LimitSettings, Limits};
 use crate::metrics;
 use crate::polar::Polar;
 use crate::principal::Admins;
@@ -39,6 +40,7 @@ pub(crate) struct Parts {
     /// Where object stores reach the API.
     pub(crate) public_url: String,
     pub(crate) credentials: CredentialSettings,
+    pub(crate) limits: LimitSettings,
     pub(crate) verifier: Arc<Verifier>,
     pub(crate) admins: Option<Admins>,
     pub(crate) clock: Clock,
@@ -120,6 +122,7 @@ pub(crate) fn compose(parts: Parts) -> Composition {
         buckets: parts.buckets,
         provisioner,
         keys,
+        limits: Arc::new(Limits::new(parts.limits)),
         verifier: parts.verifier,
         admins: parts.admins.map(Arc::new),
         clock: parts.clock,

@@ -221,8 +221,12 @@ impl Keys {
                     error = %chain(error),
                     "a revoked key could not be removed"
                 );
+                let pause = match error.is_transient() {
+                    true => retry_pause(removal.attempt),
+                    false => HOUR,
+                };
                 KeyRemoval::Failed {
-                    due_at: (self.clock)() + millis(retry_pause(removal.attempt)),
+                    due_at: (self.clock)() + millis(pause),
                 }
             }
         };

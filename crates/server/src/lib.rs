@@ -25,6 +25,7 @@ mod extract;
 mod idp;
 mod instances;
 mod life;
+mod limits;
 mod metrics;
 mod openapi;
 mod polar;

@@ -287,9 +287,28 @@ pub(crate) fn is_current(subscription: Option<&Subscription>, now: i64) -> bool 
 
 /// Verifies the request's token. Whoever acts in another's name is written down each time.
 async fn authenticate(parts: &Parts, app: &App) -> Result<Accepted, ApiError> {
+    let accepted = match verify(parts, app).await {
+        Ok(accepted) => accepted,
+        Err(refusal) => {
+            app.limits.admit_stranger(parts)?;
+            return Err(refusal);
+        }
+    };
+    app.limits
+        .admit_subject(&accepted.claims.sub, parts.uri.path())?;
+    if accepted.claims.act.is_some() {
+        let caller = Caller::of(&accepted.claims);
+        let origin = app.origin(&caller.actor, &request_id(parts));
+        app.store
+            .record_impersonation(&accepted.claims.sub, &origin)
+            .await?;
+    }
+    Ok(accepted)
+}
+
+async fn verify(parts: &Parts, app: &App) -> Result<Accepted, ApiError> {
     let token = bearer(&parts.headers)?;
-    let accepted = app
-        .verifier
+    app.verifier
         .verify(token, app.now() / 1000)
         .await
         .map_err(|refusal| {
@@ -316,15 +335,7 @@ async fn authenticate(parts: &Parts, app: &App) -> Result<Accepted, ApiError> {
                 | TokenRefusal::WrongAudience
                 | TokenRefusal::NotAPerson => ApiError::TokenRejected,
             }
-        })?;
-    if accepted.claims.act.is_some() {
-        let caller = Caller::of(&accepted.claims);
-        let origin = app.origin(&caller.actor, &request_id(parts));
-        app.store
-            .record_impersonation(&accepted.claims.sub, &origin)
-            .await?;
-    }
-    Ok(accepted)
+        })
 }
 
 /// Whom a token is about, and who acts with it.

@@ -1,6 +1,7 @@
 //! A configured deployment: what `bm-server serve` runs.
 
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -11,7 +12,7 @@ use url::Url;
 use crate::accept::{Certificates, TlsError};
 use crate::app::Links;
 use crate::buckets::{
-    AdminKey, AwsBuckets, Buckets, EmbeddedBuckets, Endpoint, Repeats, TigrisBuckets, Unattached,
+    AdminKey, AwsBuckets, Buckets, EmbeddedBuckets, Endpoint, Repeats, TigrisBuckets,
 };
 use crate::clock::Clock;
 use crate::compose::{Composition, Ended, Front, Parts, compose};
@@ -21,6 +22,7 @@ use crate::config::{
 use crate::credentials::{CredentialSettings, SubscriptionPermits};
 use crate::events::{EventSettings, StreamCaps};
 use crate::instances::{BadAddress, FixedInstances, Instances, NoInstances};
+use crate::limits::LimitSettings;
 use crate::metrics::{Metrics, MetricsError};
 use crate::polar::{Polar, PolarApiSettings, PolarError, PolarSettings};
 use crate::principal::{AdminSettings, Admins};
@@ -152,6 +154,7 @@ impl Server {
                 hourly_at_most: settings.limits.credentials_per_hour.into(),
                 ..CredentialSettings::default()
             },
+            limits: limits(&settings),
             events: EventSettings {
                 caps: StreamCaps {
                     per_user: settings.events.streams_per_member as usize,
@@ -373,11 +376,10 @@ async fn open_storage(
                 embedded: None,
             })
         }
-        Storage::Tigris(service) => {
+        Storage::Tigris(service, unattached) => {
             let (s3, iam, public, key) = service_parts(service);
             let repeats = Repeats::default();
-            let unattached = Unattached::default();
-            let buckets = TigrisBuckets::new(s3, iam, public, &key, unattached, clock, repeats);
+            let buckets = TigrisBuckets::new(s3, iam, public, &key, *unattached, clock, repeats);
             Ok(OpenStorage {
                 buckets: Arc::new(buckets.map_err(ServeError::Outbound)?),
                 embedded: None,
@@ -408,5 +410,17 @@ fn iam_region(region: &str) -> &str {
     match region {
         "auto" => "auto",
         _ => "us-east-1",
+    }
+}
+
+fn limits(settings: &Settings) -> LimitSettings {
+    let at_least_one = |number| NonZeroU32::new(number).unwrap_or(NonZeroU32::MIN);
+    let networks = settings.listen.trusted_proxies.iter();
+    LimitSettings {
+        requests_per_minute: at_least_one(settings.limits.requests_per_minute),
+        burst: at_least_one(settings.limits.burst),
+        // The configuration was refused if one of them is no network.
+        trusted_proxies: networks.filter_map(|text| text.parse().ok()).collect(),
+        ..LimitSettings::default()
     }
 }

@@ -17,6 +17,7 @@ use crate::credentials::{CredentialSettings, SubscriptionPermits};
 use crate::events::EventSettings;
 use crate::idp::{IdentityProvider, Setup};
 use crate::instances::NoInstances;
+use crate::limits::LimitSettings;
 use crate::polar::{Polar, PolarError, PolarSettings};
 use crate::ports::{self, PortError};
 use crate::principal::Admins;
@@ -154,6 +155,7 @@ impl DevServer {
             store,
             buckets: Arc::new(EmbeddedBuckets::new(buckets.clone(), s3_endpoint.clone())),
             credentials: CredentialSettings::default(),
+            limits: LimitSettings::default(),
             events: EventSettings::default(),
             changes: Some(buckets.subscribe()),
             public_url: url.clone(),

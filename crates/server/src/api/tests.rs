@@ -15,6 +15,7 @@ use crate::clock::Clock;
 use crate::credentials::{CredentialSettings, Keys};
 use crate::events::{EventSettings, Events};
 use crate::idp::{CLIENT_ID, IdentityProvider, SigningKey};
+use crate::limits::LimitSettings;
 use crate::principal::Policy;
 use crate::proxy::{Proxy, ProxySettings, SigningKeys};
 use crate::store::{Origin, SqliteStore, Subscription};
@@ -58,6 +59,7 @@ impl Fixture {
             buckets: buckets.clone(),
             provisioner,
             keys: Arc::new(keys),
+            limits: Arc::new(crate::limits::Limits::new(LimitSettings::default())),
             verifier: Arc::new(Verifier::new(vec![issuer])),
             admins: None,
             clock,

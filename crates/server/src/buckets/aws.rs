@@ -68,14 +68,6 @@ impl Buckets for AwsBuckets {
         self.s3.ensure_bucket(bucket, Versioning::ByCall).await
     }
 
-    async fn bucket_exists(&self, bucket: &str) -> Result<bool, BucketError> {
-        self.s3.bucket_exists(bucket).await
-    }
-
-    async fn purge(&self, bucket: &str) -> Result<(), BucketError> {
-        self.s3.purge(bucket).await
-    }
-
     async fn delete_bucket(&self, bucket: &str) -> Result<(), BucketError> {
         self.s3.purge(bucket).await?;
         self.s3.delete_bucket(bucket).await

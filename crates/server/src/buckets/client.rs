@@ -86,7 +86,6 @@ pub(super) struct Call {
 }
 
 pub(super) struct Answer {
-    pub(super) headers: HeaderMap,
     pub(super) body: Bytes,
 }
 
@@ -224,7 +223,7 @@ impl Client {
         let code = error_code(&body).unwrap_or_default();
         let asked_pause = retry_after(&headers);
         match judge(status, &code) {
-            Verdict::Done => Attempt::Done(Answer { headers, body }),
+            Verdict::Done => Attempt::Done(Answer { body }),
             Verdict::Refused => Attempt::Failed {
                 error: BucketError::Refused {
                     operation,

@@ -38,23 +38,6 @@ impl Buckets for EmbeddedBuckets {
         self.run(move |store| store.create_bucket(&bucket)).await
     }
 
-    async fn bucket_exists(&self, bucket: &str) -> Result<bool, BucketError> {
-        let bucket = bucket.to_owned();
-        self.run(move |store| store.bucket_exists(&bucket)).await
-    }
-
-    /// Keys of the bucket go as well: here they are part of it.
-    async fn purge(&self, bucket: &str) -> Result<(), BucketError> {
-        let bucket = bucket.to_owned();
-        self.run(move |store| {
-            if store.delete_bucket(&bucket)? {
-                store.create_bucket(&bucket)?;
-            }
-            Ok(())
-        })
-        .await
-    }
-
     async fn delete_bucket(&self, bucket: &str) -> Result<(), BucketError> {
         let bucket = bucket.to_owned();
         self.run(move |store| store.delete_bucket(&bucket)).await?;

@@ -113,14 +113,6 @@ impl Buckets for Ledger {
         })
     }
 
-    async fn bucket_exists(&self, bucket: &str) -> Result<bool, BucketError> {
-        self.call("bucket_exists", |state| state.buckets.contains(bucket))
-    }
-
-    async fn purge(&self, _: &str) -> Result<(), BucketError> {
-        self.call("purge", |_| ())
-    }
-
     async fn delete_bucket(&self, bucket: &str) -> Result<(), BucketError> {
         self.call("delete_bucket", |state| {
             state.buckets.remove(bucket);

@@ -109,15 +109,6 @@ impl S3 {
             .any(|found| found.text(&["Name"]) == Some(bucket)))
     }
 
-    pub(super) async fn bucket_exists(&self, bucket: &str) -> Result<bool, BucketError> {
-        let head = call("HeadBucket", Method::HEAD, format!("/{bucket}"));
-        match self.client.send(&head).await {
-            Ok(_) => Ok(true),
-            Err(BucketError::Refused { status: 404, .. }) => Ok(false),
-            Err(error) => Err(error),
-        }
-    }
-
     pub(super) async fn purge(&self, bucket: &str) -> Result<(), BucketError> {
         let emptied = async {
             self.delete_versions(bucket).await?;

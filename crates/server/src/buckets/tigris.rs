@@ -26,10 +26,9 @@ const SECRET_ATTEMPTS: usize = 4;
 
 /// What is done with access keys that no policy is attached to and that were made while an
 /// interrupted credential was.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Unattached {
     /// They are named in the log. Keys made by hand with roles on buckets have no policy either.
-    #[default]
     Report,
     /// They are removed. For an organization that is this server's alone.
     Remove,
@@ -164,14 +163,6 @@ impl TigrisBuckets {
 impl Buckets for TigrisBuckets {
     async fn ensure_bucket(&self, bucket: &str) -> Result<(), BucketError> {
         self.s3.ensure_bucket(bucket, Versioning::BySnapshots).await
-    }
-
-    async fn bucket_exists(&self, bucket: &str) -> Result<bool, BucketError> {
-        self.s3.bucket_exists(bucket).await
-    }
-
-    async fn purge(&self, bucket: &str) -> Result<(), BucketError> {
-        self.s3.purge(bucket).await
     }
 
     async fn delete_bucket(&self, bucket: &str) -> Result<(), BucketError> {

@@ -14,6 +14,7 @@ use super::settings::{
     LogFormat, Polar, Settings, Storage, StorageService, Tls,
 };
 use crate::accept::Bounds;
+use crate::buckets::Unattached;
 use crate::events::Hearing;
 use crate::idp;
 use crate::proxy::SigningKeys;
@@ -214,6 +215,13 @@ fn storage(reader: &mut Reader<'_>) -> Option<Storage> {
     let iam_url = reader.url("storage.iam_url");
     let region = reader.text("storage.region");
     let access_key = reader.text("storage.access_key");
+    let unattached = reader.choice(
+        "storage.unattached_keys",
+        &[
+            ("report", Unattached::Report),
+            ("remove", Unattached::Remove),
+        ],
+    );
     if matches!(kind?, StorageKind::Embedded) {
         reader.secret("storage.secret_key");
         return Some(Storage::Embedded {
@@ -234,7 +242,7 @@ fn storage(reader: &mut Reader<'_>) -> Option<Storage> {
         secret_key: secret_key?,
     };
     Some(match kind? {
-        StorageKind::Tigris => Storage::Tigris(service),
+        StorageKind::Tigris => Storage::Tigris(service, unattached?),
         StorageKind::Aws | StorageKind::Embedded => Storage::Aws(service),
     })
 }

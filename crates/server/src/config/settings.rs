@@ -9,6 +9,7 @@ use secrecy::SecretString;
 use url::Url;
 
 use crate::accept::Bounds;
+use crate::buckets::Unattached;
 use crate::events::Hearing;
 use crate::proxy::SigningKeys;
 use crate::token::IssuerSettings;
@@ -90,7 +91,7 @@ pub(crate) enum Storage {
         endpoint_url: Url,
     },
     Aws(StorageService),
-    Tigris(StorageService),
+    Tigris(StorageService, Unattached),
 }
 
 #[derive(Clone, Debug)]

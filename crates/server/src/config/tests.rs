@@ -66,7 +66,7 @@ fn a_complete_file_is_taken_with_the_defaults_beneath_it() {
             ..
         }
     ));
-    assert!(matches!(settings.storage, Storage::Tigris(_)));
+    assert!(matches!(settings.storage, Storage::Tigris(..)));
     assert_eq!(settings.issuers.len(), 2);
     assert!(settings.signing_keys.is_some());
     assert_eq!(settings.metrics, None);

@@ -233,16 +233,6 @@ impl Buckets for Outside {
         Ok(self.call("bucket", gone).await?)
     }
 
-    async fn bucket_exists(&self, bucket: &str) -> Result<bool, BucketError> {
-        let thing = format!("bucket {bucket}");
-        let there = |things: &mut Things| things.standing.contains(&thing);
-        Ok(self.call("bucket", there).await?)
-    }
-
-    async fn purge(&self, _: &str) -> Result<(), BucketError> {
-        Err(BucketError::SecretUnfit)
-    }
-
     async fn notify(&self, _: &str, _: &NotificationTarget) -> Result<Notifications, BucketError> {
         Ok(Notifications::Unsupported)
     }
