@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use engine::view::{AccountView, PairView, SyncSwitch};
+use engine::view::{AccountView, PairView, RunResult, SyncSwitch};
 use engine::{Connection, Reply, Request, View};
 
 use crate::context::Context;
@@ -38,6 +38,9 @@ pub(crate) async fn follow(
         progress.show(view.pairs.iter().find_map(|pair| pair.running.as_ref()));
         match standing(&view, number, pairs, &switch_before) {
             Standing::Running => {}
+            Standing::Finished if connection.is_shared() && was_cut_off(&view, &switch_before) => {
+                return Err(Failure::gone());
+            }
             Standing::Finished => return Ok(view),
             Standing::Lost(failure) => return Err(failure),
         }
@@ -46,6 +49,15 @@ pub(crate) async fn follow(
             failure = context.interrupted() => return Err(failure),
         }
     }
+}
+
+/// Whether the program whose engine we had joined left, and its engine stopped our run.
+fn was_cut_off(view: &View, switch_before: &SyncSwitch) -> bool {
+    let stopped = |pair: &PairView| {
+        let last = pair.last_run.as_ref();
+        last.is_some_and(|run| run.result == RunResult::Stopped)
+    };
+    view.sync == *switch_before && view.pairs.iter().any(stopped)
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -100,7 +112,7 @@ pub(crate) fn signed_out(reason: Option<&str>) -> Failure {
 
 #[cfg(test)]
 mod tests {
-    use engine::view::{ProfileName, RunResult, RunView};
+    use engine::view::{ProfileName, RunView};
 
     use super::*;
 
