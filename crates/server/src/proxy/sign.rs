@@ -114,10 +114,6 @@ pub(crate) struct RequestKey(SecretBox<[u8; 32]>);
 
 impl RequestKey {
     /// The key in the form that an instance's key file has.
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "provisioning hands it to instances")
-    )]
     pub(crate) fn to_hex(&self) -> SecretString {
         hex::encode(self.0.expose_secret()).into()
     }
