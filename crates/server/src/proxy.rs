@@ -35,17 +35,13 @@ use decide::{Forward, decide};
 use sign::{SignedBody, Signing, sign};
 use slots::Slots;
 use transport::{Transport, TransportError};
-use upstream::Upstream;
+use upstream::{BadAddress, Upstream};
 
 pub(crate) use body::BodyFault;
 pub(crate) use decide::Refusal;
 pub(crate) use denials::Denials;
 pub use settings::ProxySettings;
 pub use sign::{SigningKeys, SigningKeysError};
-#[cfg(feature = "bench")]
-pub use upstream::BadAddress;
-#[cfg(not(feature = "bench"))]
-use upstream::BadAddress;
 
 const WORKSPACE: HeaderName = HeaderName::from_static("x-workspace-id");
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");

@@ -1,16 +1,18 @@
 //! The way through alone, to be measured: no token, no database, no signature.
 
+use std::io;
+
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use axum::{Router, routing};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+use super::ProxyError;
 use super::decide::decide;
 use super::settings::ProxySettings;
 use super::transport::Transport;
 use super::upstream::Upstream;
-use super::{BadAddress, ProxyError};
 use crate::accept::{self, Bounds};
 use crate::error::ApiError;
 
@@ -22,8 +24,8 @@ pub async fn serve_bare(
     listener: TcpListener,
     address: &str,
     cancel: CancellationToken,
-) -> Result<(), BadAddress> {
-    let upstream = Upstream::parse(address)?;
+) -> io::Result<()> {
+    let upstream = Upstream::parse(address).map_err(io::Error::other)?;
     let transport = Transport::new(ProxySettings::default(), cancel.clone());
     let router = Router::new()
         .route("/proxy/{*path}", routing::any(pass))
