@@ -177,7 +177,7 @@ current = "{KEY_ID}"
 [signing.keys]
 {KEY_ID} = "{MASTER}"
 [limits]
-requests_per_minute = 60000000
+requests_per_minute = 1000000
 burst = 1000000
 [log]
 level = "error"
