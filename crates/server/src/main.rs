@@ -2,9 +2,12 @@
 
 #[path = "main/admin.rs"]
 mod admin;
+#[path = "main/ending.rs"]
+mod ending;
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Context;
@@ -13,6 +16,8 @@ use server::{DevConfig, DevServer, Layers, Log, LogFormat, PortChoice, Replace, 
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
 use url::Url;
+
+use crate::ending::Misconfigured;
 
 const DEFAULT_PORT: u16 = 8765;
 
@@ -132,9 +137,19 @@ enum ConfigCommand {
     Defaults,
 }
 
-#[tokio::main]
-async fn main() -> anyhow::Result<()> {
-    match Cli::parse().command {
+fn main() -> ExitCode {
+    let command = Cli::parse().command;
+    let done = tokio::runtime::Runtime::new()
+        .context("could not start")
+        .and_then(|runtime| runtime.block_on(carry_out(command)));
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => ending::end(&error),
+    }
+}
+
+async fn carry_out(command: Command) -> anyhow::Result<()> {
+    match command {
         Command::Dev(dev) => {
             log(&LogFormat::Text, None)?;
             run(dev).await
@@ -202,17 +217,22 @@ fn log(format: &LogFormat, level: Option<&str>) -> anyhow::Result<()> {
 }
 
 fn layers(config: &ConfigFile) -> anyhow::Result<Layers> {
-    Ok(Layers::read(config.file.as_deref(), std::env::vars())?)
+    Layers::read(config.file.as_deref(), std::env::vars())
+        .map_err(|error| Misconfigured::caused_by("there is no configuration", error).into())
 }
 
 fn settings(config: &ConfigFile) -> anyhow::Result<Settings> {
     layers(config)?.settings().map_err(|problems| {
         let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
-        anyhow::anyhow!(
-            "the configuration has {} problems\n{}",
-            lines.len(),
+        let count = match lines.len() {
+            1 => "a problem".to_owned(),
+            more => format!("{more} problems"),
+        };
+        Misconfigured::new(format!(
+            "the configuration has {count}\n{}",
             lines.join("\n")
-        )
+        ))
+        .into()
     })
 }
 
@@ -256,10 +276,11 @@ fn say(text: &str) -> anyhow::Result<()> {
 
 async fn run(dev: Dev) -> anyhow::Result<()> {
     if let Some((name, _)) = std::env::vars().find(|(name, _)| name.starts_with("BM_SERVER__")) {
-        anyhow::bail!(
+        let what = format!(
             "{name} is set, but `bm-server dev` takes no configuration: anybody can sign in to it\n\
              hint: run `bm-server serve`, or unset the variable"
         );
+        return Err(Misconfigured::new(what).into());
     }
     let cancel = CancellationToken::new();
     cancel_on_signal(cancel.clone(), CancellationToken::new())?;

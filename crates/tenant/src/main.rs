@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::process::ExitCode;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -27,8 +28,22 @@ struct Cli {
     key_file: PathBuf,
 }
 
-#[tokio::main]
-async fn main() -> anyhow::Result<()> {
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let ended = tokio::runtime::Runtime::new()
+        .context("could not start")
+        .and_then(|runtime| runtime.block_on(serve(cli)));
+    match ended {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // Nobody is left to hear that this could not be written either.
+            drop(writeln!(io::stderr(), "error: {error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn serve(cli: Cli) -> anyhow::Result<()> {
     tracing_subscriber::fmt()
         .with_env_filter(
             EnvFilter::builder()
@@ -38,7 +53,6 @@ async fn main() -> anyhow::Result<()> {
         .with_writer(io::stderr)
         .with_ansi(false)
         .init();
-    let cli = Cli::parse();
     ensure!(
         cli.listen.ip().is_loopback(),
         "{} is not a loopback address",

@@ -23,7 +23,7 @@ async fn the_check_names_every_problem_with_its_way_out() {
             ("BM_SERVER__POLAR__WEBHOOK_SECRET", "polar_whs_hidden"),
         ],
     );
-    assert_eq!(check.exit(SOON).await.code(), Some(1));
+    assert_eq!(check.exit(SOON).await.code(), Some(2));
     let said = check.stderr();
     for text in [
         "public_url: is not set\n  hint: set it in the file, or BM_SERVER__PUBLIC_URL",
@@ -58,12 +58,30 @@ async fn a_file_that_is_no_configuration_is_named() {
     std::io::Write::write_all(&mut file, b"[listen\n").unwrap();
     let name = file.path().to_str().unwrap();
     let mut check = bm_server(&["config", "check", "--config", name], &[]);
-    assert_eq!(check.exit(SOON).await.code(), Some(1));
+    assert_eq!(check.exit(SOON).await.code(), Some(2));
+    let said = check.stderr();
     assert!(
-        check
-            .stderr()
-            .contains(&format!("{name} could not be read"))
+        said.contains(&format!("because: {name} could not be read")),
+        "{said}"
     );
+}
+
+#[tokio::test]
+async fn what_went_wrong_is_told_in_words_even_where_stacks_are_asked_for() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+    let folder = tempfile::tempdir().unwrap();
+    let state = folder.path().to_str().unwrap();
+    let mut dev = bm_server(
+        &["dev", "--port", &port, "--state", state],
+        &[("RUST_BACKTRACE", "1")],
+    );
+    assert_eq!(dev.exit(SOON).await.code(), Some(1));
+    let said = dev.stderr();
+    let told = format!("error: could not start\n  because: port {port} is not free");
+    assert!(said.contains(&told), "{said}");
+    assert!(said.contains("\nhint: stop what listens there"), "{said}");
+    assert!(!said.contains("backtrace"), "{said}");
 }
 
 #[tokio::test]
@@ -74,7 +92,7 @@ async fn the_built_in_sign_in_does_not_start_beside_a_configuration() {
         &["dev", "--port", "0", "--state", state],
         &[("BM_SERVER__PUBLIC_URL", "https://cloud.example.org")],
     );
-    assert_eq!(dev.exit(SOON).await.code(), Some(1));
+    assert_eq!(dev.exit(SOON).await.code(), Some(2));
     assert!(
         dev.stderr().contains("BM_SERVER__PUBLIC_URL is set"),
         "{}",
