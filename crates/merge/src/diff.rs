@@ -1,0 +1,158 @@
+//! Two versions side by side, line by line, with the changed words marked.
+
+use std::ops::Range;
+
+use crate::hunks::hunks;
+use crate::lines::Format;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DiffKind {
+    Same,
+    /// Only in the first version.
+    Mine,
+    /// Only in the second.
+    Theirs,
+}
+
+/// One line of the comparison, without its line ending.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DiffLine {
+    pub kind: DiffKind,
+    /// Line numbers from 1.
+    pub mine_line: Option<u32>,
+    pub theirs_line: Option<u32>,
+    pub text: String,
+    /// Byte ranges of the words that changed, where the line has a counterpart.
+    pub marks: Vec<Range<u32>>,
+}
+
+/// Lines longer than this, in bytes, are not compared word by word.
+const LONGEST_MARKED: usize = 4096;
+
+/// Compares two texts. Line endings do not count.
+pub fn diff(mine: &str, theirs: &str) -> Vec<DiffLine> {
+    let format = Format::of_two(mine, theirs);
+    let (mine, theirs) = (format.lines(mine), format.lines(theirs));
+    let mut lines = Vec::new();
+    let (mut at, mut there) = (0, 0);
+    for hunk in hunks(&mine, &theirs) {
+        lines.extend(same(&mine, at..hunk.old.start, there));
+        lines.extend(changed(&mine, &theirs, &hunk.old, &hunk.new));
+        (at, there) = (hunk.old.end, hunk.new.end);
+    }
+    lines.extend(same(&mine, at..mine.len(), there));
+    lines
+}
+
+fn same(mine: &[&str], range: Range<usize>, there: usize) -> Vec<DiffLine> {
+    let start = range.start;
+    range
+        .map(|at| DiffLine {
+            kind: DiffKind::Same,
+            mine_line: Some(number(at)),
+            theirs_line: Some(number(there + at - start)),
+            text: mine[at].to_owned(),
+            marks: Vec::new(),
+        })
+        .collect()
+}
+
+fn changed(
+    mine: &[&str],
+    theirs: &[&str],
+    old: &Range<usize>,
+    new: &Range<usize>,
+) -> Vec<DiffLine> {
+    let pairs = old.clone().zip(new.clone());
+    let marks: Vec<_> = pairs
+        .map(|(one, other)| words(mine[one], theirs[other]))
+        .collect();
+    let line = |kind, at: usize, text: &str, marks: Vec<Range<u32>>| DiffLine {
+        kind,
+        mine_line: (kind == DiffKind::Mine).then(|| number(at)),
+        theirs_line: (kind == DiffKind::Theirs).then(|| number(at)),
+        text: text.to_owned(),
+        marks,
+    };
+    let of_mine = old.clone().enumerate().map(|(nth, at)| {
+        let marked = marks.get(nth).map(|(one, _)| one.clone());
+        line(DiffKind::Mine, at, mine[at], marked.unwrap_or_default())
+    });
+    let of_theirs = new.clone().enumerate().map(|(nth, at)| {
+        let marked = marks.get(nth).map(|(_, other)| other.clone());
+        line(DiffKind::Theirs, at, theirs[at], marked.unwrap_or_default())
+    });
+    of_mine.chain(of_theirs).collect()
+}
+
+/// Where two lines differ, as byte ranges of each. Nothing is marked where hardly a word is the
+/// same.
+fn words(one: &str, other: &str) -> (Vec<Range<u32>>, Vec<Range<u32>>) {
+    if one.len().max(other.len()) > LONGEST_MARKED {
+        return (Vec::new(), Vec::new());
+    }
+    let (ones, others) = (tokens(one), tokens(other));
+    let texts = |of: &str, tokens: &[Range<usize>]| -> Vec<String> {
+        tokens
+            .iter()
+            .map(|token| of[token.clone()].to_owned())
+            .collect()
+    };
+    let mut marks = (Vec::new(), Vec::new());
+    for hunk in hunks(&texts(one, &ones), &texts(other, &others)) {
+        mark(&mut marks.0, &ones[hunk.old]);
+        mark(&mut marks.1, &others[hunk.new]);
+    }
+    let marked: u32 = marks.0.iter().map(|range| range.end - range.start).sum();
+    let kept = small(one.len()).saturating_sub(marked);
+    if kept * 4 < small(one.trim().len().min(other.trim().len())) {
+        return (Vec::new(), Vec::new());
+    }
+    marks
+}
+
+fn mark(marks: &mut Vec<Range<u32>>, tokens: &[Range<usize>]) {
+    let (Some(first), Some(last)) = (tokens.first(), tokens.last()) else {
+        return;
+    };
+    let (start, end) = (small(first.start), small(last.end));
+    match marks.last_mut() {
+        Some(previous) if previous.end == start => previous.end = end,
+        Some(_) | None => marks.push(start..end),
+    }
+}
+
+/// Words, runs of spaces, and every other character by itself.
+fn tokens(line: &str) -> Vec<Range<usize>> {
+    #[derive(PartialEq)]
+    enum Class {
+        Word,
+        Space,
+        Other,
+    }
+    let class = |c: char| match c {
+        c if c.is_alphanumeric() || c == '_' => Class::Word,
+        c if c.is_whitespace() => Class::Space,
+        _ => Class::Other,
+    };
+    let mut found: Vec<Range<usize>> = Vec::new();
+    let mut before = Class::Other;
+    for (at, c) in line.char_indices() {
+        let this = class(c);
+        let end = at + c.len_utf8();
+        match found.last_mut() {
+            Some(last) if this == before && this != Class::Other => last.end = end,
+            Some(_) | None => found.push(at..end),
+        }
+        before = this;
+    }
+    found
+}
+
+fn number(at: usize) -> u32 {
+    small(at).saturating_add(1)
+}
+
+fn small(count: usize) -> u32 {
+    u32::try_from(count).unwrap_or(u32::MAX)
+}

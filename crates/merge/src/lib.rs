@@ -1,0 +1,19 @@
+//! Two versions of a note: how they differ, and what both of them say together.
+//!
+//! Pure: text in, text out. A merge needs the text that both versions came from. Where they
+//! changed different places it takes both changes; where they changed the same place it leaves the
+//! choice to a person. Front matter is merged by key, everything else by line. Nothing here knows
+//! folders, clouds or conflicts.
+
+mod diff;
+mod front_matter;
+mod hunks;
+mod lines;
+mod proof;
+mod weave;
+
+#[cfg(test)]
+mod tests;
+
+pub use diff::{DiffKind, DiffLine, diff};
+pub use weave::{Chunk, Merge, Origin, merge};

@@ -1,0 +1,136 @@
+use crate::*;
+
+fn text(base: &str, mine: &str, theirs: &str) -> Option<String> {
+    merge(base, mine, theirs).text
+}
+
+#[test]
+fn changes_of_different_places_join() {
+    let merged = text("a\nb\nc\n", "a!\nb\nc\n", "a\nb\nc?\n");
+    assert_eq!(merged.as_deref(), Some("a!\nb\nc?\n"));
+}
+
+#[test]
+fn neighboring_changes_are_left_to_a_person() {
+    assert_eq!(text("a\nb\n", "a!\nb\n", "a\nb?\n"), None);
+    assert_eq!(text("a\n", "a\nmine\n", "a\ntheirs\n"), None);
+}
+
+#[test]
+fn an_overlap_shows_all_three_and_the_rest_is_filled_in() {
+    let merged = merge("a\nb\nc\nd\n", "a!\nb\nc\nD\n", "a\nb\nc\nd?\nmore");
+    let agreed = |text: &str, from| Chunk::Agreed {
+        text: text.into(),
+        from,
+    };
+    assert_eq!(
+        merged.chunks,
+        [
+            agreed("a!\n", Origin::Mine),
+            agreed("b\nc\n", Origin::Both),
+            Chunk::Overlap {
+                base: "d\n".into(),
+                mine: "D\n".into(),
+                theirs: "d?\nmore".into(),
+            }
+        ]
+    );
+    assert_eq!(merged.text, None);
+}
+
+#[test]
+fn an_edit_within_a_deleted_part_is_kept_for_a_person() {
+    assert_eq!(text("a\nb\nc\n", "", "a\nb!\nc\n"), None);
+}
+
+#[test]
+fn windows_endings_stay_and_a_change_of_endings_is_no_change_of_lines() {
+    let merged = text("a\r\nb\r\nc\r\n", "a!\r\nb\r\nc\r\n", "a\r\nb\r\nc?");
+    assert_eq!(merged.as_deref(), Some("a!\r\nb\r\nc?"));
+    let converted = text("a\nb\nc\n", "a\r\nb\r\nc\r\n", "a\nb\nc!\n");
+    assert_eq!(converted.as_deref(), Some("a\r\nb\r\nc!\r\n"));
+}
+
+#[test]
+fn front_matter_joins_by_key_where_lines_would_not() {
+    let base = "---\ntitle: A\nstatus: open\ntags:\n- one\n---\nbody\n";
+    let mine = "---\ntitle: A\nstatus: done\ntags:\n- one\n---\nbody\n";
+    let theirs = "---\ntitle: B\nstatus: open\ntags:\n- one\n- two\n---\nbody\nmore\n";
+    assert_eq!(
+        text(base, mine, theirs).as_deref(),
+        Some("---\ntitle: B\nstatus: done\ntags:\n- one\n- two\n---\nbody\nmore\n")
+    );
+}
+
+#[test]
+fn keys_added_by_both_are_sorted_and_different_values_are_left() {
+    let base = "---\ntitle: A\n---\n";
+    let mine = "---\ntitle: A\nzone: 1\n---\n";
+    let theirs = "---\ntitle: A\narea: 2\n---\n";
+    let merged = "---\ntitle: A\narea: 2\nzone: 1\n---\n";
+    assert_eq!(text(base, mine, theirs).as_deref(), Some(merged));
+    assert_eq!(text(base, theirs, mine).as_deref(), Some(merged));
+    assert_eq!(text(base, mine, merged).as_deref(), Some(merged));
+    let other = "---\ntitle: A\nzone: 2\n---\n";
+    assert_eq!(text(base, mine, other), None);
+}
+
+#[test]
+fn unusual_front_matter_is_merged_by_lines() {
+    for odd in [
+        "---\na: 1\na: 2\n---\n",
+        "---\n# comment\na: 1\n---\n",
+        "---\na: 1\n\n---\n",
+        "---\n- a\n---\n",
+        "---\na: 1\n",
+        "---\n\"a\": 1\n---\n",
+    ] {
+        let mine = odd.replace("a", "a b");
+        let merged = merge(odd, &mine, odd).text;
+        assert_eq!(merged.as_deref(), Some(mine.as_str()), "{odd:?}");
+    }
+    let (one, other) = ("---\na: 1\nb: 2\n---\n", "---\nb: 2\na: 1\n---\n");
+    assert_eq!(text(one, one, other).as_deref(), Some(other));
+}
+
+#[test]
+fn a_comparison_numbers_lines_and_marks_words() {
+    let lines = diff("same\nthe old word\n", "same\nthe new word\nadded\n");
+    let shown: Vec<_> = lines
+        .iter()
+        .map(|line| {
+            let marked = line
+                .marks
+                .iter()
+                .map(|mark| line.text[mark.start as usize..mark.end as usize].to_owned());
+            let marked: Vec<String> = marked.collect();
+            (
+                line.kind,
+                line.mine_line,
+                line.theirs_line,
+                marked.join("|"),
+            )
+        })
+        .collect();
+    assert_eq!(
+        shown,
+        [
+            (DiffKind::Same, Some(1), Some(1), String::new()),
+            (DiffKind::Mine, Some(2), None, "old".into()),
+            (DiffKind::Theirs, None, Some(2), "new".into()),
+            (DiffKind::Theirs, None, Some(3), String::new()),
+        ]
+    );
+}
+
+#[test]
+fn lines_without_a_common_word_are_not_marked_and_endings_are_no_difference() {
+    assert!(
+        diff("one two\n", "three four\n")
+            .iter()
+            .all(|line| line.marks.is_empty())
+    );
+    let same = |line: &DiffLine| line.kind == DiffKind::Same;
+    assert!(diff("a\r\nb\r\n", "a\nb").iter().all(same));
+    assert_eq!(diff("", ""), []);
+}
