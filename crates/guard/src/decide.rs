@@ -39,6 +39,7 @@ pub(crate) enum Answer {
 /// What goes to the bucket. `stored` is the key there; all that changes an object has a condition.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Forward {
+    List(ListQuery),
     Head {
         key: String,
         stored: String,
@@ -102,6 +103,12 @@ pub(crate) fn decide(snapshot: &Snapshot, operation: &Operation) -> Action {
     match operation {
         Operation::DescribeBucket => Action::Answer(Answer::Bucket),
         Operation::LocateBucket => Action::Answer(Answer::Location),
+        Operation::List(query) if snapshot.live().is_some() => {
+            Action::Forward(Forward::List(query.clone()))
+        }
+        Operation::List(query) if query.token.is_some() && query.after.is_none() => {
+            refuse(&query.prefix, RefusedReason::Unsupported)
+        }
         Operation::List(query) => Action::Answer(Answer::List(query.clone())),
         Operation::Head { key } => head(snapshot, key),
         Operation::Get { key } => match snapshot.entries.get(key) {
@@ -228,6 +235,9 @@ fn write(snapshot: &Snapshot, operation: &Operation) -> Action {
 
 /// An object that was renamed stays where it is; otherwise the rename rule is asked; otherwise it is the key itself.
 fn target(snapshot: &Snapshot, key: &str, mtime_ms: Option<i64>) -> Target {
+    if let Some(live) = snapshot.live() {
+        return live.target(&snapshot.entries, key);
+    }
     let known = snapshot.entries.get(key);
     let stored_as = match known.and_then(|entry| entry.stored_as.clone()) {
         Some(stored) => Some(stored),
@@ -246,6 +256,9 @@ fn target(snapshot: &Snapshot, key: &str, mtime_ms: Option<i64>) -> Target {
 
 /// The state that the session believes the stored key to be in. A name it knows nothing of is believed to be free.
 fn state_of(snapshot: &Snapshot, key: &str, stored_as: Option<&str>) -> Precondition {
+    if let Some(live) = snapshot.live() {
+        return live.condition(&snapshot.entries, key, stored_as);
+    }
     match snapshot.entries.get(key) {
         Some(entry) if entry.stored_as.as_deref() == stored_as => {
             Precondition::Match(entry.etag.clone())

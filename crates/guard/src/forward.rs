@@ -1,5 +1,6 @@
 //! Carries out what `decide` decided: one request to the bucket for one of the client, never a second try of a write.
 
+mod live;
 mod read;
 mod upload;
 mod write;
@@ -40,6 +41,11 @@ pub(crate) async fn serve(
     operation: &Operation,
     request: ClientRequest,
 ) -> Reply {
+    let follows = session.inner().snapshot.live().is_some();
+    if follows && let Err(error) = live::look_up(session, operation).await {
+        drain(request).await;
+        return failed(session, key_of(operation), &error);
+    }
     let action = decide(&session.inner().snapshot, operation);
     match action {
         Action::Answer(answer) => {
@@ -52,7 +58,31 @@ pub(crate) async fn serve(
             reply::refused(&reason, &key)
         }
         Action::DeleteEach => delete_each(session, request).await,
-        Action::Forward(forward) => send(session, forward, request).await,
+        // A listing can still be answered.
+        Action::Forward(forward @ Forward::List(_)) => send(session, forward, request).await,
+        Action::Forward(forward) => match live::must_be_up(session) {
+            Ok(()) => send(session, forward, request).await,
+            Err(error) => {
+                drain(request).await;
+                failed(session, key_of(operation), &error)
+            }
+        },
+    }
+}
+
+fn key_of(operation: &Operation) -> &str {
+    match operation {
+        Operation::Head { key }
+        | Operation::Get { key }
+        | Operation::Put { key, .. }
+        | Operation::Copy { key, .. }
+        | Operation::Delete { key }
+        | Operation::StartUpload { key, .. }
+        | Operation::UploadPart { key, .. }
+        | Operation::CompleteUpload { key, .. }
+        | Operation::AbortUpload { key, .. } => key,
+        Operation::List(query) => &query.prefix,
+        Operation::DescribeBucket | Operation::LocateBucket | Operation::DeleteMany => "",
     }
 }
 
@@ -95,6 +125,10 @@ fn no_such_key(key: &str) -> Reply {
 
 async fn send(session: &Arc<SessionState>, forward: Forward, request: ClientRequest) -> Reply {
     let outcome = match forward {
+        Forward::List(query) => {
+            let outcome = live::list(session, &query).await;
+            outcome.map_err(|error| (query.prefix, error))
+        }
         Forward::Head { key, stored, etag } => {
             let outcome = read::head(session, &key, (&stored, &etag)).await;
             outcome.map_err(|error| (key, error))
@@ -243,6 +277,9 @@ fn reason_of(error: &BucketError) -> RefusedReason {
 fn failed(session: &SessionState, key: &str, error: &BucketError) -> Reply {
     tracing::debug!(%error, "the bucket did not do what a client asked");
     let reason = reason_of(error);
+    if matches!(error, BucketError::Unreachable { .. }) {
+        session.went_down();
+    }
     session.refuse(key, reason.clone());
     match error {
         BucketError::Server { status, code } => {

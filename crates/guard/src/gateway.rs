@@ -10,6 +10,7 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
+use secrecy::SecretString;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Handle;
 use tokio::task::{JoinHandle, JoinSet};
@@ -19,7 +20,7 @@ use crate::bucket::transport::header_text;
 use crate::forward::{self, ClientRequest};
 use crate::reply::{self, Reply};
 use crate::request::{self, Misfit};
-use crate::session::{RefusedReason, Session, SessionSpec, SessionState};
+use crate::session::{LiveSpec, RefusedReason, Session, SessionSpec, SessionState};
 use crate::sign::incoming::{self, Distrust, Signed};
 
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -65,10 +66,19 @@ impl Guard {
 
     /// Opens a session with a throw-away key of its own.
     pub fn open(&self, spec: SessionSpec) -> Session {
-        let access_key = format!("guard{}", hex::encode(rand::random::<[u8; 10]>()));
-        let secret_key = hex::encode(rand::random::<[u8; 32]>()).into();
-        let keys = (access_key.clone(), secret_key);
-        let state = Arc::new(SessionState::new(self.bucket.clone(), keys, spec));
+        self.admit(SessionState::new(self.bucket.clone(), fresh_keys(), spec))
+    }
+
+    /// Opens a session that follows the bucket as it changes, for a client that stays: a mount. A write replaces the
+    /// version whose content the client has, or nothing; one that comes too late is stored beside the note.
+    pub fn open_live(&self, spec: LiveSpec) -> Session {
+        let bucket = self.bucket.clone();
+        self.admit(SessionState::following(bucket, fresh_keys(), spec))
+    }
+
+    fn admit(&self, state: SessionState) -> Session {
+        let state = Arc::new(state);
+        let access_key = state.access_key.clone();
         self.sessions.all().insert(access_key, state.clone());
         let (sessions, runtime) = (self.sessions.clone(), self.runtime.clone());
         Session {
@@ -81,6 +91,11 @@ impl Guard {
             }),
         }
     }
+}
+
+fn fresh_keys() -> (String, SecretString) {
+    let access_key = format!("guard{}", hex::encode(rand::random::<[u8; 10]>()));
+    (access_key, hex::encode(rand::random::<[u8; 32]>()).into())
 }
 
 impl std::fmt::Debug for Guard {

@@ -16,6 +16,7 @@ mod error;
 mod forward;
 mod gateway;
 mod listing;
+mod live;
 mod metered;
 mod object;
 mod reply;
@@ -28,8 +29,9 @@ pub use body::{Body, Download};
 pub use bucket::{Bucket, BucketConfig, Capabilities, Clock, Credentials, RequestCounts, Support};
 pub use error::BucketError;
 pub use gateway::Guard;
+pub use live::{CopyName, Held};
 pub use object::{Object, Precondition};
 pub use session::{
-    Access, GuardEvent, Refused, RefusedReason, Rename, Session, SessionOutcome, SessionSpec,
-    Stored, Visibility,
+    Access, GuardEvent, LiveSpec, Refused, RefusedReason, Rename, Session, SessionOutcome,
+    SessionSpec, Stored, Visibility,
 };

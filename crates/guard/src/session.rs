@@ -6,6 +6,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::bucket::Bucket;
+use crate::live::{CopyName, Held, Live};
 use crate::object::Object;
 use crate::snapshot::Snapshot;
 
@@ -22,6 +23,17 @@ pub struct SessionSpec {
     /// Stores uploads under another key; the session goes on showing them under their own.
     pub rename: Option<Rename>,
     /// Told what happens, as it happens. A full or closed channel loses events; [`Session::outcome`] never does.
+    pub events: mpsc::Sender<GuardEvent>,
+}
+
+/// What a session that follows the bucket is opened with.
+pub struct LiveSpec {
+    pub access: Access,
+    /// What [`Session::shown`] gave of the session before: the versions whose content the client has.
+    pub shown: BTreeMap<String, String>,
+    pub held: Held,
+    pub copy_name: CopyName,
+    /// Told what happens, as it happens. A full or closed channel loses events.
     pub events: mpsc::Sender<GuardEvent>,
 }
 
@@ -58,6 +70,13 @@ pub enum GuardEvent {
     },
     Deleted {
         key: String,
+    },
+    /// Somebody else had changed the object, so this version was stored beside it.
+    SetAside {
+        key: String,
+        stored: String,
+        size: u64,
+        etag: String,
     },
     /// Somebody else changed the object since the snapshot was taken.
     LostRace {
@@ -155,6 +174,21 @@ impl Session {
         self.state.inner().outcome.clone()
     }
 
+    /// The version of each key whose content the client of a live session has, with a number that grows as this
+    /// changes. Given to the next session, no write of it replaces what the client never saw.
+    #[must_use]
+    pub fn shown(&self) -> (u64, BTreeMap<String, String>) {
+        let inner = self.state.inner();
+        inner.snapshot.live().map(Live::shown).unwrap_or_default()
+    }
+
+    /// The number of [`Session::shown`] alone.
+    #[must_use]
+    pub fn shown_changes(&self) -> u64 {
+        let inner = self.state.inner();
+        inner.snapshot.live().map_or(0, Live::changes)
+    }
+
     /// Changes what the session may do from the next request on.
     pub fn set_access(&self, access: Access) {
         self.state.inner().snapshot.access = access;
@@ -205,6 +239,22 @@ impl SessionState {
             rename,
             events,
         } = spec;
+        let snapshot = Snapshot::new(snapshot, &visible, access, rename);
+        Self::over(bucket, (access_key, secret_key), snapshot, events)
+    }
+
+    pub(crate) fn following(bucket: Bucket, keys: (String, SecretString), spec: LiveSpec) -> Self {
+        let live = Live::new(spec.held, spec.copy_name, spec.shown);
+        let snapshot = Snapshot::following(spec.access, live);
+        Self::over(bucket, keys, snapshot, spec.events)
+    }
+
+    fn over(
+        bucket: Bucket,
+        (access_key, secret_key): (String, SecretString),
+        snapshot: Snapshot,
+        events: mpsc::Sender<GuardEvent>,
+    ) -> Self {
         Self {
             bucket,
             access_key,
@@ -212,7 +262,7 @@ impl SessionState {
             cancel: CancellationToken::new(),
             events,
             inner: Mutex::new(SessionInner {
-                snapshot: Snapshot::new(snapshot, &visible, access, rename),
+                snapshot,
                 outcome: SessionOutcome::default(),
                 reported: BTreeSet::new(),
             }),
@@ -227,6 +277,13 @@ impl SessionState {
     pub(crate) fn tell(&self, event: GuardEvent) {
         if let Err(error) = self.events.try_send(event) {
             tracing::debug!(%error, "an event of the guard was not taken");
+        }
+    }
+
+    /// The bucket did not answer; a live session does not ask it for a moment.
+    pub(crate) fn went_down(&self) {
+        if let Some(live) = self.inner().snapshot.live_mut() {
+            live.went_down(tokio::time::Instant::now());
         }
     }
 

@@ -2,6 +2,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use http::HeaderMap;
 
+use crate::decide::Target;
+use crate::listing::ListQuery;
+use crate::live::Live;
 use crate::object::Object;
 use crate::session::{Access, Rename, Visibility};
 
@@ -51,6 +54,8 @@ pub(crate) struct Snapshot {
     pub(crate) hidden: BTreeSet<String>,
     /// By upload id.
     pub(crate) uploads: BTreeMap<String, Upload>,
+    /// There if the session follows the bucket instead of standing still.
+    live: Option<Live>,
 }
 
 impl Snapshot {
@@ -88,6 +93,50 @@ impl Snapshot {
             entries,
             hidden,
             uploads: BTreeMap::new(),
+            live: None,
+        }
+    }
+
+    /// A view that follows the bucket; it begins with nothing.
+    pub(crate) fn following(access: Access, live: Live) -> Self {
+        let empty = Self::new(Vec::new(), &Visibility::All, access, None);
+        Self {
+            live: Some(live),
+            ..empty
+        }
+    }
+
+    pub(crate) fn live(&self) -> Option<&Live> {
+        self.live.as_ref()
+    }
+
+    pub(crate) fn live_mut(&mut self) -> Option<&mut Live> {
+        self.live.as_mut()
+    }
+
+    pub(crate) fn learn(&mut self, object: &Object) {
+        if let Some(live) = &mut self.live {
+            live.learn(&mut self.entries, object);
+        }
+    }
+
+    pub(crate) fn learn_page(&mut self, query: &ListQuery, page: (&[Object], bool)) {
+        if let Some(live) = &mut self.live {
+            live.learn_page(&mut self.entries, query, page);
+        }
+    }
+
+    /// The bucket says that there is no such object.
+    pub(crate) fn gone(&mut self, key: &str) {
+        if self.live.is_some() {
+            self.entries.remove(key);
+        }
+    }
+
+    /// A write found another state than it was made for.
+    pub(crate) fn lost(&mut self, target: &Target, found: Option<&Object>) {
+        if let Some(live) = &mut self.live {
+            live.lost(&mut self.entries, target, found);
         }
     }
 

@@ -284,7 +284,8 @@ fn apply(snapshot: &mut Snapshot, action: &Action, serial: usize) {
             snapshot.entries.remove(key);
         }
         Action::Forward(
-            Forward::Head { .. }
+            Forward::List(_)
+            | Forward::Head { .. }
             | Forward::Get { .. }
             | Forward::StartUpload { .. }
             | Forward::UploadPart { .. }
@@ -341,4 +342,20 @@ proptest! {
         );
         prop_assert!(is_harmless, "{:?}", action);
     }
+}
+
+#[test]
+fn a_token_of_the_bucket_is_nothing_to_a_session_over_a_snapshot() {
+    let query = ListQuery {
+        version: crate::listing::ListVersion::V2,
+        prefix: String::new(),
+        delimiter: None,
+        max_keys: 1000,
+        after: None,
+        start_after: None,
+        token: Some("zz".to_owned()),
+        naming: crate::listing::Naming::Plain,
+    };
+    let action = decide(&snapshot(Access::ReadWrite), &Operation::List(query));
+    assert_eq!(action, refuse("", RefusedReason::Unsupported));
 }

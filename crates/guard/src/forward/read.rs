@@ -55,6 +55,9 @@ pub(super) async fn get(
     headers: &HeaderMap,
 ) -> Result<Reply, BucketError> {
     let response = ask(session, Method::GET, (stored, etag), headers).await?;
+    if let Some(live) = session.inner().snapshot.live_mut() {
+        live.exchanged(key, etag, (stored != key).then_some(stored));
+    }
     let mut reply = Response::new(());
     *reply.status_mut() = response.status();
     *reply.headers_mut() = descriptive(response.headers());

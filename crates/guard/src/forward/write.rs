@@ -135,6 +135,10 @@ pub(super) async fn delete(
         inner.snapshot.entries.remove(key);
         inner.outcome.uploaded.remove(key);
         inner.outcome.deleted.insert(stored.to_owned());
+        if let Some(live) = inner.snapshot.live_mut() {
+            live.deleted(key);
+            live.forget_pages_with(stored);
+        }
     }
     session.tell(GuardEvent::Deleted { key: key.into() });
     Ok(())
@@ -187,6 +191,7 @@ pub(super) async fn settle(
         (Precondition::Match(_), None) => false,
     };
     if is_refused || !is_unchanged {
+        session.inner().snapshot.lost(target, found.as_ref());
         return Err(lost_race());
     }
     Err(error)
@@ -200,7 +205,7 @@ pub(super) fn remember(
     described: Option<HeaderMap>,
 ) {
     let last_modified_ms = encoding::unix_ms(session.bucket.now());
-    {
+    let follows = {
         let mut inner = session.inner();
         let stored = target.stored().to_owned();
         inner.outcome.deleted.remove(&stored);
@@ -222,11 +227,21 @@ pub(super) fn remember(
                 described,
             },
         );
-    }
-    session.tell(GuardEvent::Uploaded {
-        key: target.key.clone(),
-        size,
-        etag: etag.to_owned(),
+        if let Some(live) = inner.snapshot.live_mut() {
+            live.exchanged(&target.key, etag, target.stored_as.as_deref());
+            live.forget_pages_with(target.stored());
+        }
+        inner.snapshot.live().is_some()
+    };
+    let (key, etag) = (target.key.clone(), etag.to_owned());
+    session.tell(match &target.stored_as {
+        Some(stored) if follows => GuardEvent::SetAside {
+            key,
+            stored: stored.clone(),
+            size,
+            etag,
+        },
+        Some(_) | None => GuardEvent::Uploaded { key, size, etag },
     });
 }
 

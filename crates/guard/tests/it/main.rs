@@ -3,6 +3,7 @@
 mod bucket;
 mod cloud;
 mod faults;
+mod live;
 mod multipart;
 mod random;
 mod raw;

@@ -1,0 +1,147 @@
+use http::Method;
+use tokio::time::Instant;
+
+use super::descriptive;
+use crate::bucket::RequestKind;
+use crate::bucket::operations::described;
+use crate::bucket::transport::{Outgoing, fault, text_of};
+use crate::error::BucketError;
+use crate::listing::{self, ListQuery, ListVersion, Naming};
+use crate::reply::{self, Reply};
+use crate::request::Operation;
+use crate::session::SessionState;
+
+const LARGEST_PAGE: usize = 64 * 1024 * 1024;
+
+/// Asks the bucket about the key of a request, where the request can only be decided with it.
+pub(super) async fn look_up(
+    session: &SessionState,
+    operation: &Operation,
+) -> Result<(), BucketError> {
+    let (key, needs_description) = match operation {
+        Operation::Head { key } => (key, true),
+        Operation::Get { key } | Operation::Delete { key } => (key, false),
+        Operation::Copy { source, .. } => (source, false),
+        Operation::DescribeBucket
+        | Operation::LocateBucket
+        | Operation::List(_)
+        | Operation::DeleteMany
+        | Operation::Put { .. }
+        | Operation::StartUpload { .. }
+        | Operation::UploadPart { .. }
+        | Operation::CompleteUpload { .. }
+        | Operation::AbortUpload { .. } => return Ok(()),
+    };
+    let stored = {
+        let inner = session.inner();
+        match inner.snapshot.entries.get(key) {
+            Some(entry) if entry.described.is_some() || !needs_description => return Ok(()),
+            Some(_) | None => inner.snapshot.stored_key(key).to_owned(),
+        }
+    };
+    must_be_up(session)?;
+    let outgoing = Outgoing::new(RequestKind::Head, Method::HEAD, Some(&stored));
+    let response = session.bucket.exchange(outgoing).await?;
+    if !response.status().is_success() {
+        let error = fault(response, key, session.bucket.name()).await;
+        if error.is_missing_object() {
+            session.inner().snapshot.gone(key);
+            return Ok(());
+        }
+        return Err(error);
+    }
+    let object = described(key, response.headers())?;
+    let kept = descriptive(response.headers());
+    let mut inner = session.inner();
+    inner.snapshot.learn(&object);
+    if let Some(entry) = inner.snapshot.entries.get_mut(key)
+        && entry.etag == object.etag
+    {
+        entry.described = Some(kept);
+    }
+    Ok(())
+}
+
+/// Passes a listing on, and takes in what it tells. Without the bucket the last one of the same folder is given.
+pub(super) async fn list(session: &SessionState, query: &ListQuery) -> Result<Reply, BucketError> {
+    let number = query.max_keys.to_string();
+    let mut pairs = Vec::new();
+    if let Some(token) = &query.token {
+        pairs.push(("continuation-token", token.as_str()));
+    }
+    if let Some(delimiter) = &query.delimiter {
+        pairs.push(("delimiter", delimiter.as_str()));
+    }
+    match query.naming {
+        Naming::Encoded => pairs.push(("encoding-type", "url")),
+        Naming::Plain => {}
+    }
+    pairs.push(("list-type", "2"));
+    pairs.push(("max-keys", number.as_str()));
+    pairs.push(("prefix", query.prefix.as_str()));
+    if let Some(start) = &query.start_after {
+        pairs.push(("start-after", start.as_str()));
+    }
+    let name = format!("{pairs:?}");
+    let text = match ask(session, query.version, &pairs).await {
+        Err(error @ BucketError::Unreachable { .. }) => {
+            let kept = session
+                .inner()
+                .snapshot
+                .live()
+                .and_then(|live| live.kept(&name));
+            session.went_down();
+            return kept.map(reply::xml).ok_or(error);
+        }
+        answer => answer?,
+    };
+    let page = listing::parse_page(&text)?;
+    if page.bucket != session.bucket.name() {
+        return Err(BucketError::Malformed {
+            reason: "the listing is of another bucket".to_owned(),
+        });
+    }
+    let is_whole = !page.is_truncated && query.token.is_none() && query.start_after.is_none();
+    let mut inner = session.inner();
+    inner.snapshot.learn_page(query, (&page.objects, is_whole));
+    if let Some(live) = inner.snapshot.live_mut() {
+        live.keep(&name, &query.prefix, &text);
+    }
+    Ok(reply::xml(text))
+}
+
+async fn ask(
+    session: &SessionState,
+    version: ListVersion,
+    query: &[(&str, &str)],
+) -> Result<String, BucketError> {
+    match version {
+        ListVersion::V2 => {}
+        ListVersion::V1 => {
+            return Err(BucketError::Server {
+                status: 501,
+                code: "NotImplemented".to_owned(),
+            });
+        }
+    }
+    must_be_up(session)?;
+    let mut outgoing = Outgoing::new(RequestKind::List, Method::GET, None);
+    outgoing.query = query;
+    let response = session.bucket.exchange(outgoing).await?;
+    if !response.status().is_success() {
+        return Err(fault(response, "", session.bucket.name()).await);
+    }
+    text_of(response, LARGEST_PAGE).await
+}
+
+/// Fails at once while the bucket was found unreachable a moment ago: whoever reads from a mount must not wait.
+pub(super) fn must_be_up(session: &SessionState) -> Result<(), BucketError> {
+    let inner = session.inner();
+    let is_down = |live: &crate::live::Live| live.is_down(Instant::now());
+    if inner.snapshot.live().is_some_and(is_down) {
+        return Err(BucketError::Unreachable {
+            reason: "it did not answer a moment ago".to_owned(),
+        });
+    }
+    Ok(())
+}
