@@ -17,6 +17,8 @@ mod find;
 mod install;
 pub mod listing;
 mod log;
+#[cfg(unix)]
+pub mod mount;
 mod outcome;
 #[cfg(unix)]
 mod rc;

@@ -7,6 +7,7 @@ use hyper::Request;
 use hyper_util::rt::TokioIo;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
 use tokio::net::UnixStream;
 use tokio::time::timeout;
 
@@ -100,12 +101,35 @@ impl RcClient {
     }
 
     async fn call<T: DeserializeOwned>(&self, call: &'static str) -> Result<T, RcError> {
-        timeout(PATIENCE, self.exchange(call))
+        self.ask(call, &json!({})).await
+    }
+
+    /// Calls with parameters.
+    pub(crate) async fn ask<T: DeserializeOwned>(
+        &self,
+        call: &'static str,
+        question: &Value,
+    ) -> Result<T, RcError> {
+        self.ask_within(call, question, PATIENCE).await
+    }
+
+    /// Calls with parameters what may take its time.
+    pub(crate) async fn ask_within<T: DeserializeOwned>(
+        &self,
+        call: &'static str,
+        question: &Value,
+        within: Duration,
+    ) -> Result<T, RcError> {
+        timeout(within, self.exchange(call, question))
             .await
             .map_err(|_| RcError::TimedOut)?
     }
 
-    async fn exchange<T: DeserializeOwned>(&self, call: &'static str) -> Result<T, RcError> {
+    async fn exchange<T: DeserializeOwned>(
+        &self,
+        call: &'static str,
+        question: &Value,
+    ) -> Result<T, RcError> {
         let stream = UnixStream::connect(&self.socket)
             .await
             .map_err(RcError::Unreachable)?;
@@ -115,7 +139,7 @@ impl RcClient {
         let request = Request::post(format!("/{call}"))
             .header("host", "rclone")
             .header("content-type", "application/json")
-            .body(Full::new(Bytes::from_static(b"{}")))
+            .body(Full::new(Bytes::from(question.to_string())))
             .map_err(|_| RcError::Unreadable { call })?;
         let ask = async {
             let answer = sender

@@ -20,10 +20,11 @@ pub(super) const BUILD: &[&str] = &[
 ];
 
 /// What the tests run against: a display and a look at its windows, a bus, a keyring, a driven
-/// web view.
+/// web view; what mounts folders.
 pub(super) const TEST: &[&str] = &[
     "dbus",
     "fonts-dejavu-core",
+    "fuse3",
     "gnome-keyring",
     "libayatana-appindicator3-1",
     "libglib2.0-bin",

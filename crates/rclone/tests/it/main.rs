@@ -6,6 +6,7 @@ mod failures;
 mod finding;
 mod installing;
 mod listings;
+mod mounts;
 mod proxy;
 mod remote_control;
 mod secrets;
