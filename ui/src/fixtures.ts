@@ -88,6 +88,8 @@ export function fixtures(now: number): Record<FixtureName, View> {
     lastRun: run,
     halt: null,
     preview: null,
+    check: null,
+    filters: [],
   };
 
   const subscription: SubscriptionView = {
@@ -317,7 +319,7 @@ export function fixtures(now: number): Record<FixtureName, View> {
           files: 0,
           checkedAtMs: null,
           lastRun: null,
-          running: { number: 1, phase: "verify", done: 0, total: 0 },
+          running: { number: 1, phase: "verify", done: 0, total: 0, file: null, bytesDone: 0, bytesTotal: 0 },
         },
       ],
       activity: [],
@@ -333,7 +335,15 @@ export function fixtures(now: number): Record<FixtureName, View> {
           ...pair,
           waiting: 37,
           lastRun: verified,
-          running: { number: 130, phase: "bisync", done: 3, total: 40 },
+          running: {
+            number: 130,
+            phase: "bisync",
+            done: 3,
+            total: 40,
+            file: "Plans/2026.md",
+            bytesDone: 4_096,
+            bytesTotal: 81_920,
+          },
         },
       ],
     },

@@ -52,6 +52,10 @@ pub(crate) enum Command {
     Setup(Setup),
     /// Sync all folders once, or keep them the same with --watch.
     Bisync(Bisync),
+    /// Compare both sides byte by byte and change nothing; exit code 1 if they differ.
+    Check(Plain),
+    /// Show, try, edit or set what does not sync.
+    Filters(Filters),
     /// List notes that were changed on two sides.
     Conflicts(Conflicts),
 }
@@ -125,6 +129,46 @@ pub(crate) struct Bisync {
 }
 
 #[derive(Args, Debug)]
+pub(crate) struct Filters {
+    #[command(subcommand)]
+    pub(crate) action: FilterAction,
+    /// The folder whose filters these are; not needed where there is only one.
+    #[arg(long, value_name = "PATH", global = true)]
+    pub(crate) folder: Option<PathBuf>,
+    /// Print JSON on standard output.
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum FilterAction {
+    /// Print the lines in use.
+    Show,
+    /// Tell what lines would do, and change nothing.
+    Check(FilterLines),
+    /// Edit the lines with $VISUAL or $EDITOR.
+    Edit,
+    /// Use these lines from now on: what they hide stays as it is on both sides, what they show is
+    /// compared first and never overwritten.
+    Set(FilterLines),
+}
+
+/// Lines in the way of .gitignore, or of rclone (`- pattern`, `+ pattern`).
+#[derive(Args, Debug)]
+pub(crate) struct FilterLines {
+    /// Read the lines from a file, `-` for standard input.
+    #[arg(
+        long,
+        value_name = "FILE",
+        conflicts_with = "lines",
+        required_unless_present = "lines"
+    )]
+    pub(crate) file: Option<PathBuf>,
+    #[arg(value_name = "LINE", allow_hyphen_values = true)]
+    pub(crate) lines: Vec<String>,
+}
+
+#[derive(Args, Debug)]
 pub(crate) struct Conflicts {
     /// Take this conflict off the list; both versions stay where they are.
     #[arg(long, value_name = "ID")]
@@ -158,7 +202,10 @@ impl Command {
     pub(crate) fn format(&self) -> Format {
         let json = match self {
             Self::Login(arguments) => arguments.json,
-            Self::Logout(arguments) | Self::Status(arguments) => arguments.json,
+            Self::Logout(arguments) | Self::Status(arguments) | Self::Check(arguments) => {
+                arguments.json
+            }
+            Self::Filters(arguments) => arguments.json,
             Self::Setup(arguments) => arguments.json,
             Self::Bisync(arguments) => arguments.json,
             Self::Conflicts(arguments) => arguments.json,

@@ -1,5 +1,6 @@
 //! What every command works with, and its way to the engine.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use engine::{Config, Connection, Reply, Request, View};
@@ -22,6 +23,8 @@ pub(crate) struct Context {
     /// The server to sign in on, if the command line names none.
     pub(crate) server: Option<String>,
     pub(crate) home: Option<PathBuf>,
+    /// The program a person edits texts with.
+    pub(crate) editor: Option<OsString>,
 }
 
 impl Context {

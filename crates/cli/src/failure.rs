@@ -73,6 +73,15 @@ impl Failure {
             .hint("Run the command again.")
     }
 
+    /// The engine that we had joined is of another version.
+    pub(crate) fn unexpected() -> Self {
+        Self::new(
+            "unexpected_reply",
+            "The program that syncs answered something else",
+        )
+        .hint("Update both programs to the same version.")
+    }
+
     pub(crate) fn is_gone(&self) -> bool {
         self.code == STOPPED
     }

@@ -9,10 +9,12 @@
 mod account;
 mod arguments;
 mod bisync;
+mod check;
 mod conflicts;
 mod context;
 mod exit;
 mod failure;
+mod filters;
 mod login;
 mod logout;
 mod output;
@@ -67,6 +69,8 @@ async fn run(command: &Command, output: Output, offset: UtcOffset) -> Result<Exi
         Command::Status(_) => status::run(&context).await,
         Command::Setup(arguments) => setup::run(&context, arguments).await,
         Command::Bisync(arguments) => bisync::run(&context, arguments).await,
+        Command::Check(_) => check::run(&context).await,
+        Command::Filters(arguments) => filters::run(&context, arguments).await,
         Command::Conflicts(arguments) => conflicts::run(&context, arguments).await,
     }
 }
@@ -96,6 +100,7 @@ fn context(output: Output, offset: UtcOffset) -> Result<Context, Failure> {
         offset,
         server: text("BM_CLOUD_SERVER"),
         home: home.map(Into::into),
+        editor: std::env::var_os("VISUAL").or_else(|| std::env::var_os("EDITOR")),
     })
 }
 

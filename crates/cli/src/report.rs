@@ -136,7 +136,7 @@ fn read_only(subscription: Option<&SubscriptionView>, waiting: u64, offset: UtcO
     )
 }
 
-fn failure(pair: &PairView) -> Option<Failure> {
+pub(crate) fn failure(pair: &PairView) -> Option<Failure> {
     let run = pair.last_run.as_ref()?;
     let exit = Exit::of_result(&run.result);
     match &run.result {

@@ -17,9 +17,10 @@ pub(crate) async fn complete(
     request: Request,
     pairs: &[String],
 ) -> Result<Arc<View>, Failure> {
-    match context.ask(connection, request).await? {
-        Reply::Run { number } => follow(context, connection, number, pairs).await,
-        Reply::Done => Ok(connection.view()),
+    if let Reply::Run { number } = context.ask(connection, request).await? {
+        follow(context, connection, number, pairs).await
+    } else {
+        Ok(connection.view())
     }
 }
 
@@ -130,17 +131,8 @@ mod tests {
             requests: 0,
         };
         let pair = PairView {
-            id: "pair_1".into(),
-            folder: "/notes".into(),
-            bucket: "b".into(),
-            profile: ProfileName::Safe,
-            files: 0,
-            checked_at_ms: None,
-            waiting: 0,
-            running: None,
             last_run: last_number.map(run),
-            halt: None,
-            preview: None,
+            ..PairView::new("pair_1", "/notes", "b", ProfileName::Safe)
         };
         View {
             pairs: vec![pair],

@@ -53,9 +53,9 @@ async fn set_up(
         folder: folder.to_owned(),
         profile,
     };
-    let number = match context.ask(connection, request).await? {
-        engine::Reply::Run { number } => number,
-        engine::Reply::Done => 0,
+    let reply = context.ask(connection, request).await?;
+    let engine::Reply::Run { number } = reply else {
+        return Err(Failure::unexpected());
     };
     let pair = context
         .wait(connection, |view| {

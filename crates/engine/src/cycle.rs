@@ -6,10 +6,12 @@
 //! through to be equal.
 
 mod carry;
+mod check;
 mod clean_room;
 mod conflict;
 mod copy_names;
 mod failure;
+mod meter;
 mod probe;
 mod resolve;
 mod settle;
@@ -29,7 +31,7 @@ use crate::config::{Observer, Step};
 use crate::filters::Filters;
 use crate::profile::Profile;
 use crate::vault::Side;
-use crate::view::{PreviewView, ProgressView, RunView};
+use crate::view::{CheckView, PreviewView, ProgressView, RunView};
 use crate::{Clock, RunKind};
 
 pub(crate) use failure::CycleFailure;
@@ -88,6 +90,7 @@ pub(crate) struct Tally {
     pub(crate) waiting: u64,
     pub(crate) problems: Vec<crate::vault::PathProblem>,
     pub(crate) preview: Option<PreviewView>,
+    pub(crate) check: Option<CheckView>,
     /// Whether rclone was needed.
     pub(crate) carried: bool,
 }
@@ -106,6 +109,12 @@ pub(crate) async fn run(input: &CycleInput) -> (Tally, Result<(), CycleFailure>)
         && let Err(error) = input.state.forget_baseline(&input.pair).await
     {
         return (tally, Err(error.into()));
+    }
+    if input.kind == RunKind::Check {
+        let result = check::check(input).await.map(|check| {
+            tally.check = Some(check);
+        });
+        return (tally, result);
     }
     let side = match clean_room::open(input).await {
         Ok(side) => side,
@@ -164,12 +173,7 @@ async fn once(input: &CycleInput, side: &Side, tally: &mut Tally) -> Result<Next
 
 impl CycleInput {
     pub(crate) fn report(&self, phase: &str, done: u64, total: u64) {
-        let view = ProgressView {
-            number: self.number,
-            phase: phase.to_owned(),
-            done,
-            total,
-        };
+        let view = ProgressView::new(self.number, phase, done, total);
         self.progress.send_replace(Some(view));
     }
 }

@@ -3,9 +3,12 @@
 //! Mirror and guard show rclone only what these let through, so it needs no filter of its own.
 //! Bare lines, in the way of `.gitignore`, are accepted and translated. Pure.
 
+mod effect;
 mod glob;
 
 use regex::Regex;
+
+pub(crate) use effect::effect;
 
 /// What rclone puts at the end of an unfinished download's name. Never a note.
 pub(crate) const PARTIAL_SUFFIX: &str = ".rclone-part";
@@ -39,6 +42,35 @@ enum Verdict {
     Exclude,
 }
 
+/// More lines than this are a mistake, and would make every look at a path slow.
+const MOST_LINES: usize = 500;
+
+enum Line<'l> {
+    /// `- pattern` or `+ pattern`, in rclone's way.
+    Rule(Verdict, &'l str),
+    /// `pattern` or `!pattern`, in the way of `.gitignore`.
+    Ignore(Verdict, &'l str),
+    NoSpace,
+}
+
+impl<'l> Line<'l> {
+    fn of(line: &'l str) -> Self {
+        if let Some(pattern) = line.strip_prefix("- ") {
+            return Self::Rule(Verdict::Exclude, pattern);
+        }
+        if let Some(pattern) = line.strip_prefix("+ ") {
+            return Self::Rule(Verdict::Include, pattern);
+        }
+        if line.starts_with(['-', '+']) {
+            return Self::NoSpace;
+        }
+        match line.strip_prefix('!') {
+            Some(pattern) => Self::Ignore(Verdict::Include, pattern),
+            None => Self::Ignore(Verdict::Exclude, line),
+        }
+    }
+}
+
 impl Filters {
     /// The filter file of a new pair.
     pub(crate) const DEFAULT_TEXT: &'static str = "\
@@ -55,26 +87,81 @@ impl Filters {
 - desktop.ini
 ";
 
+    /// Everything syncs but what never does.
+    pub(crate) fn all() -> Self {
+        Self::fresh()
+    }
+
+    /// The lines of a new pair.
+    pub(crate) fn default_lines() -> Vec<String> {
+        Self::DEFAULT_TEXT.lines().map(str::to_owned).collect()
+    }
+
+    #[cfg(test)]
+    pub(crate) fn parse(text: &str) -> Result<Self, FilterError> {
+        Self::of_lines(text.lines())
+    }
+
     /// # Errors
     /// [`FilterError`] names the first line that rclone, or we, could not use.
-    pub(crate) fn parse(text: &str) -> Result<Self, FilterError> {
+    pub(crate) fn of_lines<'l>(
+        lines: impl IntoIterator<Item = &'l str>,
+    ) -> Result<Self, FilterError> {
+        let (filters, errors) = Self::check(lines);
+        errors.into_iter().next().map_or(Ok(filters), Err)
+    }
+
+    /// What the usable lines say, and every line that is none.
+    pub(crate) fn check<'l>(lines: impl IntoIterator<Item = &'l str>) -> (Self, Vec<FilterError>) {
         let mut filters = Self::fresh();
-        for (index, raw) in text.lines().enumerate() {
+        let mut errors = Vec::new();
+        let mut block = Vec::new();
+        for (index, raw) in lines.into_iter().enumerate() {
             let line = raw.trim();
             if line.is_empty() || line.starts_with(['#', ';']) {
                 continue;
             }
             if line == "!" {
-                filters = Self::fresh();
+                (filters, block) = (Self::fresh(), Vec::new());
                 continue;
             }
-            filters.add_line(line).map_err(|reason| FilterError {
-                line: index + 1,
-                text: line.to_owned(),
-                reason,
-            })?;
+            let added = match Line::of(line) {
+                _ if index >= MOST_LINES => Err(format!("more than {MOST_LINES} lines")),
+                _ if line.contains(['\n', '\r']) => Err("a line break within a line".to_owned()),
+                Line::Rule(verdict, pattern) => {
+                    filters.end_block(&mut block);
+                    filters.add(verdict, pattern)
+                }
+                Line::Ignore(verdict, pattern) => {
+                    let patterns = glob::from_gitignore(pattern);
+                    let usable = patterns
+                        .iter()
+                        .try_for_each(|it| glob::to_regex(it).map(drop));
+                    usable.map(|()| block.push((verdict, patterns)))
+                }
+                Line::NoSpace => Err("a space must follow the `-` or `+`".to_owned()),
+            };
+            if let Err(reason) = added {
+                errors.push(FilterError {
+                    line: index + 1,
+                    text: line.to_owned(),
+                    reason,
+                });
+            }
         }
-        Ok(filters)
+        filters.end_block(&mut block);
+        (filters, errors)
+    }
+
+    /// Takes in lines in the way of `.gitignore`, of which the last that matches decides, while of
+    /// rclone's it is the first.
+    fn end_block(&mut self, block: &mut Vec<(Verdict, Vec<String>)>) {
+        for (verdict, patterns) in block.drain(..).rev() {
+            for pattern in patterns {
+                self.add(verdict, &pattern)
+                    .expect("the pattern was tried when its line was read");
+            }
+        }
     }
 
     /// Whether a file takes part in sync. The path is relative to the vault.
@@ -109,26 +196,6 @@ impl Filters {
             .add(Verdict::Exclude, &format!("*{PARTIAL_SUFFIX}"))
             .expect("the built-in rule is a valid pattern");
         filters
-    }
-
-    fn add_line(&mut self, line: &str) -> Result<(), String> {
-        if let Some(pattern) = line.strip_prefix("- ") {
-            return self.add(Verdict::Exclude, pattern);
-        }
-        if let Some(pattern) = line.strip_prefix("+ ") {
-            return self.add(Verdict::Include, pattern);
-        }
-        if line.starts_with(['-', '+']) {
-            return Err("a space must follow the `-` or `+`".to_owned());
-        }
-        if line.starts_with('!') {
-            return Err(
-                "write an exception as `+ pattern`, above the line that leaves it out".to_owned(),
-            );
-        }
-        glob::from_gitignore(line)
-            .iter()
-            .try_for_each(|pattern| self.add(Verdict::Exclude, pattern))
     }
 
     fn add(&mut self, verdict: Verdict, pattern: &str) -> Result<(), String> {

@@ -3,7 +3,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 use ts_rs::TS;
 
-use crate::view::ProfileName;
+use crate::view::{FilterEffect, ProfileName};
 
 /// Everything that a front end can ask of the engine.
 ///
@@ -35,6 +35,17 @@ pub enum Request {
     SetProfile {
         pair: String,
         profile: ProfileName,
+    },
+    /// Tells what these filter lines would do; changes nothing.
+    CheckFilters {
+        pair: String,
+        lines: Vec<String>,
+    },
+    /// What is hidden from now on stays as it is on both sides and is forgotten; what is shown is
+    /// compared like on a first sync.
+    SetFilters {
+        pair: String,
+        lines: Vec<String>,
     },
     /// The toggle: `false` stops carrying changes, deletes nothing, and is remembered.
     SetSync {
@@ -77,6 +88,8 @@ pub enum RunKind {
     /// Forget the baseline and compare again: equal files are adopted, different ones become
     /// conflicts, nothing is overwritten.
     Resync,
+    /// Compare both sides byte by byte and change nothing; the result is the pair's `check`.
+    Check,
 }
 
 /// What the engine answers to a request it took.
@@ -93,6 +106,9 @@ pub enum Reply {
     Run {
         #[ts(type = "number")]
         number: u64,
+    },
+    Filters {
+        effect: FilterEffect,
     },
 }
 

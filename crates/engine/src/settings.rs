@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use crate::filters::{FilterError, Filters};
 use crate::view::{ProfileName, SyncSwitch};
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,6 +34,19 @@ pub(crate) struct PairSettings {
     /// The account that set the pair up; another account never touches it.
     pub(crate) account: String,
     pub(crate) bucket: String,
+    /// What does not sync; the default where nobody chose.
+    #[serde(default = "Filters::default_lines")]
+    pub(crate) filters: Vec<String>,
+}
+
+impl PairSettings {
+    /// The filters as they can be used.
+    ///
+    /// # Errors
+    /// [`FilterError`] if the file of settings was edited by hand, and wrongly.
+    pub(crate) fn usable_filters(&self) -> Result<Filters, FilterError> {
+        Filters::of_lines(self.filters.iter().map(String::as_str))
+    }
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -108,6 +122,7 @@ mod tests {
                 profile: ProfileName::Safe,
                 account: "a".into(),
                 bucket: "b".into(),
+                filters: vec!["*.log".into()],
             }],
         };
         settings.save(&path).unwrap();

@@ -30,4 +30,4 @@ pub(crate) use problem::{PathProblem, ProblemCode};
 pub(crate) use recover::recover;
 pub(crate) use scan::{RootError, Scan, absent, root_ino, scan};
 pub(crate) use side::{Side, SideError};
-pub(crate) use signature::{Signature, md5_of};
+pub(crate) use signature::{HashError, Signature, md5_of};

@@ -1,5 +1,11 @@
+mod check;
+mod filters;
+
 use serde::{Deserialize, Serialize};
 use ts_rs::TS;
+
+pub use check::{CheckDifference, CheckLine, CheckView};
+pub use filters::{FilterEffect, FilterError};
 
 /// Everything that a front end can see. Flat, without secrets, lists cut with their counts.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
@@ -142,6 +148,31 @@ pub struct PairView {
     pub last_run: Option<RunView>,
     pub halt: Option<HaltView>,
     pub preview: Option<PreviewView>,
+    /// The newest comparison byte by byte of this engine.
+    pub check: Option<CheckView>,
+    /// What does not sync, line by line.
+    pub filters: Vec<String>,
+}
+
+impl PairView {
+    /// A pair of which nothing is known yet.
+    pub fn new(id: &str, folder: &str, bucket: &str, profile: ProfileName) -> Self {
+        Self {
+            id: id.to_owned(),
+            folder: folder.to_owned(),
+            bucket: bucket.to_owned(),
+            profile,
+            files: 0,
+            checked_at_ms: None,
+            waiting: 0,
+            running: None,
+            last_run: None,
+            halt: None,
+            preview: None,
+            check: None,
+            filters: Vec::new(),
+        }
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
@@ -150,12 +181,33 @@ pub struct PairView {
 pub struct ProgressView {
     #[ts(type = "number")]
     pub number: u64,
-    /// `verify`, `refresh`, `bisync`, `apply` or `publish`.
+    /// `verify`, `refresh`, `bisync`, `apply`, `check` or `lane`.
     pub phase: String,
     #[ts(type = "number")]
     pub done: u64,
     #[ts(type = "number")]
     pub total: u64,
+    /// The file that was last seen on its way.
+    pub file: Option<String>,
+    #[ts(type = "number")]
+    pub bytes_done: u64,
+    /// 0 where it is not known.
+    #[ts(type = "number")]
+    pub bytes_total: u64,
+}
+
+impl ProgressView {
+    pub(crate) fn new(number: u64, phase: &str, done: u64, total: u64) -> Self {
+        Self {
+            number,
+            phase: phase.to_owned(),
+            done,
+            total,
+            file: None,
+            bytes_done: 0,
+            bytes_total: 0,
+        }
+    }
 }
 
 /// How the newest finished run ended.

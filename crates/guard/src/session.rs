@@ -64,6 +64,11 @@ pub enum GuardEvent {
         size: u64,
         etag: String,
     },
+    /// `size` is that of the piece asked for.
+    Downloading {
+        key: String,
+        size: u64,
+    },
     Downloaded {
         key: String,
         size: u64,

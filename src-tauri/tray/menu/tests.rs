@@ -24,17 +24,8 @@ fn signed_in() -> View {
             manage_url: None,
         }),
         pairs: vec![PairView {
-            id: "pair_1".to_owned(),
-            folder: "/home/ana/Notes".to_owned(),
-            bucket: "b".to_owned(),
-            profile: ProfileName::Balanced,
             files: 3,
-            checked_at_ms: None,
-            waiting: 0,
-            running: None,
-            last_run: None,
-            halt: None,
-            preview: None,
+            ..PairView::new("pair_1", "/home/ana/Notes", "b", ProfileName::Balanced)
         }],
         ..View::starting("laptop")
     }

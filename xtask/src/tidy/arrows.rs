@@ -27,7 +27,10 @@ const OUT_OF_REACH: &[(&str, &[&str])] = &[
     ("wire", &["tokio", "reqwest", "tauri"]),
     ("rclone", &["tauri", "axum", "sqlx", "s3s"]),
     ("guard", &["tauri", "axum", "sqlx", "s3s"]),
-    ("merge", &["tokio", "reqwest", "tauri", "axum", "sqlx", "s3s"]),
+    (
+        "merge",
+        &["tokio", "reqwest", "tauri", "axum", "sqlx", "s3s"],
+    ),
     ("engine", &["tauri", "axum", "sqlx", "s3s", "clap"]),
     ("cli", &["tauri", "axum", "sqlx", "s3s"]),
     ("basic-memory-tray", &["axum", "sqlx", "s3s"]),

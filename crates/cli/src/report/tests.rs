@@ -16,17 +16,14 @@ fn pair(result: RunResult) -> PairView {
         requests: 9,
     };
     PairView {
-        id: "pair_1".into(),
-        folder: "/home/ana/Notes".into(),
-        bucket: "basic-memory-1".into(),
-        profile: ProfileName::Safe,
         files: 12,
-        checked_at_ms: None,
-        waiting: 0,
-        running: None,
         last_run: Some(run),
-        halt: None,
-        preview: None,
+        ..PairView::new(
+            "pair_1",
+            "/home/ana/Notes",
+            "basic-memory-1",
+            ProfileName::Safe,
+        )
     }
 }
 

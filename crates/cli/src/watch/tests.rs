@@ -27,17 +27,8 @@ fn run(number: u64, result: RunResult) -> RunView {
 
 fn view(last_run: Option<RunView>) -> View {
     let pair = PairView {
-        id: "pair_1".into(),
-        folder: "/notes".into(),
-        bucket: "b".into(),
-        profile: ProfileName::Safe,
-        files: 0,
-        checked_at_ms: None,
-        waiting: 0,
-        running: None,
         last_run,
-        halt: None,
-        preview: None,
+        ..PairView::new("pair_1", "/notes", "b", ProfileName::Safe)
     };
     View {
         pairs: vec![pair],

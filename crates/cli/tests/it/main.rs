@@ -8,6 +8,7 @@
 mod accounts;
 mod device;
 mod disk;
+mod filters;
 mod killed;
 mod lapses;
 mod leaks;

@@ -9,6 +9,7 @@ use rclone::{Bisync, DryRun};
 use tokio::sync::{mpsc, watch};
 
 use super::copy_names;
+use super::meter::Meter;
 use super::settle::{Evidence, Settled, settle};
 use super::verify::{SENTINEL_TEXT, Verified, sentinel};
 use super::workdir::{Workdir, fresh_folder};
@@ -90,7 +91,7 @@ pub(super) async fn carry(
         what: "the run folder",
         source,
     })?;
-    let total = scope.len() as u64;
+    let mut meter = Meter::new(input, &verified.plan, &verified.scan, &verified.cloud);
     let bisync = Bisync {
         mirror: side.mirror.clone(),
         endpoint: session.endpoint(),
@@ -109,13 +110,11 @@ pub(super) async fn carry(
         bandwidth: None,
         run_dir: input.run_dir.clone(),
     };
-    input.report("bisync", 0, total);
+    input.progress.send_replace(Some(meter.view()));
     input.observer.reached(Step::BisyncStarting);
-    let drained = tokio::spawn(drain(received));
-    let finished = run_rclone(input, &bisync, total).await;
+    let finished = run_rclone(input, &bisync, &mut meter, received).await;
     let outcome = session.outcome();
     drop(session);
-    drained.await.map_err(CycleFailure::panicked)?;
     finished.map_err(|error| CycleFailure::from_run(error, &outcome))?;
     input.observer.reached(Step::BisyncEnded);
     read_evidence(input, verified, side, filled, &workdir, &outcome).await
@@ -144,27 +143,19 @@ async fn fill_mirror(
 async fn run_rclone(
     input: &CycleInput,
     bisync: &Bisync,
-    total: u64,
+    meter: &mut Meter,
+    mut events: mpsc::Receiver<guard::GuardEvent>,
 ) -> Result<(), rclone::CycleError> {
     let (progress, mut seen) = watch::channel(rclone::Progress::default());
-    let reporter = async {
-        while seen.changed().await.is_ok() {
-            let done = seen.borrow_and_update().transfers;
-            input.report("bisync", done.min(total), total);
+    let run = rclone::bisync(&input.rclone, bisync, progress, input.cancel.clone());
+    let mut run = std::pin::pin!(run);
+    loop {
+        tokio::select! {
+            result = &mut run => return result.map(|_| ()),
+            Some(event) = events.recv() => meter.take(event),
+            Ok(()) = seen.changed() => meter.take_count(&seen.borrow_and_update()),
         }
-        std::future::pending::<()>().await;
-    };
-    tokio::select! {
-        result = rclone::bisync(&input.rclone, bisync, progress, input.cancel.clone()) => {
-            result.map(|_| ())
-        }
-        () = reporter => unreachable!("the reporter never ends"),
-    }
-}
-
-async fn drain(mut events: mpsc::Receiver<guard::GuardEvent>) {
-    while let Some(event) = events.recv().await {
-        tracing::debug!(?event, "guard");
+        input.progress.send_replace(Some(meter.view()));
     }
 }
 

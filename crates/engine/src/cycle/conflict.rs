@@ -15,7 +15,7 @@ use super::settle::{CloudVersion, Settled};
 use super::{CycleFailure, CycleInput, Next};
 use crate::config::Step;
 use crate::profile::ConflictRule;
-use crate::state::Copy;
+use crate::state::{Baseline, Copy};
 use crate::vault::{self, Expect, Side, Signature};
 use crate::view::{ChangeAction, ConflictState, ConflictView};
 
@@ -44,6 +44,7 @@ pub(super) async fn decide(
     input: &CycleInput,
     side: &Side,
     settled: &BTreeMap<String, Settled>,
+    known: &Baseline,
 ) -> Result<Vec<Verdict>, CycleFailure> {
     let mut verdicts = Vec::new();
     for (path, settled) in settled {
@@ -59,6 +60,8 @@ pub(super) async fn decide(
         let ours_file = side.mirror.join(marked);
         let ours_saved_ms = modified_ms(&ours_file);
         let winner = match input.profile.conflict {
+            // Two creations have no common past: neither is the newer state of the other.
+            _ if !known.contains_key(path) => Winner::Both,
             ConflictRule::KeepBoth => Winner::Both,
             ConflictRule::Newer => newer(ours_saved_ms, cloud_saved_ms(input, path, cloud).await),
         };

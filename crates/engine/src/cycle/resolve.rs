@@ -60,7 +60,7 @@ pub(super) async fn apply_and_publish(
         },
         linked: Vec::new(),
     };
-    for verdict in conflict::decide(input, side, &settled).await? {
+    for verdict in conflict::decide(input, side, &settled, &verified.baseline).await? {
         gathered.conflict(verdict).await?;
     }
     let total = settled.len() as u64;

@@ -1,6 +1,9 @@
 //! Whole cycles with the real rclone against the real embedded store: one cloud, several devices.
 
+mod adopting;
+mod checking;
 mod conflicts;
+mod filtering;
 mod interruptions;
 mod obstacles;
 mod rig;

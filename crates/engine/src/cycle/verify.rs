@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use guard::{Access, Body, BucketError, Object, Precondition};
 
 use super::{CycleFailure, CycleInput, StateHandle};
+use crate::RunKind;
 use crate::config::Step;
 use crate::filters::Filters;
 use crate::plan::{self, Plan, SENTINEL};
@@ -53,6 +54,8 @@ pub(super) async fn verify(input: &CycleInput) -> Result<Verified, CycleFailure>
             }
         };
     }
+    let mut baseline = baseline;
+    forget_hidden(input, &mut baseline, &scan).await?;
     let cloud: BTreeMap<String, Object> = input
         .bucket
         .sweep()
@@ -72,6 +75,42 @@ pub(super) async fn verify(input: &CycleInput) -> Result<Verified, CycleFailure>
     clear_suspects(input, &mut verified).await?;
     prove_deletions(input, &mut verified.plan).await?;
     Ok(verified)
+}
+
+/// Forgets what the filters hide: it stays as it is on both sides, and is compared anew when it is
+/// shown again, whatever happened to it meanwhile.
+async fn forget_hidden(
+    input: &CycleInput,
+    baseline: &mut Baseline,
+    scan: &Scan,
+) -> Result<(), CycleFailure> {
+    // What the walk saw is not hidden.
+    let unseen = baseline
+        .keys()
+        .filter(|path| !scan.files.contains_key(*path));
+    let hidden: Vec<String> = unseen
+        .filter(|path| !input.filters.includes(path))
+        .cloned()
+        .collect();
+    if hidden.is_empty() {
+        return Ok(());
+    }
+    for path in &hidden {
+        baseline.remove(path);
+    }
+    match input.kind {
+        RunKind::DryRun | RunKind::Check => Ok(()),
+        RunKind::Sync | RunKind::Resync => {
+            let news = Publication {
+                at_ms: input.clock.now_ms(),
+                forget: hidden,
+                ..Publication::default()
+            };
+            let pair = input.pair.clone();
+            let publish = input.state.with(move |state| state.publish(&pair, &news));
+            Ok(publish.await?)
+        }
+    }
 }
 
 /// How many paths differ because of something done here, as far as can be told without the cloud.

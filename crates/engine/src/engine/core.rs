@@ -28,6 +28,7 @@ use crate::settings::PairSettings;
 use crate::view::{AccountView, ProgressView, RcloneView};
 use crate::{Refusal, Reply, View};
 
+mod filtering;
 mod requests;
 mod session;
 

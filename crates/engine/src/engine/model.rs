@@ -2,12 +2,13 @@
 
 use super::StartError;
 use super::trip::Waiting;
+use crate::filters::{FilterError, Filters};
 use crate::settings::{PairSettings, Settings};
 use crate::vault::PathProblem;
 use crate::view::{
-    AccountView, ActivityView, ConflictView, HaltView, PairView, PreviewView, ProblemView,
-    ProgressView, RcloneView, RunResult, RunView, SecretStoreView, Status, SubscriptionView,
-    SyncSwitch, View,
+    AccountView, ActivityView, CheckView, ConflictView, HaltView, PairView, PreviewView,
+    ProblemView, ProgressView, RcloneView, RunResult, RunView, SecretStoreView, Status,
+    SubscriptionView, SyncSwitch, View,
 };
 
 /// Problems a view holds at most.
@@ -33,6 +34,8 @@ pub(crate) struct Model {
 #[derive(Clone, Debug)]
 pub(crate) struct PairModel {
     pub(crate) settings: PairSettings,
+    /// Those of the settings, or why they cannot be used.
+    pub(crate) filters: Result<Filters, FilterError>,
     pub(crate) files: u64,
     pub(crate) checked_at_ms: Option<i64>,
     pub(crate) waiting: u64,
@@ -40,6 +43,7 @@ pub(crate) struct PairModel {
     pub(crate) last_run: Option<RunView>,
     pub(crate) halt: Option<HaltView>,
     pub(crate) preview: Option<PreviewView>,
+    pub(crate) check: Option<CheckView>,
     pub(crate) problems: Vec<PathProblem>,
     pub(crate) offline: bool,
     pub(crate) waiting_for_lane: Waiting,
@@ -48,6 +52,7 @@ pub(crate) struct PairModel {
 impl PairModel {
     pub(crate) fn new(settings: PairSettings, files: u64) -> Self {
         Self {
+            filters: settings.usable_filters(),
             settings,
             files,
             checked_at_ms: None,
@@ -56,6 +61,7 @@ impl PairModel {
             last_run: None,
             halt: None,
             preview: None,
+            check: None,
             problems: Vec::new(),
             offline: false,
             waiting_for_lane: Waiting::default(),
@@ -102,6 +108,8 @@ impl PairModel {
             last_run: self.last_run.clone(),
             halt: self.halt.clone(),
             preview: self.preview.clone(),
+            check: self.check.clone(),
+            filters: self.settings.filters.clone(),
         }
     }
 }

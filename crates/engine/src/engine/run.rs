@@ -1,6 +1,5 @@
 //! Starting a pair's run and taking in how it ended. One run at a time.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use guard::{Access, RequestCounts};
@@ -14,7 +13,7 @@ use crate::RunKind;
 use crate::account::{Account, AuthError};
 use crate::config::Config;
 use crate::cycle::{self, Confirmed, CycleFailure, CycleInput, StateHandle, Tally};
-use crate::filters::Filters;
+use crate::filters::{FilterError, Filters};
 use crate::profile::Profile;
 use crate::settings::PairSettings;
 use crate::view::{HaltView, ProgressView, RcloneView, RunResult};
@@ -46,13 +45,14 @@ pub(super) enum RunFailure {
     Link(LinkError),
     Cycle(CycleFailure),
     Rclone { message: String, hint: String },
-    Filters(String),
+    Filters(FilterError),
 }
 
 /// What a run takes along from the engine.
 struct Errand {
     run: QueuedRun,
     settings: PairSettings,
+    filters: Result<Filters, FilterError>,
     config: Config,
     account: Account,
     link: Option<Link>,
@@ -79,19 +79,14 @@ impl Core {
         };
         // A scan from here on sees what happened up to now.
         pair.waiting_for_lane.clear();
-        let phase = "verify".to_owned();
-        pair.running = Some(ProgressView {
-            number: run.number,
-            phase,
-            done: 0,
-            total: 0,
-        });
-        let settings = pair.settings.clone();
+        pair.running = Some(ProgressView::new(run.number, "verify", 0, 0));
+        let (settings, filters) = (pair.settings.clone(), pair.filters.clone());
         let cancel = CancellationToken::new();
         self.running = Some(cancel.clone());
         let errand = Errand {
             run,
             settings,
+            filters,
             config: self.config.clone(),
             account,
             link: self.link.clone(),
@@ -136,6 +131,13 @@ impl Core {
         let retry = failure.as_ref().map(RunFailure::retry);
         let result = match &failure {
             None if run.kind == RunKind::DryRun => RunResult::Previewed,
+            None if tally
+                .check
+                .as_ref()
+                .is_some_and(|it| it.difference_count > 0) =>
+            {
+                RunResult::Previewed
+            }
             None if tally.carried => RunResult::Synced,
             None => RunResult::Verified,
             Some(failure) => failure.result(),
@@ -145,17 +147,19 @@ impl Core {
             let duration_ms = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
             pair.running = None;
             pair.last_run = Some(tally.view(run.number, now_ms, duration_ms, result, requests));
-            pair.waiting = tally.waiting;
             pair.offline = failure.as_ref().is_some_and(RunFailure::is_offline);
-            if failure.is_none() && run.kind != RunKind::DryRun {
-                pair.checked_at_ms = Some(now_ms);
-                pair.problems = tally.problems;
-            }
-            if run.kind == RunKind::DryRun {
-                pair.preview = tally.preview;
-            } else {
-                pair.preview = None;
-                pair.halt = failure.as_ref().and_then(RunFailure::halt);
+            match run.kind {
+                RunKind::DryRun => pair.preview = tally.preview,
+                RunKind::Check => pair.check = tally.check.or(pair.check.take()),
+                RunKind::Sync | RunKind::Resync => {
+                    if failure.is_none() {
+                        pair.checked_at_ms = Some(now_ms);
+                        pair.problems = tally.problems;
+                    }
+                    pair.waiting = tally.waiting;
+                    pair.preview = None;
+                    pair.halt = failure.as_ref().and_then(RunFailure::halt);
+                }
             }
             if let Some(files) = files {
                 pair.files = files;
@@ -251,7 +255,7 @@ impl Errand {
                 .map_err(RunFailure::Link)?,
         };
         ended.link = Some(link.clone());
-        let input = self.input(rclone, &link, access).await?;
+        let input = self.input(rclone, &link, access)?;
         let before = total(&link.bucket.requests());
         let (mut tally, mut result) = cycle::run(&input).await;
         if result.as_ref().is_err_and(CycleFailure::is_refused) {
@@ -266,8 +270,7 @@ impl Errand {
 
     /// Changes made here that cannot go up now.
     async fn waiting(&self) -> u64 {
-        let path = self.config.places.config.join(FILTERS_FILE);
-        let Ok(filters) = load_filters(path).await else {
+        let Ok(filters) = self.filters.clone() else {
             return 0;
         };
         let folder = self.settings.folder.clone();
@@ -294,7 +297,7 @@ impl Errand {
         })
     }
 
-    async fn input(
+    fn input(
         &self,
         rclone: rclone::Binary,
         link: &Link,
@@ -302,7 +305,7 @@ impl Errand {
     ) -> Result<CycleInput, RunFailure> {
         let places = &self.config.places;
         let pair = self.settings.id.clone();
-        let filters = load_filters(places.config.join(FILTERS_FILE)).await?;
+        let filters = self.filters.clone().map_err(RunFailure::Filters)?;
         Ok(CycleInput {
             number: self.run.number,
             vault: self.settings.folder.clone(),
@@ -326,26 +329,6 @@ impl Errand {
             cancel: self.cancel.clone(),
             pair,
         })
-    }
-}
-
-/// What sync leaves out; a person may edit it.
-pub(super) const FILTERS_FILE: &str = "bisync-filters.txt";
-
-pub(super) async fn load_filters(path: PathBuf) -> Result<Filters, RunFailure> {
-    let read = tokio::task::spawn_blocking(move || {
-        if !path.exists() {
-            crate::settings::replace_file(&path, Filters::DEFAULT_TEXT.as_bytes())
-                .map_err(|error| format!("could not write {}: {error}", path.display()))?;
-        }
-        let text = std::fs::read_to_string(&path)
-            .map_err(|error| format!("could not read {}: {error}", path.display()))?;
-        Filters::parse(&text).map_err(|error| format!("{}: {error}", path.display()))
-    })
-    .await;
-    match read {
-        Ok(filters) => filters.map_err(RunFailure::Filters),
-        Err(error) => Err(RunFailure::Cycle(CycleFailure::panicked(error))),
     }
 }
 
@@ -448,9 +431,9 @@ impl RunFailure {
             Self::Rclone { message, hint } => {
                 failed("rclone", message.clone(), Some(hint.clone()), false)
             }
-            Self::Filters(message) => {
-                let hint = "Mend the line, or move the file away to get the defaults back.";
-                failed("filters", message.clone(), Some(hint.to_owned()), false)
+            Self::Filters(error) => {
+                let hint = "Mend the line: run `bm-cloud filters edit`, or use the window.";
+                failed("filters", error.to_string(), Some(hint.to_owned()), false)
             }
         }
     }

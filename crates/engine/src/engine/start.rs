@@ -61,7 +61,8 @@ pub(super) fn open(config: &Config) -> Result<Opened, StartError> {
     };
     places.create().map_err(folder)?;
     let lock = lock(places)?;
-    let settings = Settings::load(&settings_path(places)).map_err(settings_error)?;
+    let mut settings = Settings::load(&settings_path(places)).map_err(settings_error)?;
+    take_filter_file(&mut settings, places).map_err(folder)?;
     let path = places.database();
     let (state, put_aside) = match State::open(&path) {
         Ok(state) => (state, None),
@@ -82,6 +83,23 @@ pub(super) fn open(config: &Config) -> Result<Opened, StartError> {
 
 pub(super) fn settings_path(places: &Places) -> PathBuf {
     places.config.join("settings.json")
+}
+
+/// Filters used to be one file for all pairs: each pair gets its lines, once.
+fn take_filter_file(settings: &mut Settings, places: &Places) -> io::Result<()> {
+    let file = places.config.join("bisync-filters.txt");
+    let text = match std::fs::read_to_string(&file) {
+        Ok(text) => text,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(error),
+    };
+    for pair in &mut settings.pairs {
+        pair.filters = text.lines().map(str::to_owned).collect();
+    }
+    settings
+        .save(&settings_path(places))
+        .map_err(io::Error::other)?;
+    move_file(&file, &file.with_extension("txt.taken"))
 }
 
 fn lock(places: &Places) -> Result<File, StartError> {

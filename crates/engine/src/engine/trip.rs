@@ -12,7 +12,6 @@ use wire::ChangeIn;
 use super::core::{Core, Input, QUIET};
 use super::hints::Hints;
 use super::model::PairModel;
-use super::run::{FILTERS_FILE, load_filters};
 use crate::config::Mode;
 use crate::lane::{self, Hint, LaneInput, Trip};
 use crate::places::Places;
@@ -126,16 +125,11 @@ impl Core {
         );
         let total = saved.len() + hinted.len();
         if total >= SHOWN_FROM {
-            pair.running = Some(ProgressView {
-                number: 0,
-                phase: "lane".to_owned(),
-                done: 0,
-                total: total as u64,
-            });
+            pair.running = Some(ProgressView::new(0, "lane", 0, total as u64));
         }
         let waiting = &mut pair.waiting_for_lane;
         let spare_deletes = SPARE_DELETES.saturating_sub(waiting.deletes);
-        let settings = pair.settings.clone();
+        let (settings, filters) = (pair.settings.clone(), pair.filters.clone());
         let (config, state, inputs) =
             (self.config.clone(), self.state.clone(), self.inputs.clone());
         self.running = Some(CancellationToken::new());
@@ -143,9 +137,7 @@ impl Core {
             let began = tokio::time::Instant::now();
             let pair = settings.id.clone();
             let result = async {
-                let file = config.places.config.join(FILTERS_FILE);
-                let unusable = |_| "the filters cannot be used".to_owned();
-                let filters = load_filters(file).await.map_err(unusable)?;
+                let filters = filters.map_err(|error| error.to_string())?;
                 let input = LaneInput {
                     pair: settings.id,
                     vault: settings.folder,

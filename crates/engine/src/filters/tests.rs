@@ -227,7 +227,6 @@ fn names_the_line_it_cannot_use() {
     for (text, line, reason) in [
         ("- a\n-b", 2, "a space must follow"),
         ("\n\n+b", 3, "a space must follow"),
-        ("!keep.md", 1, "write an exception"),
         ("- a***", 1, "two stars"),
         ("- [a", 1, "without its `]`"),
         ("- a]", 1, "without its `[`"),
@@ -278,4 +277,34 @@ fn unfinished_downloads_never_take_part_whatever_the_text_says() {
             "{text}"
         );
     }
+}
+
+#[test]
+fn the_last_line_in_the_way_of_a_gitignore_decides() {
+    let filters = Filters::parse("*.log\nbuild/\n!keep.log\n!/build/notes/\nold.log").unwrap();
+    for (path, included) in [
+        ("a.log", false),
+        ("keep.log", true),
+        ("deep/keep.log", true),
+        ("build/x.md", false),
+        ("build/notes/x.md", true),
+        ("old.log", false),
+        ("note.md", true),
+    ] {
+        assert_eq!(filters.includes(path), included, "{path}");
+    }
+    let (_dir, tree) = tree();
+    let mixed = Filters::parse("*.md\n!n.md\n- a/**\nb.txt\n!b.txt\n/a").unwrap();
+    assert_eq!(by_us(&mixed), by_rclone(&tree, &mixed));
+    assert!(mixed.includes("n.md") && mixed.includes("b.txt") && !mixed.includes("a.md"));
+}
+
+#[test]
+fn names_every_line_that_cannot_be_used_and_takes_in_the_others() {
+    let (filters, errors) = Filters::check(["-a", "*.log", "- [z-a]", "two\nlines", "{", "!x]"]);
+    let lines: Vec<usize> = errors.iter().map(|error| error.line).collect();
+    assert_eq!(lines, [1, 3, 4, 6]);
+    assert!(!filters.includes("a.log") && filters.includes("a"));
+    let many = vec!["a"; MOST_LINES + 1];
+    assert_eq!(Filters::check(many).1[0].line, MOST_LINES + 1);
 }

@@ -76,6 +76,10 @@ pub(super) async fn get(
         .and_then(|text| text.parse::<u64>().ok())
         .unwrap_or_default();
     let size = finishing_size(response.headers());
+    session.tell(GuardEvent::Downloading {
+        key: key.to_owned(),
+        size: announced,
+    });
     let (teller, key) = (session.clone(), key.to_owned());
     let tell = move || {
         if let Some(size) = size {

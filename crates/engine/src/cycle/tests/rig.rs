@@ -50,6 +50,36 @@ impl Cloud {
         }
     }
 
+    /// What rclone itself says of a folder and the bucket: its exit code and what it printed.
+    pub(super) async fn rclone_check(&self, folder: &Path) -> (Option<i32>, String) {
+        let (access_key, secret_key) = self.store.create_key(BUCKET).unwrap();
+        let remote = format!(
+            ":s3,provider=Other,force_path_style=true,no_check_bucket=true,region=auto,\
+             endpoint='{}',access_key_id={access_key},secret_access_key={}:{BUCKET}",
+            self.endpoint.as_str().trim_end_matches('/'),
+            secrecy::ExposeSecret::expose_secret(&secret_key)
+        );
+        let mut child = testkit::program(testkit::rclone())
+            .args(["check", "--download", "--config", "", "--combined", "-"])
+            .args(["--exclude", crate::plan::SENTINEL])
+            .arg(folder)
+            .arg(remote)
+            .spawn();
+        let code = child.exit(Duration::from_secs(60)).await.code();
+        (code, child.stdout())
+    }
+
+    /// Puts an object into the bucket without any sync.
+    pub(super) async fn put(&self, key: &str, text: &str) {
+        let bucket = self.bucket();
+        let when = match bucket.head(key).await.unwrap() {
+            Some(object) => guard::Precondition::Match(object.etag),
+            None => guard::Precondition::Absent,
+        };
+        let body = guard::Body::from(text.as_bytes().to_vec());
+        bucket.put(key, body, when, &[]).await.unwrap();
+    }
+
     pub(super) fn bucket(&self) -> Bucket {
         let (access_key, secret_key) = self.store.create_key(BUCKET).unwrap();
         let config = BucketConfig {
@@ -91,10 +121,11 @@ pub(super) struct Device {
     pub(super) confirmed: Confirmed,
     pub(super) access: Access,
     pub(super) observer: Observer,
+    pub(super) filters: Filters,
     pub(super) cancel: CancellationToken,
     pub(super) bucket: Bucket,
     guard: Arc<Guard>,
-    rclone: Binary,
+    pub(super) rclone: Binary,
     _root: Option<TempDir>,
 }
 
@@ -123,6 +154,7 @@ impl Device {
             confirmed: Confirmed::No,
             access: Access::ReadWrite,
             observer: Observer::none(),
+            filters: Filters::parse(Filters::DEFAULT_TEXT).unwrap(),
             cancel: CancellationToken::new(),
             guard: Arc::new(Guard::start(bucket.clone()).await.unwrap()),
             bucket,
@@ -223,7 +255,7 @@ impl Device {
             bucket: self.bucket.clone(),
             guard: Arc::clone(&self.guard),
             rclone: self.rclone.clone(),
-            filters: Filters::parse(Filters::DEFAULT_TEXT).unwrap(),
+            filters: self.filters.clone(),
             device: self.name.clone(),
             mark: format!("bmc-{}-", self.name),
             clock: Clock::system(),

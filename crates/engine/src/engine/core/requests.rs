@@ -9,6 +9,7 @@ use super::{Answer, Core, Input};
 use crate::cycle::Confirmed;
 use crate::engine::model::PairModel;
 use crate::engine::start::settings_path;
+use crate::filters::Filters;
 use crate::settings::PairSettings;
 use crate::view::{ProfileName, RcloneView, SyncSwitch};
 use crate::{Refusal, Reply, Request, RunKind};
@@ -33,6 +34,10 @@ impl Core {
             Request::CheckSubscription => return self.ask_subscription(Some(answer)),
             Request::SetUp { folder, profile } => return self.set_up(&folder, profile, answer),
             Request::SetProfile { pair, profile } => self.set_profile(&pair, profile),
+            Request::CheckFilters { pair, lines } => {
+                return self.check_filters(&pair, lines, answer);
+            }
+            Request::SetFilters { pair, lines } => self.set_filters(&pair, lines),
             Request::SetSync { on } => {
                 self.set_switch(if on { SyncSwitch::On } else { SyncSwitch::Off })
             }
@@ -92,7 +97,12 @@ impl Core {
         Ok(Reply::Run { number })
     }
 
-    fn queue_runs(&mut self, pairs: Vec<String>, kind: RunKind, confirmed: Confirmed) -> u64 {
+    pub(super) fn queue_runs(
+        &mut self,
+        pairs: Vec<String>,
+        kind: RunKind,
+        confirmed: Confirmed,
+    ) -> u64 {
         self.numbers += 1;
         let number = self.numbers;
         for pair in pairs {
@@ -192,6 +202,8 @@ impl Core {
             || format!("pair_{}", &Uuid::now_v7().simple().to_string()[20..]),
             |pair| pair.settings.id.clone(),
         );
+        let filters =
+            known.map_or_else(Filters::default_lines, |pair| pair.settings.filters.clone());
         let inputs = self.inputs.clone();
         tokio::spawn(async move {
             let result = match account.bucket_credentials().await {
@@ -201,6 +213,7 @@ impl Core {
                     profile,
                     account: account.key().to_owned(),
                     bucket: credentials.bucket,
+                    filters,
                 }),
                 Err(error) => Err(super::session::refusal(&error)),
             };
@@ -235,7 +248,7 @@ impl Core {
         self.reply(answer, result);
     }
 
-    fn save_settings(&self) -> Result<Reply, Refusal> {
+    pub(super) fn save_settings(&self) -> Result<Reply, Refusal> {
         let path = settings_path(&self.config.places);
         match self.model.settings.save(&path) {
             Ok(()) => Ok(Reply::Done),
@@ -244,7 +257,7 @@ impl Core {
         }
     }
 
-    fn pair(&self, id: &str) -> Result<&PairModel, Refusal> {
+    pub(super) fn pair(&self, id: &str) -> Result<&PairModel, Refusal> {
         self.model
             .pairs
             .iter()
@@ -332,6 +345,7 @@ mod tests {
             profile: ProfileName::Safe,
             account: "a".into(),
             bucket: "b".into(),
+            filters: Vec::new(),
         };
         let fit = |path: &Path| fit_for_notes(path, std::slice::from_ref(&taken), "a", &own);
         let code = |path: &Path| fit(path).unwrap_err().code;

@@ -10,6 +10,7 @@ fn pair() -> PairModel {
         profile: ProfileName::Balanced,
         account: "a".into(),
         bucket: "b".into(),
+        filters: Vec::new(),
     };
     PairModel {
         checked_at_ms: Some(NOW - 5),
@@ -61,13 +62,7 @@ fn ways() -> Vec<(Status, Change)> {
         }),
         (Status::Offline, |model| model.pairs[0].offline = true),
         (Status::Syncing, |model| {
-            let phase = "bisync".to_owned();
-            model.pairs[0].running = Some(ProgressView {
-                number: 1,
-                phase,
-                done: 2,
-                total: 40,
-            });
+            model.pairs[0].running = Some(ProgressView::new(1, "bisync", 2, 40));
         }),
         (Status::Starting, |model| model.starting = true),
     ]
@@ -130,13 +125,7 @@ fn a_pause_ends_by_itself() {
 #[test]
 fn a_verify_pass_alone_does_not_look_busy() {
     let mut model = idle();
-    let phase = "verify".to_owned();
-    model.pairs[0].running = Some(ProgressView {
-        number: 1,
-        phase,
-        done: 0,
-        total: 0,
-    });
+    model.pairs[0].running = Some(ProgressView::new(1, "verify", 0, 0));
     assert_eq!(render(&model, NOW).status, Status::Idle);
 }
 
