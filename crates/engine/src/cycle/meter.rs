@@ -57,7 +57,10 @@ impl Meter {
                 self.name(key);
                 self.done += 1;
             }
-            GuardEvent::LostRace { .. } | GuardEvent::Refused { .. } | GuardEvent::Unreachable => {}
+            GuardEvent::SetAside { .. }
+            | GuardEvent::LostRace { .. }
+            | GuardEvent::Refused { .. }
+            | GuardEvent::Unreachable => {}
         }
     }
 
