@@ -6,6 +6,8 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use engine::view::ProfileName;
 
+use crate::credentials::Credentials;
+use crate::rclone::Rclone;
 use crate::words;
 
 const EXIT_CODES: &str = "\
@@ -58,6 +60,10 @@ pub(crate) enum Command {
     Filters(Filters),
     /// List notes that were changed on two sides.
     Conflicts(Conflicts),
+    /// List, revoke and make keys to the cloud storage.
+    Credentials(Credentials),
+    /// The rclone that does the work: show it, install it, or give your own a remote.
+    Rclone(Rclone),
 }
 
 #[derive(Args, Debug)]
@@ -209,6 +215,8 @@ impl Command {
             Self::Setup(arguments) => arguments.json,
             Self::Bisync(arguments) => arguments.json,
             Self::Conflicts(arguments) => arguments.json,
+            Self::Credentials(arguments) => arguments.json,
+            Self::Rclone(arguments) => arguments.json,
         };
         if json { Format::Json } else { Format::Words }
     }

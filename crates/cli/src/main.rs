@@ -12,6 +12,7 @@ mod bisync;
 mod check;
 mod conflicts;
 mod context;
+mod credentials;
 mod exit;
 mod failure;
 mod filters;
@@ -19,6 +20,7 @@ mod login;
 mod logout;
 mod output;
 mod progress;
+mod rclone;
 mod report;
 mod runs;
 mod setup;
@@ -72,6 +74,8 @@ async fn run(command: &Command, output: Output, offset: UtcOffset) -> Result<Exi
         Command::Check(_) => check::run(&context).await,
         Command::Filters(arguments) => filters::run(&context, arguments).await,
         Command::Conflicts(arguments) => conflicts::run(&context, arguments).await,
+        Command::Rclone(arguments) => rclone::run(&context, arguments).await,
+        Command::Credentials(arguments) => credentials::run(&context, arguments).await,
     }
 }
 

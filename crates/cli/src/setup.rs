@@ -80,14 +80,19 @@ async fn set_up(
     Ok(Report::new(&view, &asked))
 }
 
-/// Finds rclone, or has it installed.
-async fn rclone(context: &Context, connection: &Connection) -> Result<String, Failure> {
-    let known = |view: &View| match &view.rclone {
+/// What is known of rclone once it was looked for.
+pub(crate) fn known_rclone(view: &View) -> Option<RcloneView> {
+    match &view.rclone {
         RcloneView::Unknown | RcloneView::Installing => None,
         RcloneView::Ready { .. } | RcloneView::Missing { .. } | RcloneView::TooOld { .. } => {
             Some(view.rclone.clone())
         }
-    };
+    }
+}
+
+/// Finds rclone, or has it installed.
+pub(crate) async fn rclone(context: &Context, connection: &Connection) -> Result<String, Failure> {
+    let known = known_rclone;
     let found = context.wait(connection, known).await?;
     match &found {
         RcloneView::Ready { version, path } => return Ok(format!("{version} ({path})")),

@@ -6,6 +6,7 @@
 //! locked keyring ever counts as signed out: only the provider's refusal does.
 
 mod bucket;
+mod credentials;
 mod error;
 mod oauth;
 mod record;
@@ -15,7 +16,7 @@ mod sign_out;
 mod tests;
 
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex as StdMutex, PoisonError};
+use std::sync::{Arc, Mutex as StdMutex, OnceLock, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use secrecy::{ExposeSecret, SecretString};
@@ -55,6 +56,8 @@ struct Inner {
     provider: Provider,
     record: StdMutex<AccountRecord>,
     session: Mutex<Session>,
+    /// What keys made here are called.
+    device: OnceLock<String>,
 }
 
 #[derive(Default)]
@@ -114,7 +117,14 @@ impl Account {
             provider: Provider::new(&record.issuer, &record.client_id, &record.token_endpoint)?,
             record: StdMutex::new(record),
             session: Mutex::default(),
+            device: OnceLock::new(),
         })))
+    }
+
+    /// Names the device that keys made from here on belong to; the first name stays.
+    pub(crate) fn on_device(self, name: &str) -> Self {
+        self.0.device.get_or_init(|| name.to_owned());
+        self
     }
 
     /// What is known about the account; holds no secret.

@@ -28,11 +28,19 @@ pub(crate) struct Api {
     transport: Transport,
 }
 
-/// A live bucket key as the server lists it, without its secret.
+/// A live bucket key as the server lists it, without its secret. Times are RFC 3339.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub(crate) struct ListedCredential {
     pub(crate) id: String,
     pub(crate) access_key: String,
+    #[serde(default)]
+    pub(crate) description: String,
+    #[serde(default)]
+    pub(crate) created_at: Option<String>,
+    #[serde(default)]
+    pub(crate) last_used_at: Option<String>,
+    #[serde(default)]
+    pub(crate) expires_at: Option<String>,
 }
 
 impl Api {
@@ -90,15 +98,21 @@ impl Api {
         self.get("tenant/mount/info", token).await
     }
 
-    /// Makes a new bucket key; the older ones stay alive.
+    /// Makes a new bucket key, described by `name`; the older ones stay alive.
     pub(crate) async fn create_credentials(
         &self,
         token: &SecretString,
+        name: Option<&str>,
     ) -> Result<MountCredentials, ApiError> {
-        let answer = self
-            .call(Method::POST, "tenant/mount/credentials", Some(token))
-            .await?;
-        self.read(&answer)
+        let mut request = self
+            .transport
+            .request(Method::POST, self.url("tenant/mount/credentials")?)
+            .bearer_auth(token.expose_secret());
+        if let Some(name) = name {
+            request = request.json(&serde_json::json!({ "name": name }));
+        }
+        let sent = self.transport.send(request).await;
+        self.read(&sent.map_err(|cause| cause.at(&self.server))?)
     }
 
     pub(crate) async fn list_credentials(

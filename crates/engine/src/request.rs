@@ -3,7 +3,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 use ts_rs::TS;
 
-use crate::view::{FilterEffect, ProfileName};
+use crate::view::{CredentialView, FilterEffect, ProfileName};
 
 /// Everything that a front end can ask of the engine.
 ///
@@ -72,6 +72,26 @@ pub enum Request {
     },
     /// Finds rclone again, and installs the app's own copy if none is fit.
     InstallRclone,
+    /// The keys that open the account's bucket.
+    ListCredentials,
+    /// Takes a key away from whoever has it. If it is this device's own, a new one takes its place
+    /// first and sync goes on.
+    RevokeCredential {
+        id: String,
+    },
+    /// Makes a key for something that is not this program and writes it to a new file that only
+    /// its owner can read, as a section of an rclone configuration.
+    CreateCredential {
+        name: String,
+        #[ts(type = "string")]
+        file: PathBuf,
+    },
+    /// Writes the bucket as a remote into the person's own rclone configuration, with a key of its
+    /// own. Without `config` it is the file that rclone uses. What the file had stays in a backup.
+    ExportRclone {
+        #[ts(type = "string | null")]
+        config: Option<PathBuf>,
+    },
     /// Asks the engine's process to end.
     Quit,
 }
@@ -109,6 +129,14 @@ pub enum Reply {
     },
     Filters {
         effect: FilterEffect,
+    },
+    Credentials {
+        credentials: Vec<CredentialView>,
+    },
+    /// A file was written; what it replaced is in `backup`.
+    Exported {
+        path: String,
+        backup: Option<String>,
     },
 }
 

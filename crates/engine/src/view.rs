@@ -396,3 +396,33 @@ pub enum SecretStoreView {
     KeyringLocked,
     EncryptedFile,
 }
+
+/// A key to the account's bucket, without its secret.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "camelCase")]
+#[ts(export)]
+pub struct CredentialView {
+    pub id: String,
+    /// The device or program that it was made for, as far as that is known.
+    pub name: String,
+    #[ts(type = "number | null")]
+    pub created_at_ms: Option<i64>,
+    /// Only where the store tells it.
+    #[ts(type = "number | null")]
+    pub last_used_at_ms: Option<i64>,
+    #[ts(type = "number | null")]
+    pub expires_at_ms: Option<i64>,
+    pub this_device: bool,
+    pub state: CredentialState,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "camelCase")]
+#[ts(export)]
+pub enum CredentialState {
+    Active,
+    /// Asked to go; the store has not confirmed it.
+    Revoking,
+    /// Taken off the record, but the store still has it; the server tries again.
+    RevokeFailed,
+}

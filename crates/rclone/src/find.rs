@@ -93,6 +93,26 @@ pub async fn find(candidates: &[PathBuf]) -> Result<Binary, FindError> {
     }))
 }
 
+/// Where this rclone keeps the person's own configuration, whether the file exists or not.
+///
+/// # Errors
+/// If rclone does not tell; the text says what it said instead.
+pub async fn config_file(binary: &Binary) -> Result<PathBuf, String> {
+    let recipe = Recipe {
+        program: &binary.path,
+        args: ["config", "file"].map(Into::into).to_vec(),
+        environment: Environment::Inherited,
+        config: None,
+    };
+    let captured = capture(recipe, PATIENCE).await;
+    let (exit, stdout, stderr) = captured.map_err(|error| error.to_string())?;
+    let last = stdout.lines().rfind(|line| !line.trim().is_empty());
+    match last.map(|line| PathBuf::from(line.trim())) {
+        Some(path) if exit == Exit::Code(0) && path.is_absolute() => Ok(path),
+        Some(_) | None => Err(stderr.trim().to_owned()),
+    }
+}
+
 #[derive(Deserialize)]
 struct VersionOut {
     decomposed: (u32, u32, u32),

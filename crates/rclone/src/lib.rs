@@ -29,7 +29,7 @@ mod version;
 
 pub use bisync::{Bisync, DryRun, PARTIAL_SUFFIX, bisync};
 pub use error::CycleError;
-pub use find::{Binary, FindError, candidates, find};
+pub use find::{Binary, FindError, candidates, config_file, find};
 pub use install::{InstallError, WheelSource, install};
 pub use log::{Progress, Side};
 pub use outcome::{Copied, Deleted, Finished, Planned, PlannedAction, Renamed};

@@ -94,10 +94,11 @@ impl Keys {
         }
     }
 
-    /// Makes a new key for the tenant; the ones before it stay.
+    /// Makes a new key for the tenant, for what `description` says; the ones before it stay.
     pub(crate) async fn issue(
         &self,
         tenant: &TenantScope,
+        description: &str,
         origin: &Origin,
     ) -> Result<IssuedKey, ApiError> {
         let id = Uuid::now_v7();
@@ -107,7 +108,13 @@ impl Keys {
             expires_at: self.settings.life.map(|life| origin.at + millis(life)),
         };
         let id = id.to_string();
-        self.begin(tenant, &id, &grant, origin).await?;
+        let credential = NewCredential {
+            id: id.clone(),
+            name: grant.name.clone(),
+            description: description.to_owned(),
+            expires_at: grant.expires_at,
+        };
+        self.begin(tenant, &credential, origin).await?;
         let key = match self.buckets.issue_key(&grant).await {
             Ok(key) => key,
             Err(error) => {
@@ -135,15 +142,9 @@ impl Keys {
     async fn begin(
         &self,
         tenant: &TenantScope,
-        id: &str,
-        grant: &KeyGrant,
+        credential: &NewCredential,
         origin: &Origin,
     ) -> Result<(), ApiError> {
-        let credential = NewCredential {
-            id: id.to_owned(),
-            name: grant.name.clone(),
-            expires_at: grant.expires_at,
-        };
         let caps = CredentialCaps {
             live: self.settings.live_at_most,
             recent: self.settings.hourly_at_most,
@@ -151,7 +152,7 @@ impl Keys {
         };
         let begun = self
             .store
-            .begin_credential(tenant, &credential, caps, origin)
+            .begin_credential(tenant, credential, caps, origin)
             .await?;
         match begun {
             Begun::Recorded => Ok(()),

@@ -9,6 +9,7 @@ mod accounts;
 mod device;
 mod disk;
 mod filters;
+mod keys;
 mod killed;
 mod lapses;
 mod leaks;

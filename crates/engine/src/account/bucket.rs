@@ -14,6 +14,7 @@ const LOCK: &str = "bucket-key.lock";
 /// The bucket of an account and this device's key to it.
 #[derive(Clone)]
 pub(crate) struct BucketCredentials {
+    pub(crate) tenant: String,
     pub(crate) bucket: String,
     pub(crate) endpoint_url: String,
     pub(crate) region: String,
@@ -97,12 +98,9 @@ impl Account {
             .await?;
         same(Some(&setup.tenant_id), &info.tenant_id)?;
         same(Some(&setup.bucket_name), &info.bucket_name)?;
-        let made = self
-            .call(|api, token| async move { api.create_credentials(&token).await })
-            .await?;
+        let made = self.made_key(self.0.device.get().cloned()).await?;
         same(Some(&info.tenant_id), &made.tenant_id)?;
         same(Some(&info.bucket_name), &made.bucket_name)?;
-        crate::api::server_url(&made.endpoint_url)?;
         self.store_key(&made).await?;
         let credential_id = self.credential_id(&made.access_key).await;
         self.update(|record| {
@@ -114,6 +112,27 @@ impl Account {
             record.credential_id = credential_id;
         })?;
         Ok(made.into())
+    }
+
+    pub(super) async fn made_key(
+        &self,
+        name: Option<String>,
+    ) -> Result<MountCredentials, AuthError> {
+        let name = name.as_deref();
+        let made = self
+            .call(|api, token| async move { api.create_credentials(&token, name).await })
+            .await?;
+        let known = self.record();
+        same(known.tenant_id.as_deref(), &made.tenant_id)?;
+        same(known.bucket.as_deref(), &made.bucket_name)?;
+        crate::api::server_url(&made.endpoint_url)?;
+        Ok(made)
+    }
+
+    /// A new key for this device beside the one it has, which still works.
+    pub(crate) async fn replace_bucket_key(&self) -> Result<BucketCredentials, AuthError> {
+        let _lock = self.bucket_lock().await?;
+        self.new_key().await
     }
 
     async fn credential_id(&self, access_key: &str) -> Option<String> {
@@ -167,6 +186,7 @@ enum StoredKey {
 impl From<MountCredentials> for BucketCredentials {
     fn from(made: MountCredentials) -> Self {
         Self {
+            tenant: made.tenant_id,
             bucket: made.bucket_name,
             endpoint_url: made.endpoint_url,
             region: made.region,

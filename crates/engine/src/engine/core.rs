@@ -28,6 +28,8 @@ use crate::settings::PairSettings;
 use crate::view::{AccountView, ProgressView, RcloneView};
 use crate::{Refusal, Reply, View};
 
+mod credentials;
+mod export;
 mod filtering;
 mod requests;
 mod session;
@@ -61,6 +63,10 @@ pub(super) enum Input {
     StreamLost,
     /// File events are not to be had; the interval alone tells.
     FileEventsLost(String),
+    /// A question that was answered beside the loop.
+    Answered(Box<Result<Reply, Refusal>>, Answer),
+    /// This device has another key, and the link already uses it.
+    KeyReplaced(Box<Result<Link, Refusal>>, Answer),
 }
 
 pub(super) struct Core {
@@ -107,7 +113,7 @@ impl Core {
         let (account, account_view) = match Account::load(&config.places, &config.clock, &secrets) {
             Ok(Some(account)) => {
                 let view = session::signed_in_view(&account);
-                (Some(account), view)
+                (Some(account.on_device(&config.device)), view)
             }
             Ok(None) => (None, AccountView::SignedOut { reason: None }),
             Err(error) => (
@@ -226,6 +232,8 @@ impl Core {
             Input::TripEnded(end) => self.end_trip(*end).await,
             Input::Hinted(hints) => self.take_hints(&hints),
             Input::StreamLive { missed } => self.stream_is_live(missed),
+            Input::Answered(result, answer) => self.reply(answer, *result),
+            Input::KeyReplaced(result, answer) => self.take_new_key(*result, answer),
             Input::StreamLost => {
                 self.stream_live = false;
                 self.plan_next_pass(None);
@@ -444,6 +452,8 @@ impl Core {
                     | Input::Hinted(_)
                     | Input::StreamLive { .. }
                     | Input::StreamLost
+                    | Input::Answered(..)
+                    | Input::KeyReplaced(..)
                     | Input::FileEventsLost(_) => {}
                 }
             }

@@ -47,6 +47,15 @@ impl Link {
         })
     }
 
+    /// Makes a new key for this device and goes on with it; gives the one before it, which still
+    /// works.
+    pub(super) async fn replace_key(&mut self, account: &Account) -> Result<String, AuthError> {
+        let credentials = account.replace_bucket_key().await?;
+        let before = std::mem::replace(&mut self.access_key, credentials.access_key.clone());
+        self.bucket.set_credentials(keys(credentials));
+        Ok(before)
+    }
+
     /// Takes a new key in place of one that the bucket refuses; runs go on with it.
     pub(super) async fn rotate(&mut self, account: &Account) -> Result<(), AuthError> {
         let credentials = account.rotate_bucket_credentials(&self.access_key).await?;

@@ -1,10 +1,11 @@
 //! The caller's bucket, and the keys that open it.
 
 use axum::Json;
+use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::StatusCode;
 use secrecy::ExposeSecret;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use wire::{MountCredentials, MountInfo};
 
 use crate::app::App;
@@ -26,6 +27,35 @@ pub(crate) struct CredentialOut {
     created_at: Option<String>,
     #[schema(format = DateTime)]
     last_used_at: Option<String>,
+    #[schema(format = DateTime)]
+    expires_at: Option<String>,
+}
+
+/// What a new key is for.
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
+pub(crate) struct NewCredentialIn {
+    /// 1 to 64 letters: the device or program that gets it.
+    name: String,
+}
+
+/// What keys of clients that do not name them are called.
+const UNNAMED: &str = "CLI mount credentials";
+const LONGEST_NAME: usize = 64;
+
+/// The name in a body that may be empty.
+fn named(body: &[u8]) -> Result<String, ApiError> {
+    if body.trim_ascii().is_empty() {
+        return Ok(UNNAMED.to_owned());
+    }
+    let invalid = |what: &str| ApiError::InvalidRequest(what.to_owned());
+    let NewCredentialIn { name } =
+        serde_json::from_slice(body).map_err(|_| invalid("The body is no JSON with a name."))?;
+    let name = name.trim();
+    let long = name.chars().count() > LONGEST_NAME;
+    if name.is_empty() || long || name.chars().any(char::is_control) {
+        return Err(invalid("A name has 1 to 64 letters."));
+    }
+    Ok(name.to_owned())
 }
 
 impl From<Credential> for CredentialOut {
@@ -36,6 +66,7 @@ impl From<Credential> for CredentialOut {
             description: credential.description,
             created_at: rfc3339(credential.created_at),
             last_used_at: credential.last_used_at.and_then(rfc3339),
+            expires_at: credential.expires_at.and_then(rfc3339),
         }
     }
 }
@@ -57,9 +88,11 @@ async fn info(member: ActiveMember, State(app): State<App>) -> Result<Json<Mount
 async fn create(
     member: ActiveMember,
     State(app): State<App>,
+    body: Bytes,
 ) -> Result<Json<MountCredentials>, ApiError> {
     let tenant = member.tenant()?;
-    let key = app.keys.issue(&tenant, &member.origin(&app)).await?;
+    let name = named(&body)?;
+    let key = app.keys.issue(&tenant, &name, &member.origin(&app)).await?;
     Ok(Json(MountCredentials {
         tenant_id: tenant.id().to_owned(),
         bucket_name: tenant.bucket().to_owned(),
@@ -97,4 +130,18 @@ pub(super) fn routes() -> Routes {
         .post("/tenant/mount/credentials", create)
         .get("/tenant/mount/credentials", list)
         .delete("/tenant/mount/credentials/{id}", revoke)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_is_called_what_the_client_says_or_what_keys_are_called() {
+        assert_eq!(named(b"").unwrap(), UNNAMED);
+        assert_eq!(named(br#"{"name": " laptop "}"#).unwrap(), "laptop");
+        for body in [&b"x"[..], b"{}", br#"{"name": ""}"#, br#"{"name": "a\nb"}"#] {
+            assert!(named(body).is_err(), "{body:?}");
+        }
+    }
 }

@@ -83,7 +83,10 @@ impl World {
     }
 
     async fn issue(&self) -> Result<String, ApiError> {
-        let key = self.keys.issue(&self.scope, &self.origin()).await?;
+        let key = self
+            .keys
+            .issue(&self.scope, "laptop", &self.origin())
+            .await?;
         Ok(key.access_key)
     }
 
@@ -138,7 +141,7 @@ async fn whatever_an_interrupted_request_leaves_is_found_and_removed(fixture: Fi
         let scope = world.scope.clone();
         let origin = world.origin();
         for polls in 1..200 {
-            let mut issuing = Box::pin(world.keys.issue(&scope, &origin));
+            let mut issuing = Box::pin(world.keys.issue(&scope, "laptop", &origin));
             let mut left = polls;
             let cut = futures::future::poll_fn(|context| {
                 left -= 1;

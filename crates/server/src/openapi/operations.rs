@@ -108,8 +108,8 @@ fn storage(schemas: &mut Schemas) -> Vec<Operation> {
             "Make a key to the bucket",
         )
         .says(
-            "A new key each time; earlier ones stay. The secret is in this answer and nowhere \
-             else. 500 `credential_failed` if the object store did not make it.",
+            "A new key each time; earlier ones stay. The body may be empty, or JSON with the `name` \
+             that lists show. The secret is in this answer and nowhere else. 500 `credential_failed` if the object store did not make it.",
         )
         .answers(
             "200",

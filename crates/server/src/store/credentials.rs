@@ -18,6 +18,7 @@ pub(crate) struct Credential {
     pub(crate) description: String,
     pub(crate) created_at: i64,
     pub(crate) last_used_at: Option<i64>,
+    pub(crate) expires_at: Option<i64>,
 }
 
 /// A credential about to be made.
@@ -26,6 +27,8 @@ pub(crate) struct NewCredential {
     pub(crate) id: String,
     /// The name of everything that the object store will have of it.
     pub(crate) name: String,
+    /// What a person calls it.
+    pub(crate) description: String,
     pub(crate) expires_at: Option<i64>,
 }
 

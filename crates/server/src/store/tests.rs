@@ -126,6 +126,7 @@ impl Fixture {
         let new = NewCredential {
             id: id.to_owned(),
             name: format!("bm-{id}"),
+            description: "laptop".to_owned(),
             expires_at: None,
         };
         let caps = CredentialCaps {

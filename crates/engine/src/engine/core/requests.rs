@@ -52,6 +52,12 @@ impl Core {
                 self.install_rclone();
                 Ok(Reply::Done)
             }
+            Request::ListCredentials => return self.list_credentials(answer),
+            Request::RevokeCredential { id } => return self.revoke_credential(id, answer),
+            Request::CreateCredential { name, file } => {
+                return self.create_credential(&name, &file, answer);
+            }
+            Request::ExportRclone { config } => return self.export_rclone(config, answer),
             Request::Quit => {
                 self.quit();
                 Ok(Reply::Done)
@@ -274,7 +280,7 @@ impl Core {
     }
 }
 
-fn signed_out() -> Refusal {
+pub(super) fn signed_out() -> Refusal {
     Refusal::new("signed_out", "Nobody is signed in").hint("Run `bm-cloud login`.")
 }
 

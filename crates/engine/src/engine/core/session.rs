@@ -92,7 +92,7 @@ impl Core {
                 self.signing_in = None;
                 self.model.account = signed_in_view(&signed_in.account);
                 self.model.subscription = Some(subscription_view(&signed_in.subscription));
-                self.account = Some(signed_in.account);
+                self.account = Some(signed_in.account.on_device(&self.config.device));
                 self.link = None;
                 self.load_pairs().await;
                 self.watch_files();

@@ -37,8 +37,8 @@ where tenant_id = $1 and created_at > $2";
 
     BEGIN_CREDENTIAL = "
 insert into tenant_mount_credentials
-    (id, tenant_id, name, expires_at, created_at, updated_at)
-values ($1, $2, $3, $4, $5, $5)";
+    (id, tenant_id, name, description, expires_at, created_at, updated_at)
+values ($1, $2, $3, $4, $5, $6, $6)";
 
     COMPLETE_CREDENTIAL = "
 update tenant_mount_credentials
@@ -50,7 +50,7 @@ update tenant_mount_credentials set revoked_at = $1, removal_due_at = $1, update
 where id = $2 and tenant_id = $3 and issued_at is null and revoked_at is null";
 
     LIVE_CREDENTIALS = "
-select id, access_key, description, created_at, last_used_at
+select id, access_key, description, created_at, last_used_at, expires_at
 from tenant_mount_credentials
 where tenant_id = $1 and revoked_at is null and issued_at is not null
 order by created_at, id";
@@ -211,6 +211,7 @@ impl Credentials for SqlStore {
             .bind(&credential.id)
             .bind(tenant.id())
             .bind(&credential.name)
+            .bind(&credential.description)
             .bind(credential.expires_at)
             .bind(origin.at)
             .execute(&mut *change)
@@ -279,6 +280,7 @@ impl Credentials for SqlStore {
                     description: row.try_get("description")?,
                     created_at: row.try_get("created_at")?,
                     last_used_at: row.try_get("last_used_at")?,
+                    expires_at: row.try_get("expires_at")?,
                 })
             })
             .collect()

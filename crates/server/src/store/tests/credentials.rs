@@ -42,6 +42,7 @@ fn credential(id: &str) -> NewCredential {
     NewCredential {
         id: id.to_owned(),
         name: format!("bm-{id}"),
+        description: "laptop".to_owned(),
         expires_at: None,
     }
 }

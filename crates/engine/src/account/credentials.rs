@@ -1,0 +1,111 @@
+//! The keys to the account's bucket, this device's and others'.
+
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+use wire::MountCredentials;
+
+use crate::api::{ListedCredential, plain};
+use crate::clock::unix_ms;
+use crate::view::{CredentialState, CredentialView};
+
+use super::{Account, AuthError};
+
+impl Account {
+    /// The live keys, newest first.
+    pub(crate) async fn credentials(&self) -> Result<Vec<CredentialView>, AuthError> {
+        let listed = self
+            .call(|api, token| async move { api.list_credentials(&token).await })
+            .await?;
+        let own = self.record().access_key;
+        let mut views: Vec<CredentialView> = listed
+            .into_iter()
+            .map(|listed| view(listed, own.as_deref()))
+            .collect();
+        views.sort_by_key(|view| std::cmp::Reverse(view.created_at_ms));
+        Ok(views)
+    }
+
+    /// Takes a key away. One that is gone already counts as revoked.
+    pub(crate) async fn revoke_credential(&self, id: &str) -> Result<(), AuthError> {
+        self.call(|api, token| async move { api.revoke_credential(&token, id).await })
+            .await
+    }
+
+    /// The id of a live key with this access key; `None` if there is none.
+    pub(crate) async fn credential_of(
+        &self,
+        access_key: &str,
+    ) -> Result<Option<String>, AuthError> {
+        let listed = self
+            .call(|api, token| async move { api.list_credentials(&token).await })
+            .await?;
+        let found = listed
+            .into_iter()
+            .find(|listed| listed.access_key == access_key);
+        Ok(found.map(|listed| listed.id))
+    }
+
+    /// Makes a key that this device does not keep. Its secret exists in the answer alone.
+    pub(crate) async fn foreign_key(&self, name: &str) -> Result<MountCredentials, AuthError> {
+        self.bucket_credentials().await?;
+        self.made_key(Some(name.to_owned())).await
+    }
+}
+
+fn view(listed: ListedCredential, own: Option<&str>) -> CredentialView {
+    CredentialView {
+        name: name(&listed),
+        created_at_ms: listed.created_at.as_deref().and_then(milliseconds),
+        last_used_at_ms: listed.last_used_at.as_deref().and_then(milliseconds),
+        expires_at_ms: listed.expires_at.as_deref().and_then(milliseconds),
+        this_device: own == Some(listed.access_key.as_str()),
+        state: CredentialState::Active,
+        id: listed.id,
+    }
+}
+
+/// What a person called it; keys of older programs have a name made by the server only.
+fn name(listed: &ListedCredential) -> String {
+    match listed.description.trim() {
+        "" => format!("key {}", plain(&listed.access_key)),
+        described => plain(described),
+    }
+}
+
+fn milliseconds(text: &str) -> Option<i64> {
+    let time = OffsetDateTime::parse(text, &Rfc3339).ok()?;
+    Some(unix_ms(time.into()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_listed_key_is_shown_with_its_times_and_whose_it_is() {
+        let listed = ListedCredential {
+            id: "c1".into(),
+            access_key: "AK1".into(),
+            description: "lap\u{1b}top".into(),
+            created_at: Some("1970-01-01T00:00:01Z".into()),
+            last_used_at: Some("soon".into()),
+            expires_at: None,
+        };
+        let expected = CredentialView {
+            id: "c1".into(),
+            name: "laptop".into(),
+            created_at_ms: Some(1000),
+            last_used_at_ms: None,
+            expires_at_ms: None,
+            this_device: true,
+            state: CredentialState::Active,
+        };
+        assert_eq!(view(listed.clone(), Some("AK1")), expected);
+        let unnamed = ListedCredential {
+            description: " ".into(),
+            ..listed
+        };
+        let other = view(unnamed, Some("AK2"));
+        assert_eq!((other.name.as_str(), other.this_device), ("key AK1", false));
+    }
+}
