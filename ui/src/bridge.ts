@@ -2,31 +2,43 @@ import { invoke } from "@tauri-apps/api/core";
 import { listen } from "@tauri-apps/api/event";
 
 import type { Refusal } from "./bindings/Refusal";
-import type { Reply } from "./bindings/Reply";
-import type { Request } from "./bindings/Request";
-import type { View } from "./bindings/View";
+import type { Reply, Request, View } from "./contract";
 
 /** All that the window can reach outside itself. A refused request rejects with a `Refusal`. */
 export interface Bridge {
   /** The server that the sign-in form offers first; null for the usual one. */
   readonly offeredServer: string | null;
+  /** The page that the window was opened for, such as `conflicts`; null for the first. */
+  readonly offeredPlace: string | null;
   view(): Promise<View>;
   send(request: Request): Promise<Reply>;
   /** Calls back with every new view until the returned function is called. */
   onView(callback: (view: View) => void): Promise<() => void>;
+  /** Calls back when something outside the window wants one of its pages shown. */
+  onPlace(callback: (place: string) => void): Promise<() => void>;
   /** Opens a web page in the person's browser. */
   openLink(url: string): Promise<void>;
   /** Null when the person closed the chooser. */
   pickFolder(): Promise<string | null>;
+  /** Where to write a file that has this name by default; null when the chooser was closed. */
+  pickFile(name: string): Promise<string | null>;
+  /** Null where the desktop does not say. */
+  startsAtLogin(): Promise<boolean | null>;
+  setStartAtLogin(on: boolean): Promise<true>;
 }
 
 export const tauriBridge: Bridge = {
   offeredServer: new URLSearchParams(location.search).get("server"),
+  offeredPlace: new URLSearchParams(location.search).get("place"),
   view: () => invoke<View>("view"),
   send: (request) => invoke<Reply>("send", { request }),
   onView: (callback) => listen<View>("view-changed", (event) => callback(event.payload)),
+  onPlace: (callback) => listen<string>("show-place", (event) => callback(event.payload)),
   openLink: (url) => invoke<void>("open_link", { url }),
   pickFolder: () => invoke<string | null>("pick_folder"),
+  pickFile: (name) => invoke<string | null>("pick_file", { name }),
+  startsAtLogin: () => invoke<boolean | null>("starts_at_login"),
+  setStartAtLogin: (on) => invoke<true>("set_start_at_login", { on }),
 };
 
 export function insideTauri(): boolean {

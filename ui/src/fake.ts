@@ -1,12 +1,12 @@
-import type { Reply } from "./bindings/Reply";
-import type { Request } from "./bindings/Request";
-import type { View } from "./bindings/View";
 import type { Bridge } from "./bridge";
-import { fixtures, isFixtureName } from "./fixtures";
+import type { Reply, Request, View } from "./contract";
+import { fixturePlaces, fixtures, isFixtureName } from "./fixtures";
+import { answersOf } from "./fixtures/answers";
 
 /** A bridge to canned views: what was sent is recorded, what is pushed appears. */
 export class FakeBridge implements Bridge {
   offeredServer: string | null = null;
+  offeredPlace: string | null = null;
   readonly sent: Request[] = [];
   readonly opened: string[] = [];
   /** What the next calls of `send` reject with. */
@@ -14,8 +14,13 @@ export class FakeBridge implements Bridge {
   picked: string | null = null;
   /** Answers a request with the view that follows it; by default nothing follows. */
   react: (view: View, request: Request) => View = (view) => view;
+  /** What a request is answered with, where it is more than "done". */
+  answer: (request: Request) => Reply | null = () => null;
+  /** What the desktop says about starting at login. */
+  atLogin: boolean | null = false;
   #view: View;
   readonly #callbacks = new Set<(view: View) => void>();
+  readonly #placeCallbacks = new Set<(place: string) => void>();
 
   constructor(view: View) {
     this.#view = view;
@@ -39,12 +44,27 @@ export class FakeBridge implements Bridge {
     if (next !== this.#view) {
       this.push(next);
     }
-    return Promise.resolve({ type: "done" });
+    try {
+      return Promise.resolve(this.answer(request) ?? { type: "done" });
+    } catch (refusal) {
+      return Promise.reject(refusal);
+    }
   }
 
   onView(callback: (view: View) => void): Promise<() => void> {
     this.#callbacks.add(callback);
     return Promise.resolve(() => void this.#callbacks.delete(callback));
+  }
+
+  onPlace(callback: (place: string) => void): Promise<() => void> {
+    this.#placeCallbacks.add(callback);
+    return Promise.resolve(() => void this.#placeCallbacks.delete(callback));
+  }
+
+  showPlace(place: string): void {
+    for (const callback of this.#placeCallbacks) {
+      callback(place);
+    }
   }
 
   openLink(url: string): Promise<void> {
@@ -54,6 +74,19 @@ export class FakeBridge implements Bridge {
 
   pickFolder(): Promise<string | null> {
     return Promise.resolve(this.picked);
+  }
+
+  pickFile(name: string): Promise<string | null> {
+    return Promise.resolve(this.picked === null ? null : `/home/ana/${name}`);
+  }
+
+  startsAtLogin(): Promise<boolean | null> {
+    return Promise.resolve(this.atLogin);
+  }
+
+  setStartAtLogin(on: boolean): Promise<true> {
+    this.atLogin = on;
+    return Promise.resolve(true);
   }
 
   push(view: View): void {
@@ -67,7 +100,10 @@ export class FakeBridge implements Bridge {
 /** For `npm run dev`: shows one fixture and follows the simplest requests. */
 export function bridgeFor(name: string | null, now: number): FakeBridge {
   const table = fixtures(now);
-  const bridge = new FakeBridge(table[name !== null && isFixtureName(name) ? name : "idle"]);
+  const fixture = name !== null && isFixtureName(name) ? name : "idle";
+  const bridge = new FakeBridge(table[fixture]);
+  bridge.offeredPlace = fixturePlaces[fixture] ?? null;
+  bridge.answer = answersOf(fixture, now);
   bridge.picked = "/home/ana/Notes";
   bridge.react = (view, request) => {
     if (request.type === "signIn") return table.awaitingBrowser;

@@ -1,10 +1,9 @@
 import type { ActivityView } from "./bindings/ActivityView";
-import type { ConflictView } from "./bindings/ConflictView";
-import type { PairView } from "./bindings/PairView";
+import type { ConflictView, PairView, View } from "./contract";
+import { pageFixtureNames, pageFixtures, pagePlaces } from "./fixtures/pages";
 import type { ProblemView } from "./bindings/ProblemView";
 import type { RunView } from "./bindings/RunView";
 import type { SubscriptionView } from "./bindings/SubscriptionView";
-import type { View } from "./bindings/View";
 
 const second = 1000;
 const minute = 60 * second;
@@ -41,6 +40,7 @@ export const fixtureNames = [
   "failedRun",
   "manyProblems",
   "twoFolders",
+  ...pageFixtureNames,
 ] as const;
 
 export type FixtureName = (typeof fixtureNames)[number];
@@ -48,6 +48,9 @@ export type FixtureName = (typeof fixtureNames)[number];
 export function isFixtureName(name: string): name is FixtureName {
   return (fixtureNames as readonly string[]).includes(name);
 }
+
+/** Where the window is opened for a fixture; the overview where it is not named. */
+export const fixturePlaces: Partial<Record<FixtureName, string>> = pagePlaces;
 
 /** One canned view for each state that the window can show, seen from the time given. */
 export function fixtures(now: number): Record<FixtureName, View> {
@@ -89,7 +92,7 @@ export function fixtures(now: number): Record<FixtureName, View> {
     halt: null,
     preview: null,
     check: null,
-    filters: [],
+    filters: ["# Left out", "- .obsidian/workspace*", "- *.tmp", "- .trash/**"],
   };
 
   const subscription: SubscriptionView = {
@@ -134,6 +137,20 @@ export function fixtures(now: number): Record<FixtureName, View> {
     activity,
     rclone: { type: "ready", version: "1.75.2", path: "/usr/bin/rclone" },
     secretStore: "keyring",
+    history: { days: 30, budgetMib: 1024, usedBytes: 48_400_000, versions: 212 },
+    settings: {
+      limits: { uploadKibS: null, downloadKibS: null },
+      historyDays: 30,
+      historyBudgetMib: 1024,
+      intervalS: 300,
+      onMetered: "pause",
+      onBattery: "run",
+      notifications: "important",
+      quietHours: null,
+      proxy: null,
+    },
+    mounts: [],
+    mountSupport: { type: "ready", driver: "FUSE 3" },
   };
 
   const nothingYet = {
@@ -173,6 +190,13 @@ export function fixtures(now: number): Record<FixtureName, View> {
       device: "ana-phone",
       atMs: now - 3 * hour,
       state: "open",
+      kind: "bothEdited",
+      mineAtMs: now - 2 * hour,
+      theirsAtMs: now - 3 * hour,
+      mineSize: 2_310,
+      theirsSize: 1_940,
+      merged: false,
+      undo: null,
     },
     {
       id: "conflict_2",
@@ -182,6 +206,13 @@ export function fixtures(now: number): Record<FixtureName, View> {
       device: "workstation",
       atMs: now - 14 * hour,
       state: "open",
+      kind: "editedHereRemovedThere",
+      mineAtMs: now - 13 * hour,
+      theirsAtMs: now - 14 * hour,
+      mineSize: 860,
+      theirsSize: null,
+      merged: false,
+      undo: null,
     },
   ];
   const settledConflicts: ConflictView[] = [
@@ -193,6 +224,13 @@ export function fixtures(now: number): Record<FixtureName, View> {
       device: "workstation",
       atMs: now - 3 * day,
       state: "resolved",
+      kind: "bothEdited",
+      mineAtMs: now - 3 * day - hour,
+      theirsAtMs: now - 3 * day,
+      mineSize: 4_120,
+      theirsSize: 4_410,
+      merged: true,
+      undo: "undo_3",
     },
     {
       id: "conflict_4",
@@ -202,6 +240,13 @@ export function fixtures(now: number): Record<FixtureName, View> {
       device: "ana-phone",
       atMs: now - 5 * day,
       state: "dismissed",
+      kind: "createdTwice",
+      mineAtMs: now - 6 * day,
+      theirsAtMs: now - 5 * day,
+      mineSize: 310,
+      theirsSize: 280,
+      merged: false,
+      undo: null,
     },
   ];
 
@@ -235,7 +280,7 @@ export function fixtures(now: number): Record<FixtureName, View> {
     message: "This name cannot exist on Windows. Remove the “:” and “?” to carry the note.",
   }));
 
-  return {
+  const states = {
     starting: {
       ...signedOut,
       status: "starting",
@@ -543,5 +588,6 @@ export function fixtures(now: number): Record<FixtureName, View> {
         },
       ],
     },
-  };
+  } satisfies Partial<Record<FixtureName, View>>;
+  return { ...states, ...pageFixtures(now, states) };
 }

@@ -27,6 +27,16 @@ export function count(value: number): string {
   return new Intl.NumberFormat(locale).format(value);
 }
 
+const sizes = ["B", "KB", "MB", "GB", "TB"];
+
+/** Bytes as people read them: steps of 1024, one decimal below ten. */
+export function size(bytes: number): string {
+  const step = Math.min(sizes.length - 1, bytes < 1 ? 0 : Math.floor(Math.log2(bytes) / 10));
+  const value = bytes / 1024 ** step;
+  const digits = step > 0 && value < 9.95 ? 1 : 0;
+  return `${new Intl.NumberFormat(locale, { maximumFractionDigits: digits }).format(value)} ${sizes[step] ?? ""}`;
+}
+
 export function clockTime(atMs: number): string {
   return new Intl.DateTimeFormat(locale, { hour: "2-digit", minute: "2-digit" }).format(atMs);
 }

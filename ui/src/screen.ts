@@ -1,5 +1,5 @@
 import type { AccountView } from "./bindings/AccountView";
-import type { View } from "./bindings/View";
+import type { View } from "./contract";
 import { never } from "./never";
 
 export type SignedIn = Extract<AccountView, { type: "signedIn" }>;

@@ -1,13 +1,14 @@
 import { getContext, setContext, tick } from "svelte";
 
 import type { Refusal } from "./bindings/Refusal";
-import type { Request } from "./bindings/Request";
-import type { View } from "./bindings/View";
 import { type Bridge, refusalOf } from "./bridge";
 import { Clock } from "./clock.svelte";
+import type { Reply, Request, View } from "./contract";
 import { rememberFocus } from "./focus";
+import { type Location, locationOf, type Place, placesOf } from "./places";
 
-export type Asked = Request["type"] | "view" | "openLink" | "pickFolder";
+export type Asked = Request["type"] | "view" | "openLink" | "pickFolder" | "startAtLogin";
+export type Answer<Type extends Reply["type"]> = Extract<Reply, { type: Type }>;
 
 /** The newest view, and what became of the newest thing that was asked for. */
 export class Session {
@@ -15,12 +16,25 @@ export class Session {
   /** Why the newest request was not taken; gone with the next one that is. */
   refused = $state.raw<{ asked: Asked; refusal: Refusal } | null>(null);
   readonly clock: Clock;
+  #wanted = $state.raw<Location>({ place: "overview", subject: null });
   readonly #bridge: Bridge;
   #pushes = 0;
 
   constructor(bridge: Bridge, readTime: () => number) {
     this.#bridge = bridge;
     this.clock = new Clock(readTime);
+    this.#wanted = locationOf(bridge.offeredPlace);
+  }
+
+  /** The page that is open; the first one where this engine cannot fill the wanted one. */
+  get location(): Location {
+    const there = this.view === null || placesOf(this.view).includes(this.#wanted.place);
+    return there ? this.#wanted : { place: "overview", subject: null };
+  }
+
+  go(place: Place, subject: string | null = null): void {
+    this.refused = null;
+    this.#wanted = { place, subject };
   }
 
   /** Follows the engine until the returned function is called. */
@@ -28,6 +42,14 @@ export class Session {
     const stopClock = this.clock.start();
     let stopped = false;
     let unlisten = () => {};
+    let leave = () => {};
+    this.#bridge.onPlace((link) => {
+      const { place, subject } = locationOf(link);
+      this.go(place, subject);
+    }).then(
+      (stop) => (stopped ? stop() : (leave = stop)),
+      (error: unknown) => this.#refuse("view", error),
+    );
     const listening = this.#bridge.onView((view) => {
       this.#pushes += 1;
       void this.#show(view);
@@ -47,6 +69,7 @@ export class Session {
       stopped = true;
       stopClock();
       unlisten();
+      leave();
     };
   }
 
@@ -69,12 +92,50 @@ export class Session {
     return taken !== null;
   }
 
+  /** The answer of this kind; null where the request was refused, or answered with another. */
+  async ask<Type extends Reply["type"]>(
+    request: Request,
+    type: Type,
+  ): Promise<Answer<Type> | null> {
+    const reply = await this.#ask(request.type, () => this.#bridge.send(request));
+    return reply?.type === type ? (reply as Answer<Type>) : null;
+  }
+
+  /** Asks for what a screen shows by itself: a refusal is the caller's to show, not the page's. */
+  async read<Type extends Reply["type"]>(
+    request: Request,
+    type: Type,
+  ): Promise<Answer<Type> | Refusal> {
+    try {
+      const reply = await this.#bridge.send(request);
+      if (reply.type === type) return reply as Answer<Type>;
+      return refusalOf(new Error(`unexpected answer: ${reply.type}`));
+    } catch (error) {
+      return refusalOf(error);
+    }
+  }
+
   async openLink(url: string): Promise<void> {
     await this.#ask("openLink", () => this.#bridge.openLink(url));
   }
 
   async pickFolder(): Promise<string | null> {
     return this.#ask("pickFolder", () => this.#bridge.pickFolder());
+  }
+
+  /** Null when the person closed the chooser. */
+  async pickFile(name: string): Promise<string | null> {
+    return this.#ask("pickFolder", () => this.#bridge.pickFile(name));
+  }
+
+  /** Whether the desktop starts the app at login; null where it does not say. */
+  async startsAtLogin(): Promise<boolean | null> {
+    return this.#ask("startAtLogin", () => this.#bridge.startsAtLogin());
+  }
+
+  async setStartAtLogin(on: boolean): Promise<boolean> {
+    const done = await this.#ask("startAtLogin", () => this.#bridge.setStartAtLogin(on));
+    return done !== null;
   }
 
   forgive(): void {

@@ -4,10 +4,10 @@ import type { ProfileName } from "./bindings/ProfileName";
 import type { SecretStoreView } from "./bindings/SecretStoreView";
 import type { Status } from "./bindings/Status";
 import { type Age, count } from "./format";
-
-function some(amount: number, one: string, many: string): string {
-  return `${count(amount)} ${amount === 1 ? one : many}`;
-}
+import type { Place } from "./places";
+import { conflict } from "./texts/conflicts";
+import * as pages from "./texts/pages";
+import { some } from "./texts/words";
 
 function ago(age: Age): string {
   switch (age.unit) {
@@ -67,7 +67,7 @@ const planned: Record<ChangeAction, string> = {
 const conflictState: Record<ConflictState, string> = {
   open: "To review",
   resolved: "Resolved, the other version is in the history",
-  dismissed: "Dismissed",
+  dismissed: "Put off until the next start",
 };
 
 const secretStore: Record<SecretStoreView, string> = {
@@ -76,12 +76,24 @@ const secretStore: Record<SecretStoreView, string> = {
   encryptedFile: "Encrypted file",
 };
 
+const places: Record<Place, string> = {
+  overview: "Overview",
+  folders: "Folders",
+  conflicts: "Conflicts",
+  history: "History",
+  mounts: "Mounts",
+  account: "Account",
+  settings: "Settings",
+  diagnostics: "Diagnostics",
+};
+
 const phases: Record<string, string> = {
   verify: "Comparing both sides",
   refresh: "Reading the folder",
   bisync: "Carrying changes",
   apply: "Writing notes here",
   publish: "Finishing",
+  check: "Comparing both sides, byte by byte",
 };
 
 /** Every word of the window that the engine does not say itself. */
@@ -96,7 +108,14 @@ export const texts = {
   secretStore,
   phase: (phase: string) => phases[phase] ?? "Working",
 
+  nav: { ...places, label: "Pages", open: " to review" },
+  conflict,
+  ...pages,
+
   dismiss: "Dismiss",
+  undo: "Undo",
+  cancel: "Cancel",
+  save: "Save",
   copied: "Copied",
   tryAgain: "Try again",
   hide: "Hide",
@@ -200,6 +219,13 @@ export const texts = {
     noRun: "No run yet",
     progress: (doneCount: number, total: number) => `${count(doneCount)} of ${count(total)}`,
     preview: "Preview changes",
+    text: "Each folder and its place in the cloud are kept the same.",
+    open: "Open folder",
+    look: "Look without changing",
+    check: "Compare both sides",
+    inSync: (files: number, waiting: number) =>
+      `${some(files, "note", "notes")} in sync${waiting === 0 ? "" : `, ${count(waiting)} waiting to upload`}`,
+    bytes: (done: string, total: string) => `${done} of ${total}`,
   },
   run: {
     verified: "Nothing had changed",
@@ -214,7 +240,10 @@ export const texts = {
     removedInCloud: (n: number) => `${count(n)} removed in cloud`,
     conflicts: (n: number) => some(n, "conflict", "conflicts"),
   },
-  halt: { title: (name: string) => `Sync of “${name}” is halted` },
+  halt: {
+    title: (name: string) => `Sync of “${name}” is halted`,
+    evidence: (n: number) => `Show the ${some(n, "note", "notes")}`,
+  },
   preview: {
     title: "What the next run would do",
     nothing: "Nothing: both sides are the same.",

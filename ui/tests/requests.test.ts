@@ -112,9 +112,9 @@ it("compares again, without overwriting, where sync lost its place", async () =>
   expect(window.sent()).toEqual([{ type: "syncNow", pair: pair.id, run: "resync" }]);
 });
 
-it("dismisses one conflict by its own button", async () => {
-  const window = await openWindow("attention");
-  await window.press("button", "Dismiss the conflict on Journal/2026-03-13.md");
+it("puts one conflict off by its own button", async () => {
+  const window = await openWindow("conflicts");
+  await window.press("button", "Not now: Journal/2026-03-13.md");
   expect(window.sent()).toEqual([{ type: "dismissConflict", id: "conflict_2" }]);
 });
 
@@ -125,7 +125,7 @@ it("installs rclone from the note that says it is missing", async () => {
 });
 
 it("signs out only after a second question", async () => {
-  const window = await openWindow("idle");
+  const window = await openWindow("account");
   await window.press("button", "Sign out");
   expect(document.activeElement).toBe(window.find("button", "Stay"));
   await window.press("button", "Stay");

@@ -29,12 +29,12 @@ it("keeps the focus on the same control while views arrive", async () => {
 });
 
 it("moves the focus to the list when the focused conflict leaves it", async () => {
-  const window = await openWindow("attention");
-  window.find("button", "Dismiss the conflict on Journal/2026-03-13.md").focus();
+  const window = await openWindow("conflicts");
+  window.find("button", "Not now: Journal/2026-03-13.md").focus();
   const [first] = views.attention.conflicts;
   if (!first) throw new Error("the fixture has no conflict");
   await window.push({ ...views.attention, conflicts: [first], openConflictCount: 1 });
-  expect(document.activeElement).toBe(window.find("heading", "Conflicts"));
+  expect(document.activeElement).toBe(window.find("heading", "Notes"));
 });
 
 it("moves the focus to the heading of a new screen", async () => {
@@ -126,7 +126,7 @@ it("keeps still while a pass only looks, and shows one that carries", async () =
     ...views.idle,
     pairs: views.idle.pairs.map((pair) => ({
       ...pair,
-      running: { number: 9, phase, done: 0, total: 0 },
+      running: { number: 9, phase, done: 0, total: 0, file: null, bytesDone: 0, bytesTotal: 0 },
     })),
   });
   bridge.push(pass("verify"));

@@ -2,10 +2,11 @@ import { render } from "@testing-library/svelte";
 import { tick } from "svelte";
 
 import App from "../src/App.svelte";
-import type { Request } from "../src/bindings/Request";
-import type { View } from "../src/bindings/View";
+import type { Request } from "../src/contract";
+import type { View } from "../src/contract";
 import { FakeBridge } from "../src/fake";
-import { type FixtureName, fixtures } from "../src/fixtures";
+import { type FixtureName, fixturePlaces, fixtures } from "../src/fixtures";
+import { answersOf } from "../src/fixtures/answers";
 
 export const now = new Date(2026, 2, 14, 12, 20, 0).getTime();
 export const views = fixtures(now);
@@ -24,6 +25,10 @@ export interface OpenWindow {
 
 export async function openWindow(start: FixtureName | View): Promise<OpenWindow> {
   const bridge = new FakeBridge(typeof start === "string" ? views[start] : start);
+  if (typeof start === "string") {
+    bridge.offeredPlace = fixturePlaces[start] ?? null;
+    bridge.answer = answersOf(start, now);
+  }
   const screen = render(App, { props: { bridge, readTime: () => now } });
   await screen.findByRole("main");
   await settle();

@@ -1,0 +1,206 @@
+/** Types of the engine's requests and views whose generated bindings are not there yet. */
+
+import type { ConflictView as LandedConflictView } from "./bindings/ConflictView";
+import type { HaltView as LandedHaltView } from "./bindings/HaltView";
+import type { PairView as LandedPairView } from "./bindings/PairView";
+import type { PreviewChange } from "./bindings/PreviewChange";
+import type { ProfileName } from "./bindings/ProfileName";
+import type { Reply as LandedReply } from "./bindings/Reply";
+import type { Request as LandedRequest } from "./bindings/Request";
+import type { View as LandedView } from "./bindings/View";
+
+export type { CheckLine } from "./bindings/CheckLine";
+export type { CheckView } from "./bindings/CheckView";
+export type { FilterEffect } from "./bindings/FilterEffect";
+export type { ProgressView } from "./bindings/ProgressView";
+export type { PreviewChange, ProfileName };
+
+export type ConflictKind =
+  | "bothEdited"
+  | "editedHereRemovedThere"
+  | "removedHereEditedThere"
+  | "createdTwice";
+export type Choice =
+  | { type: "keepMine" }
+  | { type: "keepTheirs" }
+  | { type: "keepBoth" }
+  | { type: "merged"; text: string };
+export type SeenVersions = { mine: string | null; theirs: string | null };
+export type ConflictChoice = { id: string; choice: Choice; seen: SeenVersions | null };
+export type VersionText = {
+  device: string | null;
+  atMs: number | null;
+  size: number;
+  md5: string | null;
+  text: string | null;
+};
+export type DiffLine = {
+  kind: "same" | "mine" | "theirs";
+  mineLine: number | null;
+  theirsLine: number | null;
+  text: string;
+  marks: Array<[number, number]>;
+};
+export type MergeChunk =
+  | { type: "agreed"; text: string; from: "both" | "mine" | "theirs" }
+  | { type: "overlap"; base: string; mine: string; theirs: string };
+export type MergeView = { clean: boolean; chunks: Array<MergeChunk> };
+export type ConflictDetail = {
+  id: string;
+  path: string;
+  kind: ConflictKind;
+  mine: VersionText;
+  theirs: VersionText;
+  base: VersionText | null;
+  diff: Array<DiffLine>;
+  merge: MergeView | null;
+};
+export type ConflictView = LandedConflictView & {
+  undo?: string | null;
+  mineAtMs?: number | null;
+  theirsAtMs?: number | null;
+  mineSize?: number | null;
+  theirsSize?: number | null;
+  kind?: ConflictKind;
+  merged?: boolean;
+};
+
+export type VersionReason = "replaced" | "removed" | "resolved" | "merged" | "restored" | "inCloud";
+export type VersionView = {
+  id: string;
+  pair: string;
+  path: string;
+  atMs: number;
+  size: number;
+  reason: VersionReason;
+  device: string | null;
+  current: boolean;
+};
+export type HistoryView = { days: number; budgetMib: number; usedBytes: number; versions: number };
+export type HaltAction = "confirm" | "compareAgain" | "chooseFolder" | "restore";
+export type HaltView = LandedHaltView & {
+  evidence?: Array<string>;
+  evidenceCount?: number;
+  actions?: Array<HaltAction>;
+};
+export type ExplainState =
+  | "synced"
+  | "waiting"
+  | "hidden"
+  | "cannotSync"
+  | "paused"
+  | "conflict"
+  | "readOnly"
+  | "unknown";
+
+export type Limits = { uploadKibS: number | null; downloadKibS: number | null };
+export type QuietHours = { fromMinute: number; toMinute: number };
+export type SettingsView = {
+  limits: Limits;
+  historyDays: number;
+  historyBudgetMib: number;
+  intervalS: number;
+  onMetered: "run" | "pause";
+  onBattery: "run" | "pause";
+  notifications: "all" | "important" | "none";
+  quietHours: QuietHours | null;
+  proxy: string | null;
+};
+export type FolderWarning = { code: string; message: string };
+export type SetUpPreview = {
+  folder: string;
+  exists: boolean;
+  warnings: Array<FolderWarning>;
+  freeBytes: number;
+  onlyHere: number;
+  onlyInCloud: number;
+  identical: number;
+  differ: number;
+  lines: Array<PreviewChange>;
+};
+
+export type MountProfileName = "fast" | "balanced" | "safe";
+export type MountState =
+  | "starting"
+  | "mounted"
+  | "reconnecting"
+  | "unmounting"
+  | "unmounted"
+  | "failed";
+export type MountView = {
+  id: string;
+  folder: string;
+  profile: MountProfileName;
+  state: MountState;
+  waiting: number;
+  waitingBytes: number;
+  message: string | null;
+  hint: string | null;
+};
+export type MountSupport =
+  | { type: "ready"; driver: string }
+  | { type: "missing"; message: string; hint: string };
+
+export type CredentialView = {
+  id: string;
+  name: string;
+  createdAtMs: number;
+  lastUsedAtMs: number | null;
+  expiresAtMs: number | null;
+  thisDevice: boolean;
+  state: "active" | "revoking" | "revokeFailed";
+};
+export type Finding = {
+  code: string;
+  level: "ok" | "note" | "warning" | "error";
+  message: string;
+  hint: string | null;
+  repair: string | null;
+};
+
+export type PairView = Omit<LandedPairView, "halt"> & { halt: HaltView | null };
+export type View = Omit<LandedView, "pairs" | "conflicts"> & {
+  pairs: Array<PairView>;
+  conflicts: Array<ConflictView>;
+  history?: HistoryView;
+  settings?: SettingsView;
+  mounts?: Array<MountView>;
+  mountSupport?: MountSupport;
+};
+
+export type Request =
+  | LandedRequest
+  | { type: "readConflict"; id: string }
+  | { type: "resolveConflicts"; choices: Array<ConflictChoice> }
+  | { type: "undoResolution"; undo: string }
+  | { type: "listHistory"; pair: string | null; path: string | null; beforeMs: number | null }
+  | { type: "readVersion"; id: string }
+  | { type: "restoreVersion"; id: string }
+  | { type: "undoLastSync"; pair: string }
+  | { type: "explain"; path: string }
+  | { type: "changeSettings"; settings: SettingsView }
+  | { type: "previewSetUp"; folder: string }
+  | { type: "mount"; folder: string; profile: MountProfileName }
+  | { type: "unmount"; id: string }
+  | { type: "setMountProfile"; id: string; profile: MountProfileName }
+  | { type: "forgetMount"; id: string }
+  | { type: "listCredentials" }
+  | { type: "revokeCredential"; id: string }
+  | { type: "createCredential"; name: string; file: string }
+  | { type: "diagnose" }
+  | { type: "repair"; code: string }
+  | { type: "exportDiagnostics"; file: string }
+  | { type: "exportRclone"; config: string | null };
+
+export type Reply =
+  | LandedReply
+  | { type: "conflict"; conflict: ConflictDetail }
+  | { type: "resolved"; undo: string; stale: Array<string> }
+  | { type: "history"; versions: Array<VersionView>; more: boolean }
+  | { type: "version"; version: VersionView; text: string | null }
+  | { type: "restored"; path: string; undo: string | null }
+  | { type: "explanation"; state: ExplainState; reason: string; action: string | null }
+  | { type: "setUpPreview"; preview: SetUpPreview }
+  | { type: "credentials"; credentials: Array<CredentialView> }
+  | { type: "exported"; path: string; backup: string | null }
+  | { type: "diagnosis"; findings: Array<Finding> };

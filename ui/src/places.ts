@@ -1,0 +1,54 @@
+import type { View } from "./contract";
+import { never } from "./never";
+
+/** The pages of the window once a folder is set up. */
+export const places = [
+  "overview",
+  "folders",
+  "conflicts",
+  "history",
+  "mounts",
+  "account",
+  "settings",
+  "diagnostics",
+] as const;
+
+export type Place = (typeof places)[number];
+
+/** Where the window is: a page, and on it the one thing that is open. */
+export interface Location {
+  place: Place;
+  subject: string | null;
+}
+
+/** Reads what a link from outside the window names, such as `conflicts` or `conflicts/ID`. */
+export function locationOf(link: string | null): Location {
+  const [name, ...subject] = (link ?? "").split("/");
+  const place = places.find((known) => known === name);
+  return place === undefined
+    ? { place: "overview", subject: null }
+    : { place, subject: subject.join("/") || null };
+}
+
+/** The pages that this engine can fill. */
+export function placesOf(view: View): Place[] {
+  return places.filter((place) => {
+    switch (place) {
+      case "overview":
+      case "folders":
+      case "account":
+      case "diagnostics":
+        return true;
+      case "conflicts":
+        return view.conflicts.every((conflict) => conflict.kind !== undefined);
+      case "history":
+        return view.history !== undefined;
+      case "mounts":
+        return view.mounts !== undefined;
+      case "settings":
+        return view.settings !== undefined;
+      default:
+        return never(place);
+    }
+  });
+}

@@ -1,0 +1,220 @@
+import type {
+  CheckLine,
+  ExplainState,
+  Finding,
+  MountProfileName,
+  MountState,
+  VersionReason,
+} from "../contract";
+import { count } from "../format";
+import { some } from "./words";
+
+const reason: Record<VersionReason, string> = {
+  replaced: "Replaced by a newer version",
+  removed: "Removed",
+  resolved: "Set aside when a conflict was settled",
+  merged: "Went into a merge",
+  restored: "Set aside by a restore",
+  inCloud: "Older version kept in the cloud",
+};
+
+const mountState: Record<MountState, string> = {
+  starting: "Connecting",
+  mounted: "Connected",
+  reconnecting: "Connection lost, trying again",
+  unmounting: "Disconnecting",
+  unmounted: "Not connected",
+  failed: "Failed",
+};
+
+const mountSentence: Record<MountProfileName, string> = {
+  fast: "Looks for changes in the cloud every 3 seconds. For live work with others.",
+  balanced: "Looks every 5 seconds. Right for most people.",
+  safe: "Looks every 10 seconds, and keeps a copy when a note changed elsewhere.",
+};
+
+const explainState: Record<ExplainState, string> = {
+  synced: "In sync",
+  waiting: "Waiting to be carried",
+  hidden: "Left out by a rule",
+  cannotSync: "Cannot be synced",
+  paused: "Sync is paused",
+  conflict: "In conflict",
+  readOnly: "Read-only",
+  unknown: "Not known",
+};
+
+const difference: Record<CheckLine["difference"], string> = {
+  onlyHere: "Only here",
+  onlyInCloud: "Only in cloud",
+  differs: "Differs",
+  unreadable: "Could not be read",
+};
+
+const level: Record<Finding["level"], string> = {
+  ok: "Good",
+  note: "Note",
+  warning: "Warning",
+  error: "Problem",
+};
+
+export const history = {
+  title: "History",
+  text: (days: number, used: string, budget: string) =>
+    `What sync replaced or removed stays here for ${some(days, "day", "days")}. ${used} of ${budget} used.`,
+  search: "Note to look for",
+  placeholder: "Path of a note, such as Journal/2026-03-14.md",
+  find: "Find",
+  reading: "Reading",
+  none: "Nothing in the history yet",
+  noneText: "When sync replaces or removes a note, the version before it is kept here.",
+  notFound: (path: string) => `No older version of “${path}”`,
+  notFoundText: "Write the path as it is below the notes folder, with its capitals.",
+  older: "Show older",
+  reason,
+  by: (device: string) => ` by ${device}`,
+  current: "Same as now",
+  show: "Show",
+  showThis: (path: string) => `Show this version of ${path}`,
+  textOf: (path: string) => `Text of ${path}`,
+  noText: "This version cannot be shown as text, or is too large.",
+  restore: "Restore",
+  restoreThis: (path: string) => `Restore this version of ${path}`,
+  restored: (path: string) => `${path} is restored. What was there before is in the history.`,
+  lastSync: (name: string) => `Last sync of “${name}”`,
+  undoLast: "Undo this sync…",
+  undoSure: (when: string) =>
+    `Take back what the sync of ${when} did here? Replaced and removed notes return; what is there now goes to the history.`,
+  undoIt: "Undo this sync",
+};
+
+export const check = {
+  title: "Result of the check",
+  same: (n: number) =>
+    n === 1 ? "The one note is the same on both sides." : `All ${count(n)} notes are the same on both sides.`,
+  differ: (n: number) => `${some(n, "note differs", "notes differ")} between this folder and the cloud.`,
+  equal: (n: number) => `${some(n, "note is", "notes are")} the same.`,
+  difference,
+  receipt: "Receipt:",
+};
+
+export const filters = {
+  title: "What sync leaves out",
+  help: "One rule a line, the first that fits decides: “- *.tmp” leaves files out, “+ Projects/**” takes them in, “#” starts a remark. Files left out stay where they are.",
+  save: "Save rules",
+  reset: "Discard changes",
+  line: (line: number) => `Line ${count(line)}`,
+  effect: (shown: number, hidden: number) =>
+    `With these rules ${some(shown, "file is", "files are")} in sync and ${some(hidden, "is", "are")} left out.`,
+  newlyHidden: (n: number) => `${some(n, "file", "files")} no longer in sync`,
+  newlyShown: (n: number) => `${some(n, "file", "files")} newly in sync`,
+};
+
+export const mounts = {
+  title: "Mounts",
+  text: "A mount shows your cloud as a drive, without copying everything to this device. It needs a connection.",
+  when: "A folder in sync is on this device and works offline. A mount takes no space and shows everything, but only while you are online.",
+  first: "Connect a mount",
+  another: "Connect another mount",
+  folder: "Where to show it",
+  folderHint: "An empty folder. One that does not exist yet is created.",
+  profile: "How current",
+  mount: "Connect",
+  unmount: "Disconnect",
+  unmountAnyway: "Disconnect anyway",
+  wait: "Wait",
+  again: "Connect again",
+  forget: "Remove from this list",
+  sure: (n: number) =>
+    `${some(n, "file is", "files are")} not in the cloud yet. They are kept and carried when you connect again.`,
+  waiting: (n: number, size: string) => `${some(n, "file", "files")} (${size}) on the way to the cloud`,
+  state: mountState,
+  sentence: mountSentence,
+};
+
+export const credentials = {
+  title: "Devices and programs",
+  text: "Each device has keys of its own to your notes. Revoke those of a device that you no longer use.",
+  reading: "Asking the server",
+  none: "No keys are in use.",
+  thisDevice: "This device",
+  since: (date: string) => `Since ${date}`,
+  used: (ago: string) => `used ${ago}`,
+  neverUsed: "never used",
+  until: (date: string) => `until ${date}`,
+  revoke: "Revoke",
+  revokeThis: (name: string) => `Revoke the keys of ${name}`,
+  sure: (name: string) => `${name} loses access at once. Its files stay there.`,
+  revoking: "Being revoked",
+  revokeFailed: "Could not be revoked yet. It is tried again by itself.",
+};
+
+export const programs = {
+  title: "Other programs",
+  text: "Let a program of your own reach your notes in the cloud. The keys go into a file that only you can read.",
+  name: "Name",
+  help: "The name by which you will know these keys in the list above.",
+  create: "Create keys…",
+  rclone: "Use your notes from your own rclone: adds them to its settings, after a copy of those.",
+  export: "Add to rclone",
+  written: (path: string, backup: string | null) =>
+    backup === null ? `Written to ${path}.` : `Written to ${path}. The settings before are in ${backup}.`,
+};
+
+export const diagnostics = {
+  text: "How this device is doing, and what to send when you ask for help.",
+  checkUp: "Check-up",
+  again: "Check again",
+  reading: "Looking at this device",
+  allFine: (n: number) => `${some(n, "thing", "things")} looked at, all in order.`,
+  fine: (n: number) => `${count(n)} in order`,
+  level,
+  export: "Save report…",
+  exportText: "A report for support: settings and log, without note texts, names of notes or keys.",
+  fileName: "basic-memory-report.zip",
+  written: (path: string) => `The report is in ${path}.`,
+};
+
+export const explain = {
+  title: "Why is this note not synced?",
+  text: "Name a file of your notes folder to learn how it stands.",
+  path: "Path of the file",
+  placeholder: "Journal/2026-03-14.md",
+  ask: "Explain",
+  state: explainState,
+};
+
+export const settings = {
+  title: "Settings",
+  atLogin: "Start when I log in",
+  atLoginHelp: "Without a window: only the icon appears.",
+  network: "Network",
+  upload: "Upload limit (KB/s)",
+  download: "Download limit (KB/s)",
+  noLimit: "No limit",
+  limitsHelp: "Leave empty to use what the connection gives.",
+  proxy: "Proxy",
+  proxyHelp: "Leave empty to use the system's.",
+  when: "When to sync",
+  metered: "On a metered connection",
+  battery: "On battery",
+  run: "Go on",
+  pause: "Pause",
+  interval: "Full check every (minutes)",
+  intervalHelp: "Changes are carried as they happen; the full check compares everything now and then.",
+  notifications: "Notifications",
+  notify: {
+    all: "Whatever I should know",
+    important: "Only when I must do something",
+    none: "None",
+  },
+  quiet: "Quiet hours",
+  from: "From",
+  to: "to",
+  days: "Keep for (days)",
+  budget: "Use at most (MB)",
+  historyHelp: "The oldest versions go first.",
+  unsaved: "Not saved yet",
+  saved: "Saved",
+  reset: "Discard changes",
+};
