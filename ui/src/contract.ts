@@ -11,6 +11,7 @@ import type { View as LandedView } from "./bindings/View";
 
 export type { CheckLine } from "./bindings/CheckLine";
 export type { CheckView } from "./bindings/CheckView";
+export type { CredentialView } from "./bindings/CredentialView";
 export type { FilterEffect } from "./bindings/FilterEffect";
 export type { ProgressView } from "./bindings/ProgressView";
 export type { PreviewChange, ProfileName };
@@ -141,15 +142,6 @@ export type MountSupport =
   | { type: "ready"; driver: string }
   | { type: "missing"; message: string; hint: string };
 
-export type CredentialView = {
-  id: string;
-  name: string;
-  createdAtMs: number;
-  lastUsedAtMs: number | null;
-  expiresAtMs: number | null;
-  thisDevice: boolean;
-  state: "active" | "revoking" | "revokeFailed";
-};
 export type Finding = {
   code: string;
   level: "ok" | "note" | "warning" | "error";
@@ -184,13 +176,9 @@ export type Request =
   | { type: "unmount"; id: string }
   | { type: "setMountProfile"; id: string; profile: MountProfileName }
   | { type: "forgetMount"; id: string }
-  | { type: "listCredentials" }
-  | { type: "revokeCredential"; id: string }
-  | { type: "createCredential"; name: string; file: string }
   | { type: "diagnose" }
   | { type: "repair"; code: string }
-  | { type: "exportDiagnostics"; file: string }
-  | { type: "exportRclone"; config: string | null };
+  | { type: "exportDiagnostics"; file: string };
 
 export type Reply =
   | LandedReply
@@ -201,6 +189,4 @@ export type Reply =
   | { type: "restored"; path: string; undo: string | null }
   | { type: "explanation"; state: ExplainState; reason: string; action: string | null }
   | { type: "setUpPreview"; preview: SetUpPreview }
-  | { type: "credentials"; credentials: Array<CredentialView> }
-  | { type: "exported"; path: string; backup: string | null }
   | { type: "diagnosis"; findings: Array<Finding> };

@@ -131,7 +131,7 @@ const words: Record<FixtureName, string[]> = {
   mounts: ["Connected", "3 files (402 KB) on the way", "The folder is not empty.", "Connect another mount"],
   mountsNone: ["Connect a mount", "only while you are online"],
   mountsMissing: ["This system cannot show drives yet", "fuse3"],
-  account: ["ana@example.org", "Plus, renews 24 Apr"],
+  account: ["old workstation", "Could not be revoked yet", "never used", "This device", "ana@example.org", "Plus, renews 24 Apr"],
   accountLapsed: ["Read-only since 11 Mar", "Renew"],
   settings: ["Start when I log in", "Upload limit", "Quiet hours"],
   settingsFilled: ["From", "Quiet hours"],

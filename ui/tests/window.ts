@@ -20,8 +20,11 @@ export interface OpenWindow {
   find(role: string, name: string | RegExp): HTMLElement;
   press(role: string, name: string | RegExp): Promise<void>;
   text(): string;
+  /** What was asked for, without what pages read by themselves. */
   sent(): Request[];
 }
+
+const reads = new Set<Request["type"]>(["readConflict", "listHistory", "listCredentials", "diagnose"]);
 
 export async function openWindow(start: FixtureName | View): Promise<OpenWindow> {
   const bridge = new FakeBridge(typeof start === "string" ? views[start] : start);
@@ -45,7 +48,7 @@ export async function openWindow(start: FixtureName | View): Promise<OpenWindow>
       await settle();
     },
     text: () => (screen.container.textContent ?? "").replace(/\s+/g, " ").trim(),
-    sent: () => bridge.sent,
+    sent: () => bridge.sent.filter((request) => !reads.has(request.type)),
   };
   return window;
 }
