@@ -1,5 +1,8 @@
 //! Measurements next to what others built, each started by its name.
 
+mod process;
+mod report;
+mod samples;
 mod server;
 mod sync;
 

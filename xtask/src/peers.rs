@@ -21,6 +21,13 @@ pub(crate) fn install_all(repo: &Repo) -> Result<()> {
     python::install(repo)
 }
 
+/// The same, and whom sync is measured against.
+pub(crate) fn install_for_bench(repo: &Repo) -> Result<()> {
+    install_all(repo)?;
+    let _turn = take_turn(repo)?;
+    debian::install(repo, &[debian::NEIGHBORS])
+}
+
 /// What building and the demonstration need, and what it takes pictures with.
 pub(crate) fn install_for_demo(repo: &Repo, pictures: Pictures) -> Result<()> {
     let _turn = take_turn(repo)?;

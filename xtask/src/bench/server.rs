@@ -6,7 +6,6 @@
 mod contenders;
 mod idle;
 mod load;
-mod report;
 mod world;
 
 use std::process::ExitCode;
@@ -14,13 +13,14 @@ use std::time::Duration;
 
 use anyhow::{Result, bail};
 
+use crate::bench::report::{self, Goal, Machine, Row};
+use crate::bench::samples::median;
 use crate::peers::{self, remove_folder};
 use crate::repo::Repo;
 use crate::run::{self, Show};
 
 use self::contenders::Contender;
 use self::load::{Load, Sample};
-use self::report::{Goal, Row};
 use self::world::{Core, World};
 
 const CROWD: u32 = 32;
@@ -103,8 +103,8 @@ pub(crate) fn run(repo: &Repo, flags: &[&str]) -> Result<ExitCode> {
     rows.push(idle::measure(&world, &ours, IDLE_STREAMS)?);
     rows.push(two_replicas(&world, pace, &ours)?);
 
-    let shown = report::write(&repo.made("bench/server.json"), &rows)?;
-    println!("\n{}", report::loads(&[("c=32", &crowd), ("c=1", &alone)]));
+    let shown = report::write(&repo.made("bench/server.json"), &Machine::read(), &rows)?;
+    println!("\n{}", load::loads(&[("c=32", &crowd), ("c=1", &alone)]));
     println!("{shown}");
     Ok(ExitCode::SUCCESS)
 }
@@ -181,12 +181,7 @@ fn two_replicas(world: &World, pace: Pace, first: &Contender) -> Result<Row> {
         one.push(load.run_beside(world, [first, first])?);
         two.push(load.run_beside(world, [first, &second])?);
     }
-    let row = Row::ratio(
-        "two_replicas",
-        load::median(&two),
-        "one replica",
-        load::median(&one),
-    );
+    let row = Row::ratio("two_replicas", median(&two), "one replica", median(&one));
     // Replicas, database, client and instance share what there is.
     Ok(if world.cores() >= 4 {
         row.goal(Goal::RatioAtLeast(1.6))

@@ -37,6 +37,9 @@ pub(super) const TEST: &[&str] = &[
 /// their own; the machine's own ones are left alone.
 pub(super) const JUDGES: &[&str] = &["nginx", "postgresql", "wrk"];
 
+/// Other programs that keep two folders the same.
+pub(super) const NEIGHBORS: &[&str] = &["syncthing", "unison"];
+
 /// What pictures of the window and of the tray in a real panel need.
 pub(super) const PICTURES: &[&str] = &[
     "adwaita-icon-theme",

@@ -28,7 +28,7 @@ impl Contender {
         format!("http://127.0.0.1:{}", self.port)
     }
 
-    /// The product, as a deployment with PostgreSQL runs it. The first one shapes the database.
+    /// The product, as a deployment with `PostgreSQL` runs it. The first one shapes the database.
     pub(super) fn server(world: &World, name: &'static str, core: Core) -> Result<Self> {
         let port = free_port()?;
         let folder = world.base.join(name);

@@ -4,9 +4,11 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 
+use crate::bench::process::memory_mb;
+use crate::bench::report::{Goal, Row};
+
 use super::contenders::Contender;
-use super::load::memory_mb;
-use super::report::{Goal, Row};
+
 use super::world::World;
 
 const SOON: Duration = Duration::from_secs(10);

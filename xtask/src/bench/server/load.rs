@@ -1,16 +1,15 @@
-use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 
+use crate::bench::process::{cpu_seconds, memory_mb};
+use crate::bench::samples::median;
 use crate::run::{self, Show};
 
 use super::contenders::Contender;
 use super::world::{Core, World};
 
-/// Ticks of the kernel's process clocks in a second (`USER_HZ`, the same on all Linux).
-const TICKS: f64 = 100.0;
 const WARM_UP: Duration = Duration::from_secs(2);
 
 #[derive(Clone, Copy, Debug)]
@@ -41,12 +40,6 @@ impl Sample {
             memory_mb: of(|sample| sample.memory_mb),
         }
     }
-}
-
-pub(super) fn median(values: &[f64]) -> f64 {
-    let mut values = values.to_vec();
-    values.sort_by(f64::total_cmp);
-    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
 }
 
 impl Load {
@@ -138,31 +131,20 @@ fn milliseconds(text: &str) -> Result<f64> {
     Ok(number.parse::<f64>()? * factor)
 }
 
-fn cpu_seconds(pid: u32) -> Result<f64> {
-    let stat = read_proc(pid, "stat")?;
-    let after_name = stat.rsplit_once(") ").map_or("", |(_, rest)| rest);
-    let ticks: Vec<f64> = after_name
-        .split(' ')
-        .skip(11)
-        .take(2)
-        .map(|field| field.parse().context("ticks are numbers"))
-        .collect::<Result<_>>()?;
-    Ok(ticks.iter().sum::<f64>() / TICKS)
-}
-
-pub(super) fn memory_mb(pid: u32) -> Result<f64> {
-    let status = read_proc(pid, "status")?;
-    let kilobytes = status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmRSS:"))
-        .and_then(|rest| rest.split_whitespace().next())
-        .context("the kernel tells a process's memory")?;
-    Ok(kilobytes.parse::<f64>()? / 1024.0)
-}
-
-fn read_proc(pid: u32, name: &str) -> Result<String> {
-    let file = Path::new("/proc").join(pid.to_string()).join(name);
-    std::fs::read_to_string(&file).with_context(|| format!("could not read {}", file.display()))
+/// Every contender under every load.
+pub(super) fn loads(loads: &[(&str, &[Sample])]) -> String {
+    let mut table = String::from(
+        "| load | who | req/s | P50 ms | CPU us | MB |\n| --- | --- | ---: | ---: | ---: | ---: |\n",
+    );
+    for (load, samples) in loads {
+        for sample in *samples {
+            table.push_str(&format!(
+                "| {load} | {} | {:.0} | {:.2} | {:.1} | {:.0} |\n",
+                sample.who, sample.per_second, sample.p50_ms, sample.cpu_us, sample.memory_mb
+            ));
+        }
+    }
+    table
 }
 
 #[cfg(test)]

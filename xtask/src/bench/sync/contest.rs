@@ -6,12 +6,13 @@ use std::time::Instant;
 use anyhow::{Context, Result, ensure};
 use serde::Serialize;
 
-use crate::bench::sync::proxy::{Counts, Proxy, Swap};
+use crate::bench::sync::memory::Memory;
+use crate::bench::sync::proxy::{Counts, Proxy};
+use crate::bench::sync::seat::{Seat, device_with_notes, note};
 use crate::demo::device::Device;
-use crate::demo::server::Server;
+use crate::demo::server::{Credentials, Server};
 use crate::repo::Repo;
 
-const FILES_PER_FOLDER: usize = 50;
 /// Each pass is run so often; the median counts.
 const REPEATS: usize = 5;
 
@@ -22,6 +23,8 @@ pub(crate) enum Contestant {
     PlainDefault,
     /// `rclone bisync` with the fastest flags that are still correct.
     PlainTuned,
+    /// `rclone copy` with the fastest flags: the first upload only.
+    Copy,
     /// `bm-cloud bisync`.
     Ours,
 }
@@ -37,11 +40,23 @@ pub(crate) struct Row {
     pub(crate) requests: Counts,
 }
 
+impl Row {
+    pub(crate) fn ms(&self) -> f64 {
+        u32::try_from(self.median_ms).map_or(f64::INFINITY, f64::from)
+    }
+
+    /// Requests of the last run of this pass.
+    pub(crate) fn sent(&self) -> f64 {
+        u32::try_from(self.requests.values().sum::<u64>()).map_or(f64::INFINITY, f64::from)
+    }
+}
+
 impl Contestant {
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::PlainDefault => "rclone bisync, default",
             Self::PlainTuned => "rclone bisync, tuned",
+            Self::Copy => "rclone copy",
             Self::Ours => "bm-cloud bisync",
         }
     }
@@ -50,6 +65,7 @@ impl Contestant {
         match self {
             Self::PlainDefault => "plain",
             Self::PlainTuned => "tuned",
+            Self::Copy => "copy",
             Self::Ours => "ours",
         }
     }
@@ -67,8 +83,23 @@ impl Contestant {
                 "32",
                 "--s3-no-head",
             ],
+            Self::Copy => &["--transfers", "16", "--s3-no-head", "--no-check-dest"],
         }
     }
+}
+
+/// What a contestant did.
+pub(crate) struct Measured {
+    pub(crate) rows: Vec<Row>,
+    /// Our device, with its notes in the cloud.
+    pub(crate) seat: Option<Seat>,
+    /// The most that an rclone of ours held in memory in the first sync.
+    pub(crate) rclone_mb: Option<f64>,
+}
+
+/// Who has these notes.
+pub(crate) fn email(name: &str, files: usize) -> String {
+    format!("{name}-{files}@example.org")
 }
 
 /// First sync, passes without a change, passes after one edited note.
@@ -78,30 +109,44 @@ pub(crate) fn measure(
     base: &Path,
     contestant: Contestant,
     files: usize,
-) -> Result<Vec<Row>> {
-    let name = format!("{}-{files}", contestant.id());
-    let email = format!("{name}@example.org");
+) -> Result<Measured> {
+    let email = email(contestant.id(), files);
     server.subscribe(&email)?;
-    let device = Device::new(repo, base, &name)?;
-    fill(&device.folder(), files)?;
+    let name = format!("{}-{files}", contestant.id());
+    let device = device_with_notes(repo, base, &name, files)?;
     let keys = server.credentials(&email, base)?;
     let store = keys.endpoint.trim_start_matches("http://").to_owned();
-    let proxy = Proxy::start(&store, None)?;
-    let mut side: Box<dyn Side> = match contestant {
-        Contestant::Ours => Box::new(Ours::signed_in(device, server, &proxy, &store, &email)?),
-        Contestant::PlainDefault | Contestant::PlainTuned => {
-            let config = base.join(format!("{name}.conf"));
-            std::fs::write(&config, keys.rclone_config(&proxy.url()))?;
-            Box::new(Plain {
-                rclone: repo.rclone(),
-                config,
-                workdir: base.join(format!("{name}.work")),
-                bucket: keys.bucket,
-                flags: contestant.flags(),
-                device,
+    match contestant {
+        Contestant::Ours => {
+            let seat = Seat::sign_in(device, server, &store, &email)?;
+            let memory = Memory::watch(&seat.device.folder());
+            let rows = passes(contestant, files, &seat.store, &mut &seat)?;
+            Ok(Measured {
+                rows,
+                rclone_mb: memory.peak(),
+                seat: Some(seat),
             })
         }
-    };
+        Contestant::PlainDefault | Contestant::PlainTuned | Contestant::Copy => {
+            let proxy = Proxy::start(&store, None)?;
+            let mut plain = Plain::new(repo, base, device, &keys, &proxy.url())?;
+            plain.contestant = contestant;
+            let rows = passes(contestant, files, &proxy, &mut plain)?;
+            Ok(Measured {
+                rows,
+                seat: None,
+                rclone_mb: None,
+            })
+        }
+    }
+}
+
+fn passes(
+    contestant: Contestant,
+    files: usize,
+    proxy: &Proxy,
+    side: &mut dyn Side,
+) -> Result<Vec<Row>> {
     let row = |pass, all_ms: Vec<u128>, requests| {
         let mut sorted = all_ms.clone();
         sorted.sort_unstable();
@@ -119,6 +164,9 @@ pub(crate) fn measure(
     proxy.take();
     let first = timed(|| side.first())?;
     let mut rows = vec![row("first sync", vec![first], proxy.take())];
+    if contestant == Contestant::Copy {
+        return Ok(rows);
+    }
 
     let mut times = Vec::new();
     let mut requests = Counts::new();
@@ -153,53 +201,13 @@ trait Side {
     fn pass(&mut self) -> Result<()>;
 }
 
-struct Ours {
-    device: Device,
-    _api: Proxy,
-}
-
-impl Ours {
-    /// The client learns the store's address from the server; what tells it that is a second
-    /// proxy, which puts the counting one's address in its place.
-    fn signed_in(
-        device: Device,
-        server: &Server,
-        proxy: &Proxy,
-        store: &str,
-        email: &str,
-    ) -> Result<Self> {
-        let counting = proxy.url().trim_start_matches("http://").to_owned();
-        ensure!(
-            store.len() == counting.len(),
-            "{store} and {counting} differ in length; run again"
-        );
-        let swap = Swap {
-            from: store.to_owned(),
-            to: counting,
-        };
-        let api = Proxy::start(server.url().trim_start_matches("http://"), Some(swap))?;
-        let said = device.sign_in_at(&api.url(), server, email)?;
-        ensure!(
-            said.code == Some(0),
-            "sign-in failed: {}{}",
-            said.output,
-            said.errors
-        );
-        Ok(Self { device, _api: api })
-    }
-}
-
-impl Side for Ours {
+impl Side for &Seat {
     fn folder(&self) -> PathBuf {
         self.device.folder()
     }
 
     fn first(&mut self) -> Result<()> {
-        let folder = self.device.folder();
-        let folder = folder.to_str().context("the folder's path is text")?;
-        self.device
-            .json(&["setup", "--folder", folder, "--profile", "balanced"])
-            .map(drop)
+        self.set_up()
     }
 
     fn pass(&mut self) -> Result<()> {
@@ -207,36 +215,63 @@ impl Side for Ours {
     }
 }
 
-struct Plain {
+/// rclone between a folder and its bucket, without us.
+pub(crate) struct Plain {
     rclone: PathBuf,
     config: PathBuf,
     workdir: PathBuf,
     bucket: String,
-    flags: &'static [&'static str],
-    device: Device,
+    contestant: Contestant,
+    pub(crate) device: Device,
 }
 
 impl Plain {
-    fn bisync(&self, more: &[&str]) -> Result<()> {
+    pub(crate) fn new(
+        repo: &Repo,
+        base: &Path,
+        device: Device,
+        keys: &Credentials,
+        url: &str,
+    ) -> Result<Self> {
+        let config = base.join(format!("{}.conf", device.name()));
+        std::fs::write(&config, keys.rclone_config(url))?;
+        Ok(Self {
+            rclone: repo.rclone(),
+            config,
+            workdir: base.join(format!("{}.work", device.name())),
+            bucket: keys.bucket.clone(),
+            contestant: Contestant::PlainDefault,
+            device,
+        })
+    }
+
+    fn rclone(&self, verb: &str, more: &[&str]) -> Result<()> {
         let mut command = Command::new(&self.rclone);
         self.device.dress(&mut command);
         let output = command
-            .arg("bisync")
+            .arg(verb)
             .arg(self.device.folder())
             .arg(format!("cloud:{}", self.bucket))
-            .arg("--workdir")
-            .arg(&self.workdir)
             .arg("--config")
             .arg(&self.config)
-            .args(self.flags)
+            .args(self.contestant.flags())
             .args(more)
             .output()?;
         ensure!(
             output.status.success(),
-            "plain bisync failed: {}",
+            "plain {verb} failed: {}",
             String::from_utf8_lossy(&output.stderr)
         );
         Ok(())
+    }
+
+    pub(crate) fn bisync(&self, more: &[&str]) -> Result<()> {
+        let workdir = self
+            .workdir
+            .to_str()
+            .context("the workdir's path is text")?;
+        let words = [&["--workdir", workdir], more].concat();
+        self.rclone("bisync", &words)
     }
 }
 
@@ -246,7 +281,12 @@ impl Side for Plain {
     }
 
     fn first(&mut self) -> Result<()> {
-        self.bisync(&["--resync"])
+        match self.contestant {
+            Contestant::Copy => self.rclone("copy", &[]),
+            Contestant::PlainDefault | Contestant::PlainTuned | Contestant::Ours => {
+                self.bisync(&["--resync"])
+            }
+        }
     }
 
     fn pass(&mut self) -> Result<()> {
@@ -258,30 +298,4 @@ fn timed(work: impl FnOnce() -> Result<()>) -> Result<u128> {
     let start = Instant::now();
     work()?;
     Ok(start.elapsed().as_millis())
-}
-
-fn note(number: usize) -> String {
-    format!("{:03}/note {number:05}.md", number / FILES_PER_FOLDER)
-}
-
-/// Notes of 1 to 4 KB, all different, the same in every run.
-fn fill(folder: &Path, files: usize) -> Result<()> {
-    for number in 0..files {
-        let path = folder.join(note(number));
-        if let Some(parent) = path.parent() {
-            std::fs::create_dir_all(parent)?;
-        }
-        let mut text = format!("# Note {number}\n\n");
-        let length = 1_024 + number * 7_919 % 3_072;
-        while text.len() < length {
-            writeln!(
-                text,
-                "Line {} of note {number}: {}",
-                text.len(),
-                number * text.len()
-            )?;
-        }
-        std::fs::write(path, text)?;
-    }
-    Ok(())
 }

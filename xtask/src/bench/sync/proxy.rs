@@ -1,7 +1,9 @@
 use std::collections::BTreeMap;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use anyhow::Result;
 
@@ -11,7 +13,14 @@ pub(crate) type Counts = BTreeMap<String, u64>;
 /// Passes HTTP/1.1 through unchanged and counts it, so that no contestant counts itself.
 pub(crate) struct Proxy {
     address: SocketAddr,
-    counts: Arc<Mutex<Counts>>,
+    seen: Arc<Mutex<Seen>>,
+}
+
+#[derive(Debug, Default)]
+struct Seen {
+    counts: Counts,
+    /// When the store began to answer each upload.
+    stored: Vec<Instant>,
 }
 
 /// A text in answers that is replaced by another of the same length.
@@ -26,8 +35,8 @@ impl Proxy {
     pub(crate) fn start(target: &str, swap: Option<Swap>) -> Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0")?;
         let address = listener.local_addr()?;
-        let counts = Arc::new(Mutex::new(Counts::new()));
-        let (target, shared) = (target.to_owned(), Arc::clone(&counts));
+        let seen = Arc::new(Mutex::new(Seen::default()));
+        let (target, shared) = (target.to_owned(), Arc::clone(&seen));
         std::thread::spawn(move || {
             for client in listener.incoming().flatten() {
                 let (target, shared, swap) = (target.clone(), Arc::clone(&shared), swap.clone());
@@ -35,7 +44,7 @@ impl Proxy {
                 std::thread::spawn(move || drop(pass(client, &target, &shared, swap.as_ref())));
             }
         });
-        Ok(Self { address, counts })
+        Ok(Self { address, seen })
     }
 
     pub(crate) fn url(&self) -> String {
@@ -44,14 +53,23 @@ impl Proxy {
 
     /// What went through since the last time this was asked.
     pub(crate) fn take(&self) -> Counts {
-        std::mem::take(&mut *self.counts.lock().unwrap_or_else(PoisonError::into_inner))
+        std::mem::take(&mut lock(&self.seen).counts)
     }
+
+    /// When the store answered the uploads since the last time this was asked.
+    pub(crate) fn take_stored(&self) -> Vec<Instant> {
+        std::mem::take(&mut lock(&self.seen).stored)
+    }
+}
+
+fn lock(seen: &Mutex<Seen>) -> MutexGuard<'_, Seen> {
+    seen.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn pass(
     client: TcpStream,
     target: &str,
-    counts: &Mutex<Counts>,
+    seen: &Arc<Mutex<Seen>>,
     swap: Option<&Swap>,
 ) -> io::Result<()> {
     let mut upstream = TcpStream::connect(target)?;
@@ -60,17 +78,22 @@ fn pass(
     }
     let (mut answers, mut back) = (upstream.try_clone()?, client.try_clone()?);
     let swap = swap.cloned();
+    let uploading = Arc::new(AtomicBool::new(false));
+    let (told, under_way) = (Arc::clone(seen), Arc::clone(&uploading));
     std::thread::spawn(move || {
-        drop(answer(&mut answers, &mut back, swap.as_ref()));
+        let answered = || {
+            if under_way.swap(false, Ordering::Relaxed) {
+                lock(&told).stored.push(Instant::now());
+            }
+        };
+        drop(answer(&mut answers, &mut back, swap.as_ref(), answered));
         drop(back.shutdown(std::net::Shutdown::Both));
     });
     let mut requests = BufReader::new(client);
     while let Some(head) = read_head(&mut requests)? {
-        *counts
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .entry(kind(&head).to_owned())
-            .or_default() += 1;
+        let kind = kind(&head);
+        *lock(seen).counts.entry(kind.to_owned()).or_default() += 1;
+        uploading.store(kind == "PUT", Ordering::Relaxed);
         upstream.write_all(head.as_bytes())?;
         match length(&head) {
             Length::Exactly(bytes) => {
@@ -82,13 +105,19 @@ fn pass(
     upstream.shutdown(std::net::Shutdown::Write)
 }
 
-fn answer(from: &mut impl Read, to: &mut impl Write, swap: Option<&Swap>) -> io::Result<()> {
+fn answer(
+    from: &mut impl Read,
+    to: &mut impl Write,
+    swap: Option<&Swap>,
+    answered: impl Fn(),
+) -> io::Result<()> {
     let mut buffer = vec![0; 64 * 1024];
     loop {
         let read = from.read(&mut buffer)?;
         if read == 0 {
             return Ok(());
         }
+        answered();
         if let Some(swap) = swap {
             replace(&mut buffer[..read], swap);
         }
@@ -237,5 +266,6 @@ mod tests {
         let counts = Counts::from([("PUT".to_owned(), 2), ("HEAD".to_owned(), 1)]);
         assert_eq!(proxy.take(), counts);
         assert_eq!(proxy.take(), Counts::new());
+        assert!(proxy.take_stored().len() <= 1, "one answer came back");
     }
 }

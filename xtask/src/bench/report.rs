@@ -4,21 +4,20 @@ use std::path::Path;
 use anyhow::Result;
 use serde::Serialize;
 
-use super::load::Sample;
-
 /// What a row has to reach.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Goal {
+pub(crate) enum Goal {
     RatioAtLeast(f64),
+    RatioAtMost(f64),
     AtMost(f64),
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub(super) struct Row {
-    name: &'static str,
+pub(crate) struct Row {
+    name: String,
     value: f64,
     unit: &'static str,
-    peer: Option<&'static str>,
+    peer: Option<String>,
     peer_value: Option<f64>,
     ratio: Option<f64>,
     goal: Option<f64>,
@@ -27,9 +26,9 @@ pub(super) struct Row {
 }
 
 impl Row {
-    pub(super) fn new(name: &'static str, value: f64, unit: &'static str) -> Self {
+    pub(crate) fn new(name: impl Into<String>, value: f64, unit: &'static str) -> Self {
         Self {
-            name,
+            name: name.into(),
             value,
             unit,
             peer: None,
@@ -41,24 +40,35 @@ impl Row {
     }
 
     /// Requests in a second next to those of a peer.
-    pub(super) fn ratio(name: &'static str, value: f64, peer: &'static str, of: f64) -> Self {
-        Self {
-            ratio: Some(value / of),
-            ..Self::new(name, value, "req/s").peer(peer, of)
-        }
+    pub(crate) fn ratio(
+        name: impl Into<String>,
+        value: f64,
+        peer: impl Into<String>,
+        of: f64,
+    ) -> Self {
+        Self::new(name, value, "req/s").beside(peer, of)
     }
 
-    pub(super) fn peer(self, peer: &'static str, value: f64) -> Self {
+    pub(crate) fn peer(self, peer: impl Into<String>, value: f64) -> Self {
         Self {
-            peer: Some(peer),
+            peer: Some(peer.into()),
             peer_value: Some(value),
             ..self
         }
     }
 
-    pub(super) fn goal(self, goal: Goal) -> Self {
+    /// A peer whose share of this value counts.
+    pub(crate) fn beside(self, peer: impl Into<String>, value: f64) -> Self {
+        Self {
+            ratio: Some(self.value / value),
+            ..self.peer(peer, value)
+        }
+    }
+
+    pub(crate) fn goal(self, goal: Goal) -> Self {
         let (goal, ok) = match goal {
             Goal::RatioAtLeast(goal) => (goal, self.ratio.is_some_and(|ratio| ratio >= goal)),
+            Goal::RatioAtMost(goal) => (goal, self.ratio.is_some_and(|ratio| ratio <= goal)),
             Goal::AtMost(goal) => (goal, self.value <= goal),
         };
         Self {
@@ -69,21 +79,38 @@ impl Row {
     }
 }
 
+/// Where a run was made.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub(crate) struct Machine {
+    cores: usize,
+}
+
+impl Machine {
+    pub(crate) fn read() -> Self {
+        Self {
+            cores: std::thread::available_parallelism().map_or(1, usize::from),
+        }
+    }
+}
+
 #[derive(Serialize)]
-struct Report<'a> {
+struct Report<'a, T: Serialize> {
+    #[serde(flatten)]
+    about: &'a T,
     rows: &'a [Row],
 }
 
-/// Writes the rows as JSON and gives them as a Markdown table.
-pub(super) fn write(file: &Path, rows: &[Row]) -> Result<String> {
-    std::fs::write(file, serde_json::to_string_pretty(&Report { rows })?)?;
+/// Writes the rows as JSON, next to what else is to be known of the run, and gives them as a
+/// Markdown table.
+pub(crate) fn write(file: &Path, about: &impl Serialize, rows: &[Row]) -> Result<String> {
+    std::fs::write(file, serde_json::to_string_pretty(&Report { about, rows })?)?;
     let mut table = String::from(
         "| row | value | next to | ratio | goal | reached |\n| --- | ---: | --- | ---: | ---: | --- |\n",
     );
     for row in rows {
         let number =
             |value: Option<f64>| value.map_or_else(String::new, |value| format!("{value:.2}"));
-        let peer = match (row.peer, row.peer_value) {
+        let peer = match (&row.peer, row.peer_value) {
             (Some(peer), Some(value)) => format!("{peer}: {value:.2}"),
             (None, _) | (_, None) => String::new(),
         };
@@ -105,22 +132,6 @@ pub(super) fn write(file: &Path, rows: &[Row]) -> Result<String> {
     Ok(table)
 }
 
-/// Every contender under every load.
-pub(super) fn loads(loads: &[(&str, &[Sample])]) -> String {
-    let mut table = String::from(
-        "| load | who | req/s | P50 ms | CPU us | MB |\n| --- | --- | ---: | ---: | ---: | ---: |\n",
-    );
-    for (load, samples) in loads {
-        for sample in *samples {
-            table.push_str(&format!(
-                "| {load} | {} | {:.0} | {:.2} | {:.1} | {:.0} |\n",
-                sample.who, sample.per_second, sample.p50_ms, sample.cpu_us, sample.memory_mb
-            ));
-        }
-    }
-    table
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -130,6 +141,9 @@ mod tests {
         let ratio = |value| Row::ratio("a", value, "b", 10.0).goal(Goal::RatioAtLeast(20.0));
         assert_eq!(ratio(200.0).ok, Some(true));
         assert_eq!(ratio(199.0).ok, Some(false));
+        let share = |value| Row::ratio("a", value, "b", 10.0).goal(Goal::RatioAtMost(0.5));
+        assert_eq!(share(5.0).ok, Some(true));
+        assert_eq!(share(5.1).ok, Some(false));
         let most = |value| Row::new("a", value, "ms").goal(Goal::AtMost(1.0));
         assert_eq!(most(1.0).ok, Some(true));
         assert_eq!(most(1.1).ok, Some(false));
