@@ -8,6 +8,7 @@ mod model;
 mod run;
 mod start;
 mod trip;
+mod wake;
 
 use std::sync::Arc;
 

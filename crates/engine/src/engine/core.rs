@@ -17,6 +17,7 @@ use super::link::Link;
 use super::model::{Model, PairModel, render};
 use super::run::{Ended, QueuedRun};
 use super::trip::TripEnd;
+use super::wake::Clocks;
 use super::{Ask, StartError, start};
 use crate::account::{Account, AuthError, SignInError, SignInEvent, SignedIn};
 use crate::config::{Config, Mode};
@@ -91,6 +92,9 @@ pub(super) struct Core {
     /// Failures in a row, for the back-off.
     failures: u32,
     files: Option<FileEvents>,
+    /// When file events were last asked for.
+    watched_at: Instant,
+    clocks: Clocks,
     pub(super) hints: Option<Hints>,
     /// Whether others' changes are told as they happen.
     pub(super) stream_live: bool,
@@ -138,6 +142,7 @@ impl Core {
             starting: matches!(config.mode, Mode::Background { .. }),
             ..Model::empty(&config.device)
         };
+        let clocks = Clocks::new(config.clock.now_ms(), Instant::now());
         let (inputs, received) = mpsc::channel(64);
         let view = watch::Sender::new(Arc::new(render(&model, config.clock.now_ms())));
         let mut core = Self {
@@ -159,6 +164,8 @@ impl Core {
             dirty: false,
             failures: 0,
             files: None,
+            watched_at: Instant::now(),
+            clocks,
             hints: None,
             stream_live: false,
             answers: Vec::new(),
@@ -205,7 +212,7 @@ impl Core {
                     self.show_progress(seen);
                 }
                 () = sleep_until(due) => self.pass_is_due(),
-                _ = age.tick() => {}
+                now = age.tick() => self.look_at_clocks(now),
             }
             self.start_next_run();
             self.publish_view();
@@ -239,10 +246,9 @@ impl Core {
                 self.plan_next_pass(None);
             }
             Input::FileEventsLost(reason) => {
-                tracing::warn!(
-                    reason,
-                    "file events are not available, the interval goes on"
-                );
+                tracing::warn!(reason, "file events are incomplete, the interval goes on");
+                self.model.unwatched = Some(reason);
+                self.plan_next_pass(None);
             }
         }
     }
@@ -302,8 +308,22 @@ impl Core {
         }
     }
 
+    /// What happened while the machine slept, no event told.
+    fn look_at_clocks(&mut self, now: Instant) {
+        self.model.late_after_ms = self.interval().map(late_after_ms);
+        if self.clocks.slept(self.config.clock.now_ms(), now) {
+            tracing::info!("the machine slept; everything is looked at again");
+            self.watch_files();
+            self.follow_changes();
+            self.pass_within(Duration::ZERO);
+        }
+    }
+
     fn pass_is_due(&mut self) {
         self.due = None;
+        if self.model.unwatched.is_some() && self.watched_at.elapsed() > WATCH_AGAIN {
+            self.watch_files();
+        }
         if self.running.is_some() || !self.queue.is_empty() {
             self.dirty = true;
             return;
@@ -320,7 +340,9 @@ impl Core {
     /// The time between two passes; longer while the change stream tells what happens.
     fn interval(&self) -> Option<Duration> {
         match self.config.mode {
-            Mode::Background { interval } if self.stream_live => Some(interval * 5),
+            Mode::Background { interval } if self.stream_live && self.model.unwatched.is_none() => {
+                Some(interval * 5)
+            }
             Mode::Background { interval } => Some(interval),
             Mode::OnRequest => None,
         }
@@ -336,6 +358,8 @@ impl Core {
             .pairs
             .iter()
             .map(|pair| pair.settings.folder.clone());
+        self.model.unwatched = None;
+        self.watched_at = Instant::now();
         self.files = FileEvents::watch(&folders.collect::<Vec<_>>(), &self.inputs);
     }
 
@@ -464,6 +488,16 @@ impl Core {
     pub(super) fn quit(&self) {
         self.stop.cancel();
     }
+}
+
+/// How long after the last try file events are asked for again where some are missing.
+const WATCH_AGAIN: Duration = Duration::from_secs(600);
+
+/// Without a pass for three intervals, and this long at least, something is wrong.
+const LATE: Duration = Duration::from_secs(900);
+
+fn late_after_ms(interval: Duration) -> i64 {
+    i64::try_from((interval * 3).max(LATE).as_millis()).unwrap_or(i64::MAX)
 }
 
 /// A burst of file events is over after this long without one.

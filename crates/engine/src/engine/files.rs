@@ -1,9 +1,10 @@
 //! File events of the pairs' folders. They only say where to look; a look tells what changed.
 
+use std::io;
 use std::path::PathBuf;
 
 use notify::event::ModifyKind;
-use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher};
+use notify::{ErrorKind, EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
@@ -18,13 +19,15 @@ pub(super) struct FileEvents {
 }
 
 impl FileEvents {
-    /// `None` where there is nothing to watch or no events are to be had; the reason is reported.
+    /// `None` where there is nothing to watch or no events are to be had. What cannot be watched
+    /// is reported, and the rest is watched all the same.
     pub(super) fn watch(folders: &[PathBuf], inputs: &mpsc::Sender<Input>) -> Option<Self> {
         if folders.is_empty() {
             return None;
         }
         let (seen, events) = mpsc::channel(BACKLOG);
         let (lost, losses) = watch::channel(());
+        let blind = inputs.clone();
         let handler = move |event: notify::Result<notify::Event>| match event {
             Ok(event) if event.need_rescan() => lost.send_replace(()),
             Ok(event) if changes_content(event.kind) => {
@@ -36,31 +39,56 @@ impl FileEvents {
             }
             Ok(_) => {}
             Err(error) => {
-                tracing::debug!(%error, "a file event was lost");
+                report(&blind, &error);
                 lost.send_replace(());
             }
         };
-        let started = notify::recommended_watcher(handler).and_then(|mut watcher| {
-            for folder in folders {
-                watcher.watch(folder, RecursiveMode::Recursive)?;
-            }
-            Ok(watcher)
-        });
-        match started {
-            Ok(watcher) => {
-                tokio::spawn(settle(events, losses, inputs.clone()));
-                Some(Self { _watcher: watcher })
-            }
+        let mut watcher = match notify::recommended_watcher(handler) {
+            Ok(watcher) => watcher,
             Err(error) => {
-                if inputs
-                    .try_send(Input::FileEventsLost(error.to_string()))
-                    .is_err()
-                {
-                    tracing::warn!(%error, "file events are not available");
-                }
-                None
+                report(inputs, &error);
+                return None;
+            }
+        };
+        for folder in folders {
+            if let Err(error) = watcher.watch(folder, RecursiveMode::Recursive) {
+                let placed = error.paths.is_empty().then(|| folder.clone());
+                report(
+                    inputs,
+                    &placed.into_iter().fold(error, notify::Error::add_path),
+                );
             }
         }
+        tokio::spawn(settle(events, losses, inputs.clone()));
+        Some(Self { _watcher: watcher })
+    }
+}
+
+/// The loop is told once at least; a full queue means that it hears of trouble anyway.
+fn report(inputs: &mpsc::Sender<Input>, error: &notify::Error) {
+    if let Err(unheard) = inputs.try_send(Input::FileEventsLost(reason(error))) {
+        tracing::warn!(%error, %unheard, "file events are incomplete");
+    }
+}
+
+/// Why events are missing, and what a person can do.
+fn reason(error: &notify::Error) -> String {
+    let place = |words: &str| match error.paths.first() {
+        Some(path) => format!("{words} in {}", path.display()),
+        None => words.to_owned(),
+    };
+    match &error.kind {
+        ErrorKind::MaxFilesWatch => {
+            "this system watches no more folders; raise fs.inotify.max_user_watches".to_owned()
+        }
+        ErrorKind::Io(cause) if cause.kind() == io::ErrorKind::PermissionDenied => {
+            place("a folder may not be read")
+        }
+        ErrorKind::Io(cause) => place(&cause.to_string()),
+        ErrorKind::Generic(_)
+        | ErrorKind::PathNotFound
+        | ErrorKind::WatchNotFound
+        | ErrorKind::InvalidConfig(_) => place(&error.to_string()),
     }
 }
 
@@ -110,5 +138,43 @@ async fn sleep_until(due: Option<Instant>) {
     match due {
         Some(due) => tokio::time::sleep_until(due).await,
         None => std::future::pending().await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+
+    use super::*;
+
+    #[test]
+    fn the_reason_says_what_to_do() {
+        let limit = reason(&notify::Error::new(ErrorKind::MaxFilesWatch));
+        assert!(limit.contains("fs.inotify.max_user_watches"), "{limit}");
+        let denied = notify::Error::io(io::ErrorKind::PermissionDenied.into())
+            .add_path("/home/ana/Notes/private".into());
+        assert_eq!(
+            reason(&denied),
+            "a folder may not be read in /home/ana/Notes/private"
+        );
+    }
+
+    #[tokio::test]
+    async fn a_folder_that_cannot_be_watched_is_told_and_the_others_are_watched() {
+        let folder = tempfile::tempdir().unwrap();
+        let (inputs, mut received) = mpsc::channel(8);
+        let missing = folder.path().join("missing");
+        let folders = [missing, folder.path().to_owned()];
+        let _events = FileEvents::watch(&folders, &inputs).unwrap();
+        let Some(Input::FileEventsLost(reason)) = received.recv().await else {
+            panic!("the loss comes first");
+        };
+        assert!(reason.contains("missing"), "{reason}");
+        let note = folder.path().join("note.md");
+        File::create(&note).unwrap();
+        let Some(Input::Saved(paths)) = received.recv().await else {
+            panic!("the save comes next");
+        };
+        assert_eq!(paths, [note]);
     }
 }

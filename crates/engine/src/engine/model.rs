@@ -29,6 +29,10 @@ pub(crate) struct Model {
     /// Said once after a damaged state was put aside.
     pub(crate) notice: Option<String>,
     pub(crate) starting: bool,
+    /// Why changes in some folders are noticed by passes only.
+    pub(crate) unwatched: Option<String>,
+    /// How old the last pass may be; nothing for who only works on request.
+    pub(crate) late_after_ms: Option<i64>,
 }
 
 #[derive(Clone, Debug)]
@@ -130,6 +134,8 @@ impl Model {
             secret_store: SecretStoreView::Keyring,
             notice: None,
             starting: true,
+            unwatched: None,
+            late_after_ms: None,
         }
     }
 
@@ -182,6 +188,7 @@ pub(crate) fn render(model: &Model, now_ms: i64) -> View {
             code: problem.code.as_str().to_owned(),
             message: problem.message.clone(),
         })
+        .chain(unwatched(model))
         .collect();
     let paused_over = !matches!(model.settings.sync, SyncSwitch::Off) && model.carries(now_ms);
     View {
@@ -206,6 +213,16 @@ pub(crate) fn render(model: &Model, now_ms: i64) -> View {
         rclone: model.rclone.clone(),
         secret_store: model.secret_store,
     }
+}
+
+fn unwatched(model: &Model) -> Option<ProblemView> {
+    let (reason, pair) = (model.unwatched.as_ref()?, model.pairs.first()?);
+    Some(ProblemView {
+        pair: pair.settings.id.clone(),
+        path: pair.settings.folder.display().to_string(),
+        code: "file_events".to_owned(),
+        message: format!("Some changes are noticed a minute later: {reason}"),
+    })
 }
 
 /// Status and its words. The order of the arms is the documented precedence of [`Status`].
@@ -242,7 +259,7 @@ fn status(model: &Model, now_ms: i64) -> (Status, String) {
     if let Some(failure) = model.pairs.iter().find_map(PairModel::failure) {
         return (Status::Error, format!("Sync cannot run: {failure}"));
     }
-    if let Some(words) = attention(model) {
+    if let Some(words) = attention(model).or_else(|| late(model, now_ms)) {
         return (Status::Attention, words);
     }
     match model.settings.sync {
@@ -283,6 +300,17 @@ fn attention(model: &Model) -> Option<String> {
         1 => Some("1 conflict to review".to_owned()),
         count => Some(format!("{count} conflicts to review")),
     }
+}
+
+/// Silence is no success: without a pass for too long, though nothing stands against one.
+fn late(model: &Model, now_ms: i64) -> Option<String> {
+    let idle = model
+        .pairs
+        .iter()
+        .all(|pair| pair.running.is_none() && !pair.offline);
+    let age_ms = now_ms - oldest_check(model)?;
+    (idle && model.carries(now_ms) && age_ms > model.late_after_ms?)
+        .then(|| format!("Not checked for {} minutes", age_ms / 60_000))
 }
 
 fn offline_words(waiting: u64) -> String {

@@ -137,3 +137,39 @@ fn problems_are_cut_and_counted() {
     let view = render(&model, NOW);
     assert_eq!((view.problems.len(), view.problem_count), (PROBLEMS, 101));
 }
+
+#[test]
+fn a_pass_that_is_too_long_ago_is_no_silent_success() {
+    const LIMIT: i64 = 900_000;
+    let model = Model {
+        late_after_ms: Some(LIMIT),
+        ..idle()
+    };
+    let checked_at_ms = NOW - 5;
+    let at = |now_ms| render(&model, now_ms);
+    assert_eq!(at(checked_at_ms + LIMIT).status, Status::Idle);
+    let late = at(checked_at_ms + LIMIT + 60_000);
+    assert_eq!(late.status, Status::Attention);
+    assert_eq!(late.headline, "Not checked for 16 minutes");
+
+    let mut offline = model.clone();
+    offline.pairs[0].offline = true;
+    let mut paused = model.clone();
+    paused.settings.sync = SyncSwitch::Off;
+    for (other, status) in [(offline, Status::Offline), (paused, Status::Paused)] {
+        assert_eq!(render(&other, checked_at_ms + 2 * LIMIT).status, status);
+    }
+}
+
+#[test]
+fn missing_file_events_are_a_problem_with_their_reason() {
+    let model = Model {
+        unwatched: Some("too many folders".to_owned()),
+        ..idle()
+    };
+    let view = render(&model, NOW);
+    assert_eq!(view.status, Status::Idle);
+    assert_eq!(view.problem_count, 1);
+    assert_eq!(view.problems[0].path, "/home/ana/Notes");
+    assert!(view.problems[0].message.contains("too many folders"));
+}
