@@ -24,6 +24,7 @@ pub(crate) struct Home {
     device: &'static str,
     pub(crate) mode: Mode,
     pub(crate) observer: Observer,
+    pub(crate) clock: Clock,
 }
 
 impl Home {
@@ -34,6 +35,7 @@ impl Home {
             device,
             mode,
             observer,
+            clock: Clock::system(),
         }
     }
 
@@ -55,7 +57,8 @@ impl Home {
     /// Starts the engine, or joins the one that runs here.
     pub(crate) async fn open(&self) -> Device {
         let config = config(self.root(), self.device, self.mode, self.observer.clone());
-        Device::open(config).await
+        let clock = self.clock.clone();
+        Device::open(Config { clock, ..config }).await
     }
 
     /// A device that is signed in, set up and has synced once.

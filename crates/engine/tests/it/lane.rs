@@ -1,5 +1,7 @@
 //! Single notes between two devices, carried as they change, without a run.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use engine::view::{ChangeAction, ProfileName, Status};
@@ -174,4 +176,26 @@ async fn two_people_at_one_note_lose_no_word() {
     }
     desk.calm().await;
     assert_eq!(desk.laptop.notes(), desk.desktop.notes());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn after_sleep_everything_is_looked_at() {
+    let state = testkit::scratch();
+    let server = Server::start(state.path()).await;
+    server.activate(ANA).await;
+    let slept = Arc::new(AtomicU64::new(0));
+    let (machine, ahead) = (engine::Clock::system(), Arc::clone(&slept));
+    let now = move || machine.now() + Duration::from_secs(ahead.load(Ordering::Relaxed));
+    let mut laptop = Home::in_background("laptop", NEVER);
+    laptop.clock = engine::Clock::new(now);
+    laptop.save("first.md", "first\n");
+    let device = laptop.join(&server, ANA, ProfileName::Safe).await;
+    let quiet = Duration::from_millis(1500);
+    device.stays_without(quiet, is_running).await;
+    let before = last_number(&device.view());
+
+    slept.store(120, Ordering::Relaxed);
+    device
+        .until(|view| last_number(view) > before && view.status == Status::Idle)
+        .await;
 }
