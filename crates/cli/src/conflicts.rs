@@ -104,6 +104,8 @@ fn lines(view: &View, offset: UtcOffset) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
+    use engine::view::ConflictKind;
+
     use super::*;
 
     fn conflict(id: &str, state: ConflictState) -> ConflictView {
@@ -115,6 +117,13 @@ mod tests {
             device: "desktop".into(),
             at_ms: 0,
             state,
+            kind: ConflictKind::BothEdited,
+            mine_at_ms: None,
+            theirs_at_ms: None,
+            mine_size: None,
+            theirs_size: None,
+            merged: false,
+            undo: None,
         }
     }
 

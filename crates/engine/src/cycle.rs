@@ -16,6 +16,7 @@ mod probe;
 mod resolve;
 mod settle;
 mod store;
+mod texts;
 mod verify;
 mod workdir;
 

@@ -8,6 +8,7 @@ mod account;
 mod api;
 mod clock;
 mod config;
+mod conflict;
 mod connection;
 mod control;
 mod cycle;

@@ -3,7 +3,9 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 use ts_rs::TS;
 
-use crate::view::{CredentialView, FilterEffect, ProfileName};
+use crate::view::{
+    ConflictChoice, ConflictDetail, ConflictView, CredentialView, FilterEffect, ProfileName,
+};
 
 /// Everything that a front end can ask of the engine.
 ///
@@ -66,6 +68,21 @@ pub enum Request {
     },
     DismissConflict {
         id: String,
+    },
+    /// Everything a person needs to decide: both versions, their base, differences, a merge.
+    ReadConflict {
+        id: String,
+    },
+    /// All conflicts, where a view holds only the first.
+    ListConflicts,
+    /// Decides conflicts, all or many at once; one undo takes all of it back.
+    ResolveConflicts {
+        choices: Vec<ConflictChoice>,
+    },
+    /// Makes the folder what it was before a resolution. Takes what `Resolved` answered, or a
+    /// conflict's id.
+    UndoResolution {
+        undo: String,
     },
     OpenFolder {
         pair: Option<String>,
@@ -137,6 +154,18 @@ pub enum Reply {
     Exported {
         path: String,
         backup: Option<String>,
+    },
+    Conflict {
+        conflict: Box<ConflictDetail>,
+    },
+    Conflicts {
+        conflicts: Vec<ConflictView>,
+    },
+    /// The conflicts in `stale` are as they were: one of their versions is no longer the one that
+    /// was decided about.
+    Resolved {
+        undo: String,
+        stale: Vec<String>,
     },
 }
 

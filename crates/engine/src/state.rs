@@ -3,7 +3,9 @@
 //! The baseline is the only memory of sync: bisync's listings are rendered from it, and a cycle
 //! is published by one transaction here.
 
+mod conflicts;
 mod schema;
+mod texts;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -12,7 +14,10 @@ use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 
 use crate::naming;
 use crate::vault::{Kept, Signature};
-use crate::view::{ActivityView, ChangeAction, ConflictState, ConflictView};
+use crate::view::{ActivityView, ChangeAction};
+
+pub(crate) use conflicts::{ConflictRow, Decided, IfKnown, Resolution, Stamp};
+pub(crate) use texts::{BaseText, is_mergeable};
 
 /// One path that was equal on both sides when it was recorded.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,6 +54,8 @@ pub(crate) struct Publication {
     pub(crate) forget: Vec<String>,
     pub(crate) history: Vec<HistoryEntry>,
     pub(crate) activity: Vec<(String, ChangeAction)>,
+    /// Texts of small notes among `set`.
+    pub(crate) texts: Vec<BaseText>,
     /// The vault root's inode number, checked before the next cycle.
     pub(crate) root_ino: Option<u64>,
 }
@@ -171,6 +178,8 @@ impl State {
     /// Makes a cycle's result durable, all of it or nothing.
     pub(crate) fn publish(&mut self, pair: &str, news: &Publication) -> Result<(), StateError> {
         let transaction = self.connection.transaction()?;
+        let changed = news.set.keys().chain(&news.forget);
+        let replaced = texts::known(&transaction, pair, changed)?;
         for (path, node) in &news.set {
             set_node(&transaction, pair, path, node)?;
         }
@@ -179,22 +188,11 @@ impl State {
                 "DELETE FROM node WHERE pair = ?1 AND path = ?2",
                 [pair, path],
             )?;
+            conflicts::close_without_copy(&transaction, pair, path)?;
         }
-        for entry in &news.history {
-            transaction.execute(
-                "INSERT INTO history(pair, path, file, md5, size, reason, at)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
-                params![
-                    pair,
-                    entry.path,
-                    entry.kept.file.to_string_lossy(),
-                    entry.kept.md5,
-                    entry.kept.size.cast_signed(),
-                    entry.reason,
-                    news.at_ms
-                ],
-            )?;
-        }
+        texts::record(&transaction, &news.texts)?;
+        texts::prune(&transaction, replaced)?;
+        add_history(&transaction, pair, &news.history, news.at_ms)?;
         for (path, action) in &news.activity {
             transaction.execute(
                 "INSERT INTO activity(pair, path, action, at) VALUES (?1, ?2, ?3, ?4)",
@@ -209,39 +207,6 @@ impl State {
             transaction.execute(
                 "INSERT OR REPLACE INTO root(pair, ino) VALUES (?1, ?2)",
                 params![pair, ino.cast_signed()],
-            )?;
-        }
-        transaction.commit()?;
-        Ok(())
-    }
-
-    /// Commits what was decided of conflicts, before it is carried out.
-    pub(crate) fn decide_conflicts(
-        &mut self,
-        pair: &str,
-        rows: &[ConflictView],
-        copies: &[Copy],
-    ) -> Result<(), StateError> {
-        let transaction = self.connection.transaction()?;
-        for conflict in rows {
-            transaction.execute(
-                "INSERT OR REPLACE INTO conflict(id, pair, path, copy_path, device, at, state)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
-                params![
-                    conflict.id,
-                    pair,
-                    conflict.path,
-                    conflict.copy_path,
-                    conflict.device,
-                    conflict.at_ms,
-                    state_word(conflict.state)
-                ],
-            )?;
-        }
-        for copy in copies {
-            transaction.execute(
-                "INSERT OR REPLACE INTO dropped_copy(pair, key, etag) VALUES (?1, ?2, ?3)",
-                [pair, &copy.key, &copy.etag],
             )?;
         }
         transaction.commit()?;
@@ -302,49 +267,6 @@ impl State {
         Ok(count.cast_unsigned())
     }
 
-    /// The newest conflicts of all pairs, open ones first.
-    pub(crate) fn conflicts(
-        &self,
-        pairs: &[String],
-        limit: u32,
-    ) -> Result<Vec<ConflictView>, StateError> {
-        let mut statement = self.connection.prepare_cached(
-            "SELECT id, pair, path, copy_path, device, at, state FROM conflict
-             WHERE pair IN (SELECT value FROM json_each(?1))
-             ORDER BY state = 'open' DESC, at DESC LIMIT ?2",
-        )?;
-        let rows = statement.query_map(params![json_list(pairs), limit], |row| {
-            Ok(ConflictView {
-                id: row.get(0)?,
-                pair: row.get(1)?,
-                path: row.get(2)?,
-                copy_path: row.get(3)?,
-                device: row.get(4)?,
-                at_ms: row.get(5)?,
-                state: word_state(&row.get::<_, String>(6)?),
-            })
-        })?;
-        Ok(rows.collect::<Result<_, _>>()?)
-    }
-
-    pub(crate) fn open_conflict_count(&self, pairs: &[String]) -> Result<u32, StateError> {
-        Ok(self.connection.query_row(
-            "SELECT count(*) FROM conflict
-             WHERE state = 'open' AND pair IN (SELECT value FROM json_each(?1))",
-            [json_list(pairs)],
-            |row| row.get(0),
-        )?)
-    }
-
-    /// Answers whether there was such an open conflict.
-    pub(crate) fn dismiss_conflict(&mut self, id: &str) -> Result<bool, StateError> {
-        let changed = self.connection.execute(
-            "UPDATE conflict SET state = 'dismissed' WHERE id = ?1 AND state = 'open'",
-            [id],
-        )?;
-        Ok(changed > 0)
-    }
-
     pub(crate) fn activity(
         &self,
         pairs: &[String],
@@ -363,6 +285,30 @@ impl State {
         })?;
         Ok(rows.collect::<Result<_, _>>()?)
     }
+}
+
+fn add_history(
+    transaction: &Transaction<'_>,
+    pair: &str,
+    entries: &[HistoryEntry],
+    at_ms: i64,
+) -> Result<(), StateError> {
+    for entry in entries {
+        transaction.execute(
+            "INSERT INTO history(pair, path, file, md5, size, reason, at)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+            params![
+                pair,
+                entry.path,
+                entry.kept.file.to_string_lossy(),
+                entry.kept.md5,
+                entry.kept.size.cast_signed(),
+                entry.reason,
+                at_ms
+            ],
+        )?;
+    }
+    Ok(())
 }
 
 fn read_node(row: &Row<'_>) -> rusqlite::Result<(String, Node)> {
@@ -414,22 +360,6 @@ fn set_node(
 /// The argument of the database's `json_each`.
 fn json_list(items: &[String]) -> String {
     serde_json::Value::from(items).to_string()
-}
-
-fn state_word(state: ConflictState) -> &'static str {
-    match state {
-        ConflictState::Open => "open",
-        ConflictState::Resolved => "resolved",
-        ConflictState::Dismissed => "dismissed",
-    }
-}
-
-fn word_state(word: &str) -> ConflictState {
-    match word {
-        "resolved" => ConflictState::Resolved,
-        "dismissed" => ConflictState::Dismissed,
-        _ => ConflictState::Open,
-    }
 }
 
 fn action_word(action: ChangeAction) -> &'static str {

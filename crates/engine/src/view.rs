@@ -1,10 +1,15 @@
 mod check;
+mod conflict;
 mod filters;
 
 use serde::{Deserialize, Serialize};
 use ts_rs::TS;
 
 pub use check::{CheckDifference, CheckLine, CheckView};
+pub use conflict::{
+    Choice, ConflictChoice, ConflictDetail, ConflictKind, ConflictState, ConflictView, DiffKind,
+    DiffLine, MergeChunk, MergeOrigin, MergeView, SeenVersions, VersionText,
+};
 pub use filters::{FilterEffect, FilterError};
 
 /// Everything that a front end can see. Flat, without secrets, lists cut with their counts.
@@ -309,33 +314,6 @@ pub enum ChangeAction {
     RemoveHere,
     RemoveInCloud,
     Conflict,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
-#[serde(rename_all = "camelCase")]
-#[ts(export)]
-pub struct ConflictView {
-    pub id: String,
-    pub pair: String,
-    /// The note's path in the folder.
-    pub path: String,
-    /// Where the other version is, beside it; absent once resolved into history.
-    pub copy_path: Option<String>,
-    pub device: String,
-    #[ts(type = "number")]
-    pub at_ms: i64,
-    pub state: ConflictState,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
-#[serde(rename_all = "camelCase")]
-#[ts(export)]
-pub enum ConflictState {
-    /// Both versions are visible; a person decides.
-    Open,
-    /// The newer version has the name; the older is in history.
-    Resolved,
-    Dismissed,
 }
 
 /// An obstacle on one path.

@@ -60,7 +60,7 @@ pub(super) async fn apply_and_publish(
         },
         linked: Vec::new(),
     };
-    for verdict in conflict::decide(input, side, &settled, &verified.baseline).await? {
+    for verdict in conflict::decide(input, side, &verified, &settled).await? {
         gathered.conflict(verdict).await?;
     }
     let total = settled.len() as u64;
@@ -123,11 +123,27 @@ impl Gathered<'_> {
         expect: Expect,
         reason: &'static str,
     ) -> Result<bool, CycleFailure> {
-        let from = self.side.mirror.join(mirror_path);
+        let from = NewBytes::File(self.side.mirror.join(mirror_path));
+        self.install_bytes(path, from, version, expect, reason)
+            .await
+    }
+
+    /// As [`Self::install`], from wherever the bytes are.
+    pub(super) async fn install_bytes(
+        &mut self,
+        path: &str,
+        from: NewBytes,
+        version: &CloudVersion,
+        expect: Expect,
+        reason: &'static str,
+    ) -> Result<bool, CycleFailure> {
         let change = Change::Install {
             path: path.to_owned(),
-            mtime_ms: modified_ms(&from),
-            from: NewBytes::File(from),
+            mtime_ms: match &from {
+                NewBytes::File(file) => modified_ms(file),
+                NewBytes::Here(_) => Some(self.input.clock.now_ms()),
+            },
+            from: from.clone(),
             md5: version.md5.clone(),
             expect,
         };
@@ -140,6 +156,8 @@ impl Gathered<'_> {
                     self.keep(path, kept, reason);
                 }
                 self.record(path.to_owned(), version.clone(), signature);
+                self.remember(path, &version.md5, version.size, from)
+                    .await?;
                 Ok(true)
             }
             Applied::Done {
@@ -214,16 +232,8 @@ impl Gathered<'_> {
     /// baseline takes the new one, so that the next verify need not hash them; where they are not,
     /// the user saved during the run and another cycle follows.
     async fn refresh_signatures(&mut self) -> Result<(), CycleFailure> {
-        let vault = self.input.vault.clone();
         let linked = std::mem::take(&mut self.linked);
-        let fresh = blocking(move || {
-            let read = linked.into_iter().filter_map(|path| {
-                let hashed = vault::md5_of(&vault.join(&path)).ok()?;
-                Some((path, hashed))
-            });
-            Ok::<_, CycleFailure>(read.collect::<Vec<_>>())
-        })
-        .await?;
+        let fresh = self.rehash(linked).await?;
         for (path, (md5, signature)) in fresh {
             match self.news.set.get_mut(&path) {
                 Some(node) if node.md5 == md5 => node.signature = signature,

@@ -29,11 +29,14 @@ use crate::settings::PairSettings;
 use crate::view::{AccountView, ProgressView, RcloneView};
 use crate::{Refusal, Reply, View};
 
+mod conflicts;
 mod credentials;
 mod export;
 mod filtering;
 mod requests;
 mod session;
+
+use conflicts::{Decision, DecisionEnd};
 
 /// Conflicts and activity lines that a view holds at most.
 const CONFLICTS: u32 = 100;
@@ -55,6 +58,7 @@ pub(super) enum Input {
     /// So much changed in the folders that everything is looked at.
     FilesChanged,
     TripEnded(Box<TripEnd>),
+    DecisionEnded(Box<DecisionEnd>),
     /// The cloud may have changed at these paths.
     Hinted(Vec<(String, Hint)>),
     /// The change stream is open; `missed` if changes from before are unknown.
@@ -79,6 +83,7 @@ pub(super) struct Core {
     pub(super) rclone: Option<rclone::Binary>,
     pub(super) link: Option<Link>,
     pub(super) queue: VecDeque<QueuedRun>,
+    decisions: VecDeque<(Decision, Answer)>,
     pub(super) running: Option<CancellationToken>,
     pub(super) progress: watch::Sender<Option<ProgressView>>,
     pub(super) numbers: u64,
@@ -154,6 +159,7 @@ impl Core {
             rclone: None,
             link: None,
             queue: VecDeque::new(),
+            decisions: VecDeque::new(),
             running: None,
             progress: watch::Sender::new(None),
             numbers: 0,
@@ -237,6 +243,7 @@ impl Core {
             Input::Saved(paths) => self.take_saved(paths),
             Input::FilesChanged => self.pass_within(QUIET),
             Input::TripEnded(end) => self.end_trip(*end).await,
+            Input::DecisionEnded(end) => self.end_decision(*end).await,
             Input::Hinted(hints) => self.take_hints(&hints),
             Input::StreamLive { missed } => self.stream_is_live(missed),
             Input::Answered(result, answer) => self.reply(answer, *result),
@@ -465,6 +472,11 @@ impl Core {
                         self.end_trip(*end).await;
                         break;
                     }
+                    Input::DecisionEnded(end) => {
+                        self.end_decision(*end).await;
+                        break;
+                    }
+                    Input::Answered(result, answer) => self.reply(answer, *result),
                     Input::SignIn(_)
                     | Input::SignInEnded(_)
                     | Input::Subscription(..)
@@ -476,7 +488,6 @@ impl Core {
                     | Input::Hinted(_)
                     | Input::StreamLive { .. }
                     | Input::StreamLost
-                    | Input::Answered(..)
                     | Input::KeyReplaced(..)
                     | Input::FileEventsLost(_) => {}
                 }

@@ -64,7 +64,10 @@ struct Errand {
 
 impl Core {
     pub(super) fn start_next_run(&mut self) {
-        if self.running.is_some() || self.queue.is_empty() && self.start_trip() {
+        if self.running.is_some()
+            || self.start_decision()
+            || self.queue.is_empty() && self.start_trip()
+        {
             return;
         }
         let Some(account) = self.account.clone() else {

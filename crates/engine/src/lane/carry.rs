@@ -13,13 +13,13 @@ use super::sight::AT_ONCE;
 use super::{LARGEST, LaneInput, Trip};
 use crate::config::Step;
 use crate::cycle::{CycleFailure, Tally, blocking, touched_nodes};
-use crate::state::{Baseline, HistoryEntry, Node, Publication};
+use crate::state::{BaseText, Baseline, HistoryEntry, Node, Publication};
 use crate::vault::{self, Applied, Change, Expect, Kept, NewBytes, Note, Side, Signature};
 use crate::view::ChangeAction;
 
 /// What one move's part in the cloud came to.
 enum Answer {
-    Uploaded(Node),
+    Uploaded(Node, Option<BaseText>),
     Removed,
     Fetched(Fetched),
     /// The other side moved, or its state is not certain.
@@ -125,6 +125,7 @@ async fn upload(
         Some(node) => Precondition::Match(node.etag.clone()),
         None => Precondition::Absent,
     };
+    let text = BaseText::of(path, &note.md5, &note.bytes);
     let meta = [("mtime", seconds(note.signature.mtime_ns))];
     let etag = input
         .bucket
@@ -134,12 +135,13 @@ async fn upload(
     if etag != note.md5 {
         return Ok(Answer::Left);
     }
-    Ok(Answer::Uploaded(Node {
+    let node = Node {
         md5: note.md5,
         etag,
         size: note.signature.size,
         signature: note.signature,
-    }))
+    };
+    Ok(Answer::Uploaded(node, text))
 }
 
 async fn fetch(input: &LaneInput, path: &str) -> Result<Answer, BucketError> {
@@ -187,7 +189,8 @@ impl Carrying<'_> {
 
     async fn take(&mut self, path: String, way: Move, answer: Answer) -> Result<(), CycleFailure> {
         match answer {
-            Answer::Uploaded(node) => {
+            Answer::Uploaded(node, text) => {
+                self.news.texts.extend(text);
                 self.trip.tally.uploaded += 1;
                 self.tell(&path, ChangeKind::Put, Some(&node));
                 self.record(path, node, ChangeAction::Upload);
@@ -213,6 +216,7 @@ impl Carrying<'_> {
             mtime_ms,
         } = fetched;
         let size = bytes.len() as u64;
+        let text = BaseText::of(&path, &etag, &bytes);
         let change = Change::Install {
             path: path.clone(),
             from: NewBytes::Here(bytes),
@@ -226,6 +230,7 @@ impl Carrying<'_> {
                 kept,
             } => {
                 self.keep(&path, kept, "replaced");
+                self.news.texts.extend(text);
                 self.trip.tally.downloaded += 1;
                 let node = Node {
                     md5: etag.clone(),

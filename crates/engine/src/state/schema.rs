@@ -5,7 +5,7 @@ use super::StateError;
 use crate::naming;
 
 /// The schema this program writes. A released version's step is never edited.
-const VERSION: i64 = 2;
+const VERSION: i64 = 3;
 
 const STEP_1: &str = "
 CREATE TABLE node(
@@ -39,11 +39,43 @@ CREATE INDEX node_fold ON node(pair, fold);
 UPDATE node SET fold = fold_key(path);
 ";
 
+/// Conflicts know their versions and how to be taken back; small notes keep the text they were
+/// last equal as, so that two edits of it can be merged.
+const STEP_3: &str = "
+CREATE INDEX node_md5 ON node(md5);
+CREATE TABLE base_text(id INTEGER PRIMARY KEY AUTOINCREMENT, md5 TEXT NOT NULL UNIQUE, text TEXT NOT NULL);
+CREATE TABLE base_use(bytes INTEGER NOT NULL);
+INSERT INTO base_use(bytes) VALUES (0);
+CREATE TRIGGER base_text_in AFTER INSERT ON base_text BEGIN
+  UPDATE base_use SET bytes = bytes + length(CAST(NEW.text AS BLOB)); END;
+CREATE TRIGGER base_text_out AFTER DELETE ON base_text BEGIN
+  UPDATE base_use SET bytes = bytes - length(CAST(OLD.text AS BLOB)); END;
+ALTER TABLE conflict ADD COLUMN kind TEXT NOT NULL DEFAULT 'bothEdited';
+ALTER TABLE conflict ADD COLUMN base_md5 TEXT;
+ALTER TABLE conflict ADD COLUMN mine_md5 TEXT;
+ALTER TABLE conflict ADD COLUMN mine_at INTEGER;
+ALTER TABLE conflict ADD COLUMN mine_size INTEGER;
+ALTER TABLE conflict ADD COLUMN theirs_md5 TEXT;
+ALTER TABLE conflict ADD COLUMN theirs_at INTEGER;
+ALTER TABLE conflict ADD COLUMN theirs_size INTEGER;
+ALTER TABLE conflict ADD COLUMN merged INTEGER NOT NULL DEFAULT 0;
+CREATE INDEX conflict_base ON conflict(base_md5);
+CREATE INDEX conflict_copy ON conflict(pair, copy_path);
+CREATE TABLE resolution(
+  id INTEGER PRIMARY KEY, undo TEXT NOT NULL, conflict TEXT NOT NULL, pair TEXT NOT NULL,
+  at INTEGER NOT NULL, path TEXT NOT NULL, was TEXT, became TEXT,
+  copy TEXT, copy_was TEXT, copy_became TEXT, undone INTEGER NOT NULL DEFAULT 0);
+CREATE INDEX resolution_undo ON resolution(undo);
+CREATE INDEX resolution_conflict ON resolution(conflict);
+CREATE INDEX history_md5 ON history(pair, md5);
+";
+
 pub(super) fn migrate(connection: &Connection) -> Result<(), StateError> {
     let found: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
     let steps = match found {
-        0 => [STEP_1, STEP_2].concat(),
-        1 => STEP_2.to_owned(),
+        0 => [STEP_1, STEP_2, STEP_3].concat(),
+        1 => [STEP_2, STEP_3].concat(),
+        2 => STEP_3.to_owned(),
         VERSION => return Ok(()),
         _ => return Err(StateError::Newer),
     };

@@ -1,6 +1,7 @@
 use super::*;
+use crate::view::{ConflictKind, ConflictState};
 
-fn node(md5: &str) -> Node {
+pub(super) fn node(md5: &str) -> Node {
     let signature = Signature {
         ino: 1,
         dev: u64::MAX,
@@ -26,8 +27,8 @@ fn publication() -> Publication {
     }
 }
 
-fn conflict() -> ConflictView {
-    ConflictView {
+fn conflict() -> ConflictRow {
+    ConflictRow {
         id: "c1".into(),
         pair: "p".into(),
         path: "a.md".into(),
@@ -35,6 +36,24 @@ fn conflict() -> ConflictView {
         device: "laptop".into(),
         at_ms: 9,
         state: ConflictState::Open,
+        kind: ConflictKind::CreatedTwice,
+        base_md5: None,
+        mine: Stamp {
+            md5: Some("1".into()),
+            at_ms: Some(3),
+            size: Some(4),
+        },
+        theirs: Stamp::default(),
+        merged: false,
+        undo: None,
+    }
+}
+
+fn decided(row: ConflictRow) -> Decided {
+    Decided {
+        row,
+        resolution: None,
+        if_known: IfKnown::Replace,
     }
 }
 
@@ -49,7 +68,7 @@ fn reads_back_what_it_published_and_keeps_pairs_apart() {
         etag: "e".into(),
     };
     state
-        .decide_conflicts("p", &[conflict()], std::slice::from_ref(&copy))
+        .decide_conflicts("p", &[decided(conflict())], std::slice::from_ref(&copy))
         .unwrap();
     drop(state);
     let mut state = State::open(&path).unwrap();
@@ -57,7 +76,7 @@ fn reads_back_what_it_published_and_keeps_pairs_apart() {
     assert_eq!(state.baseline("q").unwrap(), Baseline::new());
     assert_eq!(state.root_ino("p").unwrap(), Some(u64::MAX));
     let (own, other) = (["p".to_owned()], ["q".to_owned()]);
-    assert_eq!(state.conflicts(&own, 10).unwrap(), [conflict()]);
+    assert_eq!(state.conflicts(&own, 10).unwrap(), [conflict().view()]);
     assert_eq!(state.conflicts(&other, 10).unwrap(), []);
     assert_eq!(state.activity(&own, 10).unwrap().len(), 1);
     assert_eq!(state.activity(&other, 10).unwrap(), []);

@@ -123,6 +123,14 @@ impl Home {
         self.own_files("/history/").into_values().collect()
     }
 
+    /// The texts of some notes that are in history or on their way there.
+    pub(crate) fn aside(&self, name: &str) -> Vec<String> {
+        let staged = self.own_files("/stage/").into_iter();
+        let kept = self.own_files("/history/").into_iter();
+        let kept = kept.filter(|(path, _)| path.contains(name));
+        staged.chain(kept).map(|(_, text)| text).collect()
+    }
+
     /// What an interrupted run may leave between the notes and the cloud.
     pub(crate) fn leftovers(&self) -> Vec<String> {
         let mirror = self.own_files("/mirror/").into_keys();

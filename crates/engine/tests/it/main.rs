@@ -7,6 +7,7 @@
 
 mod accounts;
 mod background;
+mod conflicts;
 mod device;
 mod killed;
 mod lane;

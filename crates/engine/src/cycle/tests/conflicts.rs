@@ -171,3 +171,136 @@ async fn a_third_device_adds_its_own_copy() {
     assert_eq!(laptop.files(), desktop.files());
     assert_eq!(laptop.files(), tablet.files());
 }
+
+async fn listed(device: &Device) -> Vec<crate::view::ConflictView> {
+    let own = ["pair_test".to_owned()];
+    let state = device.state();
+    state
+        .with(move |state| state.conflicts(&own, 10))
+        .await
+        .unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn balanced_merges_what_both_wrote_and_keeps_the_parents() {
+    let cloud = Cloud::start().await;
+    let (laptop, desktop) = two_devices(&cloud, ProfileName::Balanced).await;
+    laptop.save("note.md", "one\ntwo\nthree\n");
+    laptop.sync().await;
+    desktop.sync().await;
+    laptop.save("note.md", "one, laptop\ntwo\nthree\n");
+    desktop.save("note.md", "one\ntwo\nthree, desktop\n");
+    laptop.sync().await;
+    assert_eq!(desktop.sync().await.conflicts, 1);
+    let merged = "one, laptop\ntwo\nthree, desktop\n";
+    assert_eq!(desktop.read("note.md").as_deref(), Some(merged));
+    assert_eq!(desktop.files().len(), 2, "no copy beside the note");
+    assert_eq!(cloud.files().await, desktop.files());
+    for parent in ["one, laptop\ntwo\nthree\n", "one\ntwo\nthree, desktop\n"] {
+        assert!(desktop.history().contains(&parent.to_owned()), "{parent}");
+    }
+    let conflicts = listed(&desktop).await;
+    assert_eq!(conflicts.len(), 1);
+    assert_eq!(conflicts[0].state, ConflictState::Resolved);
+    assert!(conflicts[0].merged && conflicts[0].undo.is_some());
+    laptop.sync().await;
+    assert_eq!(laptop.files(), desktop.files());
+    assert_eq!(listed(&laptop).await, [], "one entry for one cause");
+    assert!(!desktop.sync().await.carried);
+    assert!(!laptop.sync().await.carried);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_merge_that_is_interrupted_is_finished_and_listed_once() {
+    for step in [
+        crate::Step::BisyncEnded,
+        crate::Step::WinnerUploaded,
+        crate::Step::ApplySwapped,
+        crate::Step::BeforeCommit,
+    ] {
+        let cloud = Cloud::start().await;
+        let (laptop, mut desktop) = two_devices(&cloud, ProfileName::Balanced).await;
+        laptop.save("note.md", "one\ntwo\nthree\n");
+        laptop.sync().await;
+        desktop.sync().await;
+        laptop.save("note.md", "one, laptop\ntwo\nthree\n");
+        desktop.save("note.md", "one\ntwo\nthree, desktop\n");
+        laptop.sync().await;
+        desktop.at_step(step, || panic!("the process ends here"));
+        let input = desktop.run();
+        let ended = futures::FutureExt::catch_unwind(std::panic::AssertUnwindSafe(input)).await;
+        assert!(
+            ended.is_err() || ended.is_ok_and(|(_, result)| result.is_err()),
+            "{step:?}"
+        );
+        desktop.observer = crate::Observer::none();
+        desktop.sync().await;
+        laptop.sync().await;
+        let merged = "one, laptop\ntwo\nthree, desktop\n";
+        assert_eq!(desktop.read("note.md").as_deref(), Some(merged), "{step:?}");
+        assert_eq!(laptop.files(), desktop.files(), "{step:?}");
+        assert_eq!(cloud.files().await, desktop.files(), "{step:?}");
+        let conflicts = listed(&desktop).await;
+        assert_eq!(conflicts.len(), 1, "{step:?}: {conflicts:#?}");
+        assert!(conflicts[0].merged, "{step:?}");
+        assert_eq!(desktop.files().len(), 2, "{step:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_edit_against_a_deletion_is_listed_where_the_edit_is_kept() {
+    use crate::view::ConflictKind;
+    for (profile, state) in [
+        (ProfileName::Safe, ConflictState::Open),
+        (ProfileName::Balanced, ConflictState::Resolved),
+    ] {
+        let cloud = Cloud::start().await;
+        let (laptop, desktop) = two_devices(&cloud, profile).await;
+        laptop.delete("note.md");
+        desktop.save("note.md", "still needed\n");
+        laptop.save("other.md", "needed too\n");
+        desktop.delete("other.md");
+        laptop.sync().await;
+        desktop.sync().await;
+        let mut found: Vec<_> = listed(&desktop)
+            .await
+            .into_iter()
+            .map(|one| {
+                (
+                    one.path,
+                    one.kind,
+                    one.state,
+                    one.mine_size,
+                    one.theirs_size,
+                )
+            })
+            .collect();
+        found.sort_by(|one, other| one.0.cmp(&other.0));
+        let note = ConflictKind::EditedHereRemovedThere;
+        let other = ConflictKind::RemovedHereEditedThere;
+        assert_eq!(
+            found,
+            [
+                ("note.md".to_owned(), note, state, Some(13), None),
+                ("other.md".to_owned(), other, state, None, Some(11)),
+            ]
+        );
+        laptop.sync().await;
+        assert_eq!(listed(&laptop).await, [], "one entry for one cause");
+        assert_eq!(laptop.files(), desktop.files());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_copy_deleted_by_hand_settles_its_conflict() {
+    let cloud = Cloud::start().await;
+    let (laptop, desktop) = two_devices(&cloud, ProfileName::Safe).await;
+    laptop.save("note.md", "from the laptop\n");
+    desktop.save("note.md", "from the desktop\n");
+    laptop.sync().await;
+    desktop.sync().await;
+    let open = listed(&desktop).await;
+    desktop.delete(open[0].copy_path.as_deref().unwrap());
+    desktop.sync().await;
+    assert_eq!(listed(&desktop).await[0].state, ConflictState::Resolved);
+}

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use uuid::Uuid;
 
 use super::super::run::QueuedRun;
-use super::{Answer, Core, Input};
+use super::{Answer, Core, Decision, Input};
 use crate::cycle::Confirmed;
 use crate::engine::model::PairModel;
 use crate::engine::start::settings_path;
@@ -47,6 +47,14 @@ impl Core {
             Request::SyncNow { pair, run } => self.sync_now(pair.as_deref(), run),
             Request::ConfirmHalt { pair } => self.confirm_halt(&pair),
             Request::DismissConflict { id } => self.dismiss_conflict(id).await,
+            Request::ReadConflict { id } => return self.read_conflict(id, answer),
+            Request::ListConflicts => self.list_conflicts().await,
+            Request::ResolveConflicts { choices } => {
+                return self.decide(Decision::Resolve { choices }, answer);
+            }
+            Request::UndoResolution { undo } => {
+                return self.decide(Decision::Undo { undo }, answer);
+            }
             Request::OpenFolder { pair } => self.open_folder(pair.as_deref()),
             Request::InstallRclone => {
                 self.install_rclone();

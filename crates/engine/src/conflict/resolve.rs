@@ -1,0 +1,224 @@
+//! Carrying out decisions, one conflict at a time; each is committed by itself.
+
+use bytes::Bytes;
+use md5::{Digest, Md5};
+
+use super::decide::{Shape, Target, Targets, decide};
+use super::live::Live;
+use super::{Carried, Desk, Desks};
+use crate::cycle::{CycleFailure, StateHandle};
+use crate::state::{ConflictRow, Copy, HistoryEntry, Resolution};
+use crate::vault::{Change, Expect, Kept, NewBytes, Side};
+use crate::view::{Choice, ConflictChoice, ConflictState, SeenVersions};
+
+/// Resolves conflicts and answers with the ids of those that were left alone because they are not
+/// what was decided about. `undo` names what takes all of it back.
+///
+/// # Errors
+/// What stops everything that follows; what was carried out before stays so and can be undone.
+pub(crate) async fn resolve(
+    desks: Vec<Desk>,
+    state: &StateHandle,
+    choices: Vec<ConflictChoice>,
+    undo: &str,
+) -> Result<Vec<String>, CycleFailure> {
+    let mut desks = Desks::new(desks);
+    let mut stale = Vec::new();
+    for ConflictChoice { id, choice, seen } in choices {
+        let wanted = id.clone();
+        let row = state.with(move |state| state.conflict(&wanted)).await?;
+        let undecided = row.filter(|row| row.state != ConflictState::Resolved);
+        let done = match undecided {
+            Some(row) => match desks.get(&row.pair).await? {
+                Some((desk, side)) => one(&desk, &side, row, choice, seen.as_ref(), undo).await?,
+                None => false,
+            },
+            None => false,
+        };
+        if !done {
+            stale.push(id);
+        }
+    }
+    Ok(stale)
+}
+
+/// Answers whether the conflict is resolved; otherwise the folder is as it was.
+async fn one(
+    desk: &Desk,
+    side: &Side,
+    mut row: ConflictRow,
+    choice: Choice,
+    seen: Option<&SeenVersions>,
+    undo: &str,
+) -> Result<bool, CycleFailure> {
+    let Some(live) = desk.look(&row.path, row.copy_path.as_ref()).await? else {
+        return Ok(false);
+    };
+    let shape = Shape::of(row.kind, row.copy_path.as_ref());
+    if seen.is_some_and(|seen| !is_current(seen, shape, &live)) {
+        return Ok(false);
+    }
+    // A copy that is gone says nothing of what its writer wants: at most that this was done before.
+    let lost_copy = shape == Shape::Beside && live.copy.is_none() && choice == Choice::KeepMine;
+    if lost_copy && live.note_md5() != row.mine.md5.as_ref() {
+        return Ok(false);
+    }
+    row.merged = matches!(choice, Choice::Merged { .. });
+    let Targets { mut note, copy } = decide(shape, choice);
+    if lost_copy {
+        note = Target::Leave;
+    }
+    let reason = if row.merged { "merged" } else { "resolved" };
+    let mut history = Vec::new();
+    let mut entry = |path: &str, kept: Option<Kept>| {
+        history.extend(kept.map(|kept| HistoryEntry {
+            path: path.to_owned(),
+            kept,
+            reason,
+        }));
+    };
+
+    let (note_change, became) = change_of_note(desk, &row, &live, note);
+    let mut note_kept = None;
+    if let Some(change) = note_change {
+        match desk.apply(side, change).await? {
+            Carried::Done(kept) => note_kept = kept,
+            Carried::Refused => return Ok(false),
+        }
+    }
+    entry(&row.path, note_kept.clone());
+    let mut copy_became = live.copy_md5().cloned();
+    if let (Target::Remove, Some(path), Some(md5)) = (&copy, &row.copy_path, live.copy_md5()) {
+        let change = Change::Remove {
+            path: path.clone(),
+            expect: Expect::Content { md5: md5.clone() },
+        };
+        match desk.apply(side, change).await? {
+            Carried::Done(kept) => entry(path, kept),
+            Carried::Refused => {
+                put_back(desk, side, &row.path, &live, became.as_ref(), note_kept).await?;
+                desk.keep(history).await?;
+                return Ok(false);
+            }
+        }
+        copy_became = None;
+    }
+
+    let dropped = match (&row.copy_path, &copy_became) {
+        (Some(copy), None) => known_copy(desk, copy).await?,
+        (Some(_), Some(_)) | (None, _) => None,
+    };
+    let resolution = Resolution {
+        undo: undo.to_owned(),
+        conflict: row.id.clone(),
+        path: row.path.clone(),
+        was: live.note_md5().cloned(),
+        became,
+        copy: row.copy_path.clone(),
+        copy_was: live.copy_md5().cloned(),
+        copy_became,
+    };
+    let at_ms = desk.clock.now_ms();
+    desk.state
+        .with(move |state| {
+            state.resolve_conflict(&row, &resolution, &history, dropped.as_ref(), at_ms)
+        })
+        .await?;
+    Ok(true)
+}
+
+fn is_current(seen: &SeenVersions, shape: Shape, live: &Live) -> bool {
+    let (mine, theirs) = shape.versions(live.note_md5(), live.copy_md5());
+    (mine, theirs) == (seen.mine.as_ref(), seen.theirs.as_ref())
+}
+
+/// The change that the note needs, and what it is afterwards.
+fn change_of_note(
+    desk: &Desk,
+    row: &ConflictRow,
+    live: &Live,
+    target: Target,
+) -> (Option<Change>, Option<String>) {
+    let was = live.note_md5().cloned();
+    let expect = expected(was.clone());
+    let install = |from, md5: String, mtime_ms| Change::Install {
+        path: row.path.clone(),
+        from,
+        md5,
+        mtime_ms,
+        expect: expect.clone(),
+    };
+    let remove = || Change::Remove {
+        path: row.path.clone(),
+        expect: expect.clone(),
+    };
+    let (change, became) = match (target, &live.copy, &row.copy_path) {
+        (Target::Leave, _, _) => (None, was.clone()),
+        (Target::Copy, Some(found), Some(copy)) => {
+            let from = NewBytes::File(desk.vault.join(copy));
+            let change = install(from, found.md5.clone(), Some(found.saved_ms));
+            (Some(change), Some(found.md5.clone()))
+        }
+        (Target::Copy, _, _) => (None, was.clone()),
+        (Target::Remove, _, _) => (was.as_ref().map(|_| remove()), None),
+        (Target::Text(text), _, _) => {
+            let md5 = hex::encode(Md5::digest(&text));
+            let from = NewBytes::Here(Bytes::from(text));
+            (Some(install(from, md5.clone(), None)), Some(md5))
+        }
+    };
+    let change = change.filter(|_| became != was);
+    (change, became)
+}
+
+fn expected(md5: Option<String>) -> Expect {
+    match md5 {
+        Some(md5) => Expect::Content { md5 },
+        None => Expect::Absent,
+    }
+}
+
+/// Takes a note back to what it was before half a resolution.
+async fn put_back(
+    desk: &Desk,
+    side: &Side,
+    path: &str,
+    live: &Live,
+    became: Option<&String>,
+    kept: Option<Kept>,
+) -> Result<(), CycleFailure> {
+    if became == live.note_md5() {
+        return Ok(());
+    }
+    let expect = expected(became.cloned());
+    let change = match (&live.note, kept) {
+        (Some(found), Some(kept)) => Change::Install {
+            path: path.to_owned(),
+            from: NewBytes::File(kept.file),
+            md5: found.md5.clone(),
+            mtime_ms: Some(found.saved_ms),
+            expect,
+        },
+        (None, _) | (_, None) => Change::Remove {
+            path: path.to_owned(),
+            expect,
+        },
+    };
+    if let Carried::Refused = desk.apply(side, change).await? {
+        tracing::info!("a note was saved in the middle of a resolution and stays as it is");
+    }
+    Ok(())
+}
+
+/// The object of a copy that is gone here, as it was last known.
+async fn known_copy(desk: &Desk, path: &str) -> Result<Option<Copy>, CycleFailure> {
+    let (pair, key) = (desk.pair.clone(), path.to_owned());
+    let nodes = desk
+        .state
+        .with(move |state| state.nodes(&pair, [&key]))
+        .await?;
+    Ok(nodes.into_iter().next().map(|(key, node)| Copy {
+        key,
+        etag: node.etag,
+    }))
+}
