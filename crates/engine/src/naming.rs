@@ -50,6 +50,28 @@ pub(crate) fn numbered_conflict_name(
     }
 }
 
+/// The note that a conflict copy stands beside, by its name: the reverse of [`conflict_name`], as
+/// far as nothing was cut.
+pub(crate) fn note_of_copy(path: &str) -> Option<String> {
+    let start = path.rfind(" (conflict ")?;
+    let (mark, extension) = path[start..].rsplit_once(')')?;
+    let mut words: Vec<&str> = mark.split(' ').collect();
+    let digits = |word: &str| !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_digit());
+    if words.last().is_some_and(|word| digits(word)) {
+        words.pop();
+    }
+    let [.., date, time] = words.as_slice() else {
+        return None;
+    };
+    let shaped = |text: &str, separator: char, lengths: [usize; 3]| {
+        let parts: Vec<&str> = text.split(separator).collect();
+        parts.iter().all(|part| digits(part)) && parts.iter().map(|part| part.len()).eq(lengths)
+    };
+    let plain = !extension.contains('/') && !path[start..].contains('/');
+    (plain && shaped(date, '-', [4, 2, 2]) && shaped(time, '.', [2, 2, 2]))
+        .then(|| format!("{}{extension}", &path[..start]))
+}
+
 /// One key for all spellings of a path that some disk takes for the same: composed accents
 /// (NFC), letters without case.
 pub(crate) fn fold_key(path: &str) -> String {
@@ -141,6 +163,28 @@ mod tests {
         ] {
             assert_eq!(conflict_name(path, "laptop", AT), expected);
         }
+    }
+
+    #[test]
+    fn a_copy_names_its_note() {
+        for path in [
+            "note.md",
+            "a/b/note.md",
+            "x.tar.gz",
+            "README",
+            "a (conflict b).md",
+        ] {
+            for number in [1, 12] {
+                let copy = numbered_conflict_name(path, "Ana's mac", AT, number);
+                assert_eq!(note_of_copy(&copy).as_deref(), Some(path), "{copy}");
+            }
+            assert_eq!(note_of_copy(path), None, "{path}");
+        }
+        assert_eq!(note_of_copy("n (conflict x 2026-11-21 22.11).md"), None);
+        assert_eq!(
+            note_of_copy("n (conflict x 2026-11-21 22.11.05/y).md"),
+            None
+        );
     }
 
     #[test]

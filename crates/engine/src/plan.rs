@@ -248,8 +248,9 @@ pub(crate) fn brake(
         .find_map(|side| {
             let deletes = plan
                 .scope
-                .values()
-                .filter(|d| d.action() == Some(side))
+                .iter()
+                .filter(|(_, difference)| difference.action() == Some(side))
+                .filter(|(path, _)| !is_settled_copy(path, side, scan, cloud))
                 .count();
             let share = usize::from(profile.max_delete_percent);
             (deletes >= FEW_DELETES && deletes * 100 > plan.known * share).then_some(
@@ -260,6 +261,21 @@ pub(crate) fn brake(
                 },
             )
         })
+}
+
+/// Whether a deletion is that of a conflict's copy whose note is still there on the deleting side:
+/// what is left of a conflict that somebody decided. There may be many at once.
+fn is_settled_copy(
+    path: &str,
+    side: ChangeAction,
+    scan: &Scan,
+    cloud: &BTreeMap<String, Object>,
+) -> bool {
+    naming::note_of_copy(path).is_some_and(|note| match side {
+        ChangeAction::RemoveHere => cloud.contains_key(&note),
+        ChangeAction::RemoveInCloud => scan.files.contains_key(&note),
+        ChangeAction::Upload | ChangeAction::Download | ChangeAction::Conflict => false,
+    })
 }
 
 /// Keys that no folder can hold as they are.

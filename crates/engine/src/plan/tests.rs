@@ -231,3 +231,24 @@ fn brakes_before_a_side_is_emptied() {
     );
     assert_eq!(tripped(&here, &without_sentinel, fast), None);
 }
+
+#[test]
+fn the_copies_of_settled_conflicts_are_no_mass_deletion() {
+    let copy = |note: &str| format!("{note} (conflict desktop 2026-11-22 05.23.27).md");
+    let (notes, copies): (Vec<String>, Vec<String>) = ["a", "b", "c", "d"]
+        .map(|note| (format!("{note}.md"), copy(note)))
+        .into_iter()
+        .unzip();
+    let names: Vec<&str> = notes.iter().chain(&copies).map(String::as_str).collect();
+    let known = baseline(&names);
+    let everything: Vec<(&str, i64)> = names.iter().map(|name| (*name, 0)).collect();
+    let stopped = |left: &[&str]| {
+        let (scan, left) = (vault(&everything), left.iter().map(|name| (*name, "m")));
+        let cloud = bucket(&left.collect::<Vec<_>>());
+        let plan = plan(&known, &scan, &cloud, &filters());
+        brake(&plan, &scan, &cloud, Profile::named(ProfileName::Safe)).is_some()
+    };
+    assert!(!stopped(&names[..4]), "the notes are still there");
+    assert!(stopped(&names[4..]), "the notes went");
+    assert!(stopped(&[]));
+}

@@ -235,6 +235,7 @@ async fn a_merge_that_is_interrupted_is_finished_and_listed_once() {
         );
         desktop.observer = crate::Observer::none();
         desktop.sync().await;
+        desktop.sync().await;
         laptop.sync().await;
         let merged = "one, laptop\ntwo\nthree, desktop\n";
         assert_eq!(desktop.read("note.md").as_deref(), Some(merged), "{step:?}");
