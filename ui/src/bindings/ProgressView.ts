@@ -2,6 +2,14 @@
 
 export type ProgressView = { number: number, 
 /**
- * `verify`, `refresh`, `bisync`, `apply` or `publish`.
+ * `verify`, `refresh`, `bisync`, `apply`, `check` or `lane`.
  */
-phase: string, done: number, total: number, };
+phase: string, done: number, total: number, 
+/**
+ * The file that was last seen on its way.
+ */
+file: string | null, bytesDone: number, 
+/**
+ * 0 where it is not known.
+ */
+bytesTotal: number, };

@@ -3,4 +3,4 @@
 /**
  * What a requested run does.
  */
-export type RunKind = "sync" | "dryRun" | "resync";
+export type RunKind = "sync" | "dryRun" | "resync" | "check";

@@ -124,11 +124,11 @@ fn choose(id: &str, choice: Choice) -> ConflictChoice {
     }
 }
 
-fn seen(detail: &ConflictDetail) -> Option<SeenVersions> {
-    Some(SeenVersions {
+fn seen(detail: &ConflictDetail) -> SeenVersions {
+    SeenVersions {
         mine: detail.mine.md5.clone(),
         theirs: detail.theirs.md5.clone(),
-    })
+    }
 }
 
 fn open_count(view: &View) -> u32 {
@@ -193,7 +193,7 @@ async fn every_choice_reaches_the_other_device_and_can_be_taken_back() {
         let decision = ConflictChoice {
             id: conflict.id.clone(),
             choice: choice.clone(),
-            seen: seen(&detail),
+            seen: Some(seen(&detail)),
         };
         let (id, stale) = resolve(&desk.one, vec![decision]).await;
         assert_eq!(stale, Vec::<String>::new(), "{choice:?}");
@@ -238,7 +238,7 @@ async fn a_version_that_changed_since_is_not_touched() {
     let decision = |choice| ConflictChoice {
         id: conflict.id.clone(),
         choice,
-        seen: seen(&detail),
+        seen: Some(seen(&detail)),
     };
     for (path, choice) in [
         ("note.md", Choice::KeepMine),
@@ -247,7 +247,7 @@ async fn a_version_that_changed_since_is_not_touched() {
         desk.laptop.save(path, "saved while the dialog was open\n");
         let before = desk.laptop.notes();
         let (_, stale) = resolve(&desk.one, vec![decision(choice)]).await;
-        assert_eq!(stale, [conflict.id.clone()], "{path}");
+        assert_eq!(stale, vec![conflict.id.clone()], "{path}");
         assert_eq!(desk.laptop.notes(), before);
         assert_eq!(desk.conflict().state, ConflictState::Open);
         desk.laptop
@@ -256,7 +256,7 @@ async fn a_version_that_changed_since_is_not_touched() {
     let (id, stale) = resolve(&desk.one, vec![decision(Choice::KeepMine)]).await;
     assert_eq!(stale, Vec::<String>::new());
     let (_, stale) = resolve(&desk.one, vec![decision(Choice::KeepMine)]).await;
-    assert_eq!(stale, [conflict.id.clone()], "it is resolved already");
+    assert_eq!(stale, vec![conflict.id.clone()], "it is resolved already");
 
     desk.laptop.save("note.md", "saved after the decision\n");
     let refused = undo(&desk.one, &id).await.unwrap_err();
@@ -381,7 +381,7 @@ async fn a_deletion_is_a_version_too() {
         choices.push(ConflictChoice {
             id: conflict.id.clone(),
             choice,
-            seen: seen(&detail),
+            seen: Some(seen(&detail)),
         });
     }
     let (id, stale) = resolve(&desk.one, choices).await;

@@ -17,7 +17,7 @@ const PASSED: &str = "BM_TEST_DECIDING_PASSED";
 
 /// The process that is to die: it decides for its own version, and dies at a step of that.
 async fn obey(root: PathBuf) {
-    let text = |name| std::env::var(name).unwrap();
+    let text = |name| std::env::var_os(name).unwrap().into_string().unwrap();
     let step = text(STEP);
     let passed: u32 = text(PASSED).parse().unwrap();
     let seen = std::sync::atomic::AtomicU32::new(0);
