@@ -8,6 +8,7 @@ use engine::view::ProfileName;
 
 use crate::credentials::Credentials;
 use crate::rclone::Rclone;
+use crate::service::Service;
 use crate::words;
 
 const EXIT_CODES: &str = "\
@@ -62,6 +63,8 @@ pub(crate) enum Command {
     Conflicts(Conflicts),
     /// List, revoke and make keys to the cloud storage.
     Credentials(Credentials),
+    /// Let sync start at login, by the system's own means.
+    BisyncService(Service),
     /// The rclone that does the work: show it, install it, or give your own a remote.
     Rclone(Rclone),
 }
@@ -217,6 +220,7 @@ impl Command {
             Self::Conflicts(arguments) => arguments.json,
             Self::Credentials(arguments) => arguments.json,
             Self::Rclone(arguments) => arguments.json,
+            Self::BisyncService(arguments) => arguments.json,
         };
         if json { Format::Json } else { Format::Words }
     }

@@ -8,6 +8,7 @@ use time::UtcOffset;
 
 use crate::failure::Failure;
 use crate::output::Output;
+use crate::service::Surroundings;
 use crate::signals::Interrupt;
 
 /// How often a command looks for an engine anew when the one it had joined ends.
@@ -23,6 +24,7 @@ pub(crate) struct Context {
     /// The server to sign in on, if the command line names none.
     pub(crate) server: Option<String>,
     pub(crate) home: Option<PathBuf>,
+    pub(crate) surroundings: Surroundings,
     /// The program a person edits texts with.
     pub(crate) editor: Option<OsString>,
 }

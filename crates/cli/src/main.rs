@@ -23,6 +23,7 @@ mod progress;
 mod rclone;
 mod report;
 mod runs;
+mod service;
 mod setup;
 mod signals;
 mod status;
@@ -41,6 +42,7 @@ use crate::context::Context;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output::{Output, Paint};
+use crate::service::Surroundings;
 use crate::signals::Interrupt;
 
 fn main() -> ExitCode {
@@ -74,6 +76,7 @@ async fn run(command: &Command, output: Output, offset: UtcOffset) -> Result<Exi
         Command::Check(_) => check::run(&context).await,
         Command::Filters(arguments) => filters::run(&context, arguments).await,
         Command::Conflicts(arguments) => conflicts::run(&context, arguments).await,
+        Command::BisyncService(arguments) => service::run(&context, arguments).await,
         Command::Rclone(arguments) => rclone::run(&context, arguments).await,
         Command::Credentials(arguments) => credentials::run(&context, arguments).await,
     }
@@ -104,8 +107,18 @@ fn context(output: Output, offset: UtcOffset) -> Result<Context, Failure> {
         offset,
         server: text("BM_CLOUD_SERVER"),
         home: home.map(Into::into),
+        surroundings: surroundings(),
         editor: std::env::var_os("VISUAL").or_else(|| std::env::var_os("EDITOR")),
     })
+}
+
+fn surroundings() -> Surroundings {
+    let value = |name: &&str| Some(((*name).to_owned(), std::env::var_os(name)?));
+    Surroundings {
+        environment: service::CARRIED.iter().filter_map(value).collect(),
+        program: std::env::current_exe().ok(),
+        user: text("USERNAME").or_else(|| text("USER")),
+    }
 }
 
 fn secrets() -> SecretChoice {

@@ -28,6 +28,7 @@ pub(super) const TEST: &[&str] = &[
     "gnome-keyring",
     "libayatana-appindicator3-1",
     "libglib2.0-bin",
+    "systemd",
     "webkit2gtk-driver",
     "xdotool",
     "xvfb",

@@ -14,6 +14,7 @@ mod killed;
 mod lapses;
 mod leaks;
 mod recorder;
+mod service;
 mod shapes;
 mod sign_in;
 mod surroundings;
