@@ -7,6 +7,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use engine::view::ProfileName;
 
 use crate::credentials::Credentials;
+use crate::doctor::Doctor;
 use crate::rclone::Rclone;
 use crate::service::Service;
 use crate::words;
@@ -65,6 +66,8 @@ pub(crate) enum Command {
     Credentials(Credentials),
     /// Let sync start at login, by the system's own means.
     BisyncService(Service),
+    /// Find out what is wrong, and what helps. Ends with exit code 1 if sync cannot work.
+    Doctor(Doctor),
     /// The rclone that does the work: show it, install it, or give your own a remote.
     Rclone(Rclone),
 }
@@ -220,6 +223,7 @@ impl Command {
             Self::Conflicts(arguments) => arguments.json,
             Self::Credentials(arguments) => arguments.json,
             Self::Rclone(arguments) => arguments.json,
+            Self::Doctor(arguments) => arguments.json,
             Self::BisyncService(arguments) => arguments.json,
         };
         if json { Format::Json } else { Format::Words }

@@ -13,6 +13,7 @@ mod check;
 mod conflicts;
 mod context;
 mod credentials;
+mod doctor;
 mod exit;
 mod failure;
 mod filters;
@@ -77,6 +78,7 @@ async fn run(command: &Command, output: Output, offset: UtcOffset) -> Result<Exi
         Command::Filters(arguments) => filters::run(&context, arguments).await,
         Command::Conflicts(arguments) => conflicts::run(&context, arguments).await,
         Command::BisyncService(arguments) => service::run(&context, arguments).await,
+        Command::Doctor(arguments) => doctor::run(&context, arguments).await,
         Command::Rclone(arguments) => rclone::run(&context, arguments).await,
         Command::Credentials(arguments) => credentials::run(&context, arguments).await,
     }

@@ -6,10 +6,14 @@ mod error;
 mod frames;
 mod transport;
 
+use std::time::SystemTime;
+
 use http::Method;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc2822;
 use url::Url;
 use wire::{Health, MountCredentials, MountInfo, SignInConfig, SubscriptionOut, TenantSetup};
 
@@ -71,6 +75,16 @@ impl Api {
             return Err(self.not_ours(what));
         }
         self.read(&answer)
+    }
+
+    /// The server's clock as its answers tell it; public.
+    pub(crate) async fn time(&self) -> Result<Option<SystemTime>, ApiError> {
+        let answer = self.call(Method::GET, SIGN_IN_CONFIG, None).await?;
+        let date = answer.headers.get(http::header::DATE);
+        let parsed = date
+            .and_then(|date| date.to_str().ok())
+            .and_then(|date| OffsetDateTime::parse(date, &Rfc2822).ok());
+        Ok(parsed.map(SystemTime::from))
     }
 
     /// Whether the server lets this person in now.

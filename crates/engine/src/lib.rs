@@ -12,6 +12,8 @@ mod conflict;
 mod connection;
 mod control;
 mod cycle;
+mod diagnostics;
+mod doctor;
 mod engine;
 mod filters;
 mod lane;

@@ -8,7 +8,7 @@ mod edit;
 use secrecy::{ExposeSecret, SecretString};
 use wire::MountCredentials;
 
-pub(crate) use edit::{is_encrypted, remotes, with_section, with_value};
+pub(crate) use edit::{Remote, is_encrypted, remotes, with_section, with_value};
 
 /// What the remote of a tenant is called, as the seed has it.
 pub(crate) fn remote_name(tenant_id: &str) -> String {

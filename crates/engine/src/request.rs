@@ -4,7 +4,8 @@ use serde::{Deserialize, Serialize};
 use ts_rs::TS;
 
 use crate::view::{
-    ConflictChoice, ConflictDetail, ConflictView, CredentialView, FilterEffect, ProfileName,
+    ConflictChoice, ConflictDetail, ConflictView, CredentialView, FilterEffect, Finding,
+    ProfileName,
 };
 
 /// Everything that a front end can ask of the engine.
@@ -109,6 +110,17 @@ pub enum Request {
         #[ts(type = "string | null")]
         config: Option<PathBuf>,
     },
+    /// Looks for what is wrong with this machine and its way to the cloud; changes nothing.
+    Diagnose,
+    /// Mends what a finding names as its `repair`.
+    Repair {
+        code: String,
+    },
+    /// Packs how things are into a new file for whoever helps, without secrets and notes' names.
+    ExportDiagnostics {
+        #[ts(type = "string")]
+        file: PathBuf,
+    },
     /// Asks the engine's process to end.
     Quit,
 }
@@ -149,6 +161,9 @@ pub enum Reply {
     },
     Credentials {
         credentials: Vec<CredentialView>,
+    },
+    Diagnosis {
+        findings: Vec<Finding>,
     },
     /// A file was written; what it replaced is in `backup`.
     Exported {

@@ -29,5 +29,5 @@ pub(crate) use mirror::{clear as clear_mirror, read as read_mirror};
 pub(crate) use problem::{PathProblem, ProblemCode};
 pub(crate) use recover::recover;
 pub(crate) use scan::{RootError, Scan, absent, root_ino, scan};
-pub(crate) use side::{Side, SideError};
+pub(crate) use side::{Linking, Side, SideError};
 pub(crate) use signature::{HashError, Signature, md5_of};

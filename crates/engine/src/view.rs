@@ -404,3 +404,30 @@ pub enum CredentialState {
     /// Taken off the record, but the store still has it; the server tries again.
     RevokeFailed,
 }
+
+/// Something that was looked at, and what came of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "camelCase")]
+#[ts(export)]
+pub struct Finding {
+    /// Stable; scripts may branch on it.
+    pub code: String,
+    pub level: FindingLevel,
+    pub message: String,
+    pub hint: Option<String>,
+    /// What `Repair` takes, where a program can mend it.
+    pub repair: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, TS)]
+#[serde(rename_all = "camelCase")]
+#[ts(export)]
+pub enum FindingLevel {
+    Ok,
+    /// Good to know.
+    Note,
+    /// May get in the way.
+    Warning,
+    /// In the way of sync.
+    Error,
+}

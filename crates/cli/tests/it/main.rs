@@ -8,6 +8,7 @@
 mod accounts;
 mod device;
 mod disk;
+mod doctor;
 mod filters;
 mod keys;
 mod killed;

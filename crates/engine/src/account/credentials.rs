@@ -1,10 +1,12 @@
 //! The keys to the account's bucket, this device's and others'.
 
+use std::time::SystemTime;
+
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use wire::MountCredentials;
 
-use crate::api::{ListedCredential, plain};
+use crate::api::{ApiError, ListedCredential, plain};
 use crate::clock::unix_ms;
 use crate::view::{CredentialState, CredentialView};
 
@@ -23,6 +25,30 @@ impl Account {
             .collect();
         views.sort_by_key(|view| std::cmp::Reverse(view.created_at_ms));
         Ok(views)
+    }
+
+    /// The live keys, and the access key of each by its id.
+    pub(crate) async fn credentials_with_access_keys(
+        &self,
+    ) -> Result<(Vec<CredentialView>, Vec<(String, String)>), AuthError> {
+        let listed = self
+            .call(|api, token| async move { api.list_credentials(&token).await })
+            .await?;
+        let own = self.record().access_key;
+        let access_keys = listed
+            .iter()
+            .map(|listed| (listed.id.clone(), listed.access_key.clone()))
+            .collect();
+        let views = listed
+            .into_iter()
+            .map(|listed| view(listed, own.as_deref()))
+            .collect();
+        Ok((views, access_keys))
+    }
+
+    /// The server's clock; needs no sign-in. `None` if it does not tell.
+    pub(crate) async fn server_time(&self) -> Result<Option<SystemTime>, ApiError> {
+        self.0.api.time().await
     }
 
     /// Takes a key away. One that is gone already counts as revoked.

@@ -31,6 +31,7 @@ use crate::{Refusal, Reply, View};
 
 mod conflicts;
 mod credentials;
+mod doctor;
 mod export;
 mod filtering;
 mod requests;

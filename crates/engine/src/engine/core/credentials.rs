@@ -182,14 +182,13 @@ pub(super) async fn withdraw(account: &Account, access_key: &str) {
 
 pub(super) fn unwritten(file: &Path, error: &std::io::Error) -> Refusal {
     let message = format!("{} could not be written: {error}", file.display());
-    match error.kind() {
-        std::io::ErrorKind::AlreadyExists => {
-            Refusal::new("file_exists", format!("{} exists already", file.display()))
-                .hint("Choose another name; nothing is overwritten.")
-        }
-        _ => Refusal::new("file_unusable", message),
-    }
-    .field("file")
+    let refusal = if error.kind() == std::io::ErrorKind::AlreadyExists {
+        Refusal::new("file_exists", format!("{} exists already", file.display()))
+            .hint("Choose another name; nothing is overwritten.")
+    } else {
+        Refusal::new("file_unusable", message)
+    };
+    refusal.field("file")
 }
 
 fn fit_name(name: &str) -> Result<String, Refusal> {

@@ -65,6 +65,9 @@ impl Core {
             Request::CreateCredential { name, file } => {
                 return self.create_credential(&name, &file, answer);
             }
+            Request::Diagnose => return self.diagnose(answer),
+            Request::Repair { code } => return self.repair(&code, answer),
+            Request::ExportDiagnostics { file } => return self.export_diagnostics(&file, answer),
             Request::ExportRclone { config } => return self.export_rclone(config, answer),
             Request::Quit => {
                 self.quit();
