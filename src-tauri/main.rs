@@ -53,10 +53,10 @@ fn text(variable: &str) -> Option<String> {
     Some(value.to_string_lossy().into_owned())
 }
 
-fn interval() -> Duration {
+fn interval() -> Option<Duration> {
     std::env::var_os("BM_CLOUD_INTERVAL_SECONDS")
         .and_then(|value| value.to_str()?.parse().ok())
-        .map_or(engine::DEFAULT_INTERVAL, Duration::from_secs)
+        .map(Duration::from_secs)
 }
 
 fn secrets() -> SecretChoice {

@@ -60,6 +60,12 @@ pub(crate) enum Command {
     Check(Plain),
     /// Show, try, edit or set what does not sync.
     Filters(Filters),
+    /// Show or change what holds for all folders.
+    Settings(Settings),
+    /// Carry nothing for a while, or until `resume`.
+    Pause(Pause),
+    /// End a pause.
+    Resume(Plain),
     /// List notes that were changed on two sides.
     Conflicts(Conflicts),
     /// List, revoke and make keys to the cloud storage.
@@ -120,20 +126,20 @@ pub(crate) struct Bisync {
     #[arg(long, value_enum)]
     pub(crate) profile: Option<Profile>,
     /// Only show what would happen.
-    #[arg(long, conflicts_with_all = ["resync", "watch", "yes"])]
+    #[arg(long)]
     pub(crate) dry_run: bool,
     /// Forget what was known and compare again: equal notes are adopted, of different ones both
     /// versions are kept, nothing is deleted.
-    #[arg(long, conflicts_with = "watch")]
+    #[arg(long)]
     pub(crate) resync: bool,
     /// Stay, and carry changes as they happen on either side.
     #[arg(long)]
     pub(crate) watch: bool,
-    /// How often --watch looks at the cloud [default: 60s].
-    #[arg(long, requires = "watch", value_name = "TIME", value_parser = words::interval)]
+    /// How often --watch looks at the cloud [default: as the settings say, 60s].
+    #[arg(long, value_name = "TIME", value_parser = words::interval)]
     pub(crate) interval: Option<Duration>,
     /// Go on although a safety stop asks first (see `bm-cloud bisync --dry-run`).
-    #[arg(long, conflicts_with = "watch")]
+    #[arg(long)]
     pub(crate) yes: bool,
     /// Print the result as JSON on standard output; with --watch one object per event.
     #[arg(long)]
@@ -181,6 +187,53 @@ pub(crate) struct FilterLines {
 }
 
 #[derive(Args, Debug)]
+pub(crate) struct Settings {
+    /// KiB per second, or `off`.
+    #[arg(long, value_name = "KIB", value_parser = words::limit)]
+    pub(crate) upload_limit: Option<Limit>,
+    /// KiB per second, or `off`.
+    #[arg(long, value_name = "KIB", value_parser = words::limit)]
+    pub(crate) download_limit: Option<Limit>,
+    /// The time between two looks at the cloud while nothing tells what happens.
+    #[arg(long, value_name = "TIME", value_parser = words::interval)]
+    pub(crate) interval: Option<Duration>,
+    /// How long history keeps a version, in days.
+    #[arg(long, value_name = "DAYS")]
+    pub(crate) history_days: Option<u32>,
+    /// How much history keeps of one folder, in MiB.
+    #[arg(long, value_name = "MIB")]
+    pub(crate) history_budget: Option<u32>,
+    /// Whether to sync on battery.
+    #[arg(long, value_enum)]
+    pub(crate) on_battery: Option<Costly>,
+    /// Print JSON on standard output.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Limit {
+    Off,
+    KibPerSecond(u32),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Costly {
+    Run,
+    Pause,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Pause {
+    /// How long; without it until `resume`.
+    #[arg(long = "for", value_name = "TIME", value_parser = words::interval)]
+    pub(crate) time: Option<Duration>,
+    /// Print JSON on standard output.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Args, Debug)]
 pub(crate) struct Conflicts {
     /// Take this conflict off the list; both versions stay where they are.
     #[arg(long, value_name = "ID")]
@@ -218,6 +271,9 @@ impl Command {
                 arguments.json
             }
             Self::Filters(arguments) => arguments.json,
+            Self::Settings(arguments) => arguments.json,
+            Self::Pause(arguments) => arguments.json,
+            Self::Resume(arguments) => arguments.json,
             Self::Setup(arguments) => arguments.json,
             Self::Bisync(arguments) => arguments.json,
             Self::Conflicts(arguments) => arguments.json,
@@ -250,29 +306,19 @@ mod tests {
     }
 
     #[test]
-    fn refuses_flags_that_contradict_each_other() {
+    fn refuses_values_that_make_no_sense() {
         for (line, kind) in [
-            (
-                "bm-cloud bisync --dry-run --resync",
-                ErrorKind::ArgumentConflict,
-            ),
-            (
-                "bm-cloud bisync --dry-run --watch",
-                ErrorKind::ArgumentConflict,
-            ),
-            (
-                "bm-cloud bisync --dry-run --yes",
-                ErrorKind::ArgumentConflict,
-            ),
-            (
-                "bm-cloud bisync --interval 5s",
-                ErrorKind::MissingRequiredArgument,
-            ),
             (
                 "bm-cloud bisync --watch --interval soon",
                 ErrorKind::ValueValidation,
             ),
             ("bm-cloud setup --profile quick", ErrorKind::InvalidValue),
+            ("bm-cloud bisync --force", ErrorKind::UnknownArgument),
+            (
+                "bm-cloud settings --upload-limit fast",
+                ErrorKind::ValueValidation,
+            ),
+            ("bm-cloud filters set", ErrorKind::MissingRequiredArgument),
         ] {
             let error = Arguments::try_parse_from(line.split(' ')).unwrap_err();
             assert_eq!(error.kind(), kind, "{line}");

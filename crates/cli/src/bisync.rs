@@ -11,6 +11,9 @@ use crate::report::Report;
 use crate::{runs, watch, words};
 
 pub(crate) async fn run(context: &Context, arguments: &Bisync) -> Result<Exit, Failure> {
+    if let Some(refusal) = contradiction(arguments) {
+        return Err(refusal);
+    }
     if arguments.watch {
         return watch::run(context, arguments).await;
     }
@@ -29,6 +32,63 @@ pub(crate) async fn run(context: &Context, arguments: &Bisync) -> Result<Exit, F
         .with_engine(async |connection| once(context, connection, arguments, kind).await)
         .await;
     result.map(|report| report.finish(context))
+}
+
+/// Options that cannot be meant together, with what to do instead.
+fn contradiction(arguments: &Bisync) -> Option<Failure> {
+    let Bisync {
+        profile,
+        dry_run,
+        resync,
+        watch,
+        interval,
+        yes,
+        json: _,
+    } = arguments;
+    let (message, hint) = if *dry_run && *watch {
+        (
+            "--dry-run shows one moment, --watch goes on",
+            "Run `bm-cloud bisync --dry-run`, then `bm-cloud bisync --watch`.",
+        )
+    } else if *dry_run && *yes {
+        (
+            "--dry-run changes nothing, so there is nothing to say --yes to",
+            "Run `bm-cloud bisync --dry-run`, look, then `bm-cloud bisync --yes`.",
+        )
+    } else if *dry_run && *resync {
+        (
+            "--dry-run shows the next ordinary run, which a --resync is not",
+            "Run `bm-cloud check`: it lists what differs. A --resync then adopts what is equal \
+             and keeps both versions of the rest.",
+        )
+    } else if *dry_run && profile.is_some() {
+        (
+            "--profile stays, but --dry-run changes nothing",
+            "Run `bm-cloud bisync --dry-run` first, then `bm-cloud bisync --profile NAME`.",
+        )
+    } else if *resync && *watch {
+        (
+            "--resync is done once, --watch goes on",
+            "Run `bm-cloud bisync --resync`, then `bm-cloud bisync --watch`.",
+        )
+    } else if *yes && *watch {
+        (
+            "--yes is for one safety stop that a person has seen",
+            "Run `bm-cloud bisync --yes`, then `bm-cloud bisync --watch`.",
+        )
+    } else if interval.is_some() && !*watch {
+        (
+            "--interval is for --watch",
+            "Run `bm-cloud bisync --watch --interval TIME`, or keep it: `bm-cloud settings --interval TIME`.",
+        )
+    } else {
+        return None;
+    };
+    Some(
+        Failure::new("contradiction", message)
+            .hint(hint)
+            .exit(Exit::Usage),
+    )
 }
 
 async fn once(
@@ -108,4 +168,57 @@ pub(crate) async fn set_profile(
         ));
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+    use crate::arguments::{Arguments, Command};
+
+    fn refused(line: &str) -> Option<(Exit, Option<String>)> {
+        let words = ["bm-cloud", "bisync"].into_iter();
+        let parsed = Arguments::try_parse_from(words.chain(line.split_whitespace())).unwrap();
+        let Command::Bisync(arguments) = parsed.command else {
+            panic!("{line}")
+        };
+        contradiction(&arguments).map(|failure| (failure.exit, failure.hint))
+    }
+
+    #[test]
+    fn what_cannot_be_meant_together_is_refused_with_what_to_do() {
+        for line in [
+            "--dry-run --resync",
+            "--dry-run --watch",
+            "--dry-run --yes",
+            "--dry-run --profile safe",
+            "--resync --watch",
+            "--yes --watch",
+            "--interval 5s",
+            "--resync --interval 5s",
+        ] {
+            let (exit, hint) = refused(line).unwrap_or_else(|| panic!("{line} is taken"));
+            assert_eq!(exit, Exit::Usage, "{line}");
+            assert!(hint.unwrap().contains("bm-cloud"), "{line}");
+        }
+    }
+
+    #[test]
+    fn every_option_of_the_seed_is_taken() {
+        for line in [
+            "",
+            "--dry-run",
+            "--profile safe",
+            "--profile balanced --json",
+            "--profile fast --yes",
+            "--resync",
+            "--resync --profile safe --yes",
+            "--watch",
+            "--watch --interval 30s",
+            "--watch --profile fast --interval 5m --json",
+        ] {
+            assert_eq!(refused(line), None, "{line}");
+        }
+    }
 }

@@ -20,11 +20,13 @@ mod filters;
 mod login;
 mod logout;
 mod output;
+mod pause;
 mod progress;
 mod rclone;
 mod report;
 mod runs;
 mod service;
+mod settings;
 mod setup;
 mod signals;
 mod status;
@@ -74,6 +76,9 @@ async fn run(command: &Command, output: Output, offset: UtcOffset) -> Result<Exi
         Command::Status(_) => status::run(&context).await,
         Command::Setup(arguments) => setup::run(&context, arguments).await,
         Command::Bisync(arguments) => bisync::run(&context, arguments).await,
+        Command::Settings(arguments) => settings::run(&context, arguments).await,
+        Command::Pause(arguments) => pause::run(&context, arguments.time).await,
+        Command::Resume(_) => pause::resume(&context).await,
         Command::Check(_) => check::run(&context).await,
         Command::Filters(arguments) => filters::run(&context, arguments).await,
         Command::Conflicts(arguments) => conflicts::run(&context, arguments).await,

@@ -2,7 +2,7 @@
 
 use engine::view::ActivityView;
 use engine::view::{AccountView, HaltView, RunResult, RunView, Status};
-use engine::{Config, Connection, DEFAULT_INTERVAL, Mode, View};
+use engine::{Config, Connection, Mode, View};
 use serde::Serialize;
 
 use crate::arguments::Bisync;
@@ -41,9 +41,10 @@ enum Ended {
 }
 
 pub(crate) async fn run(context: &Context, arguments: &Bisync) -> Result<Exit, Failure> {
-    let interval = arguments.interval.unwrap_or(DEFAULT_INTERVAL);
     let config = Config {
-        mode: Mode::Background { interval },
+        mode: Mode::Background {
+            interval: arguments.interval,
+        },
         ..context.config.clone()
     };
     loop {

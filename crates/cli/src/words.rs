@@ -7,6 +7,8 @@ use time::format_description::FormatItem;
 use time::macros::format_description;
 use time::{OffsetDateTime, UtcOffset};
 
+use crate::arguments::Limit;
+
 const DAY: &[FormatItem<'_>] = format_description!("[day padding:none] [month repr:short] [year]");
 const MINUTE: &[FormatItem<'_>] = format_description!("[year]-[month]-[day] [hour]:[minute]");
 const SECOND: &[FormatItem<'_>] = format_description!("[hour]:[minute]:[second]");
@@ -28,6 +30,17 @@ pub(crate) fn interval(text: &str) -> Result<Duration, String> {
         Some(seconds) if seconds > 24 * 3600 => Err("it has to be a day at most".to_owned()),
         Some(seconds) => Ok(Duration::from_secs(seconds)),
     }
+}
+
+/// Reads KiB per second, or `off`.
+pub(crate) fn limit(text: &str) -> Result<Limit, String> {
+    if text == "off" {
+        return Ok(Limit::Off);
+    }
+    let number = text.parse();
+    number
+        .map(Limit::KibPerSecond)
+        .map_err(|_| "write KiB per second, like 500, or off".to_owned())
 }
 
 /// "12 s ago".

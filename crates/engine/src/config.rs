@@ -25,14 +25,11 @@ pub struct Config {
 /// When the engine works.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
-    /// Follows file events and the interval.
-    Background { interval: Duration },
+    /// Follows file events and the interval; without one here, that of the settings.
+    Background { interval: Option<Duration> },
     /// Only when asked.
     OnRequest,
 }
-
-/// The seed's interval between passes.
-pub const DEFAULT_INTERVAL: Duration = Duration::from_secs(60);
 
 /// A named moment of a cycle, in order. A crash may come at any of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

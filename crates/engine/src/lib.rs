@@ -20,6 +20,7 @@ mod lane;
 mod naming;
 mod places;
 mod plan;
+mod power;
 mod private_file;
 mod profile;
 mod rclone_config;
@@ -31,7 +32,7 @@ mod vault;
 pub mod view;
 
 pub use clock::Clock;
-pub use config::{Config, DEFAULT_INTERVAL, Mode, Observer, Step, device_name};
+pub use config::{Config, Mode, Observer, Step, device_name};
 pub use connection::Connection;
 pub use engine::{Engine, StartError};
 pub use places::Places;

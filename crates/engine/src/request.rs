@@ -5,7 +5,7 @@ use ts_rs::TS;
 
 use crate::view::{
     ConflictChoice, ConflictDetail, ConflictView, CredentialView, FilterEffect, Finding,
-    ProfileName,
+    ProfileName, SettingsView,
 };
 
 /// Everything that a front end can ask of the engine.
@@ -49,6 +49,9 @@ pub enum Request {
     SetFilters {
         pair: String,
         lines: Vec<String>,
+    },
+    ChangeSettings {
+        settings: SettingsView,
     },
     /// The toggle: `false` stops carrying changes, deletes nothing, and is remembered.
     SetSync {

@@ -1,6 +1,8 @@
 //! What a person chose: pairs and the sync switch. One JSON file in the config folder, without
 //! secrets, replaced atomically.
 
+pub(crate) mod choices;
+
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -8,13 +10,14 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::filters::{FilterError, Filters};
-use crate::view::{ProfileName, SyncSwitch};
+use crate::view::{ProfileName, SettingsView, SyncSwitch};
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct Settings {
     pub(crate) sync: SyncSwitch,
     pub(crate) pairs: Vec<PairSettings>,
+    pub(crate) choices: SettingsView,
 }
 
 impl Default for Settings {
@@ -22,6 +25,7 @@ impl Default for Settings {
         Self {
             sync: SyncSwitch::On,
             pairs: Vec::new(),
+            choices: SettingsView::default(),
         }
     }
 }
@@ -124,6 +128,10 @@ mod tests {
                 bucket: "b".into(),
                 filters: vec!["*.log".into()],
             }],
+            choices: SettingsView {
+                interval_s: 90,
+                ..SettingsView::default()
+            },
         };
         settings.save(&path).unwrap();
         assert_eq!(Settings::load(&path).unwrap(), settings);

@@ -1,6 +1,7 @@
 mod check;
 mod conflict;
 mod filters;
+mod settings;
 
 use serde::{Deserialize, Serialize};
 use ts_rs::TS;
@@ -11,6 +12,7 @@ pub use conflict::{
     DiffLine, MergeChunk, MergeOrigin, MergeView, SeenVersions, VersionText,
 };
 pub use filters::{FilterEffect, FilterError};
+pub use settings::{Limits, Notifications, QuietHours, SettingsView, WhenCostly};
 
 /// Everything that a front end can see. Flat, without secrets, lists cut with their counts.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
@@ -39,6 +41,7 @@ pub struct View {
     pub activity: Vec<ActivityView>,
     pub rclone: RcloneView,
     pub secret_store: SecretStoreView,
+    pub settings: SettingsView,
 }
 
 /// The one status that icon, menu, window, command line and log share.

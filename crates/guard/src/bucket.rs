@@ -11,6 +11,7 @@ use secrecy::SecretString;
 use url::Url;
 
 use crate::error::BucketError;
+use crate::pace::{Limits, Pace};
 
 pub use probe::{Capabilities, Support};
 
@@ -91,6 +92,8 @@ struct Inner {
     credentials: RwLock<Credentials>,
     clock: Clock,
     counters: Counters,
+    up: Arc<Pace>,
+    down: Arc<Pace>,
 }
 
 /// A client for one bucket. Clones share connections, credentials and counters.
@@ -162,6 +165,8 @@ impl Bucket {
                 credentials: RwLock::new(credentials),
                 clock,
                 counters: Counters::default(),
+                up: Arc::new(Pace::new()),
+                down: Arc::new(Pace::new()),
             }),
         })
     }
@@ -182,6 +187,25 @@ impl Bucket {
             .read()
             .unwrap_or_else(PoisonError::into_inner)
             .clone()
+    }
+
+    /// How fast bytes pass from now on, together, for all that use this bucket.
+    pub fn set_limits(&self, limits: Limits) {
+        self.inner.up.set(limits.upload);
+        self.inner.down.set(limits.download);
+    }
+
+    /// The limits that hold now.
+    #[must_use]
+    pub fn limits(&self) -> Limits {
+        Limits {
+            upload: self.inner.up.rate(),
+            download: self.inner.down.rate(),
+        }
+    }
+
+    pub(crate) fn downward(&self) -> Arc<Pace> {
+        Arc::clone(&self.inner.down)
     }
 
     /// The bucket's name.

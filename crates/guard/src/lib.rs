@@ -19,6 +19,7 @@ mod listing;
 mod live;
 mod metered;
 mod object;
+mod pace;
 mod reply;
 mod request;
 mod session;
@@ -31,6 +32,7 @@ pub use error::BucketError;
 pub use gateway::Guard;
 pub use live::{CopyName, Held};
 pub use object::{Object, Precondition};
+pub use pace::Limits;
 pub use session::{
     Access, GuardEvent, LiveSpec, Refused, RefusedReason, Rename, Session, SessionOutcome,
     SessionSpec, Stored, Visibility,

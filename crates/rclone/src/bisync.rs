@@ -51,8 +51,16 @@ pub struct Bisync {
     pub dry_run: DryRun,
     /// As rclone's `--bwlimit`, for example `1M`.
     pub bandwidth: Option<String>,
+    pub pacing: Pacing,
     /// An existing folder, mode 0700, with a path short enough for a socket in a folder in it.
     pub run_dir: PathBuf,
+}
+
+/// Whether the other end lets bytes pass slowly on purpose, so that a silence means nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pacing {
+    Free,
+    HeldBack,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -181,7 +189,13 @@ fn arguments(run: &Bisync, socket: &Path) -> Vec<OsString> {
     option("--transfers", &run.transfers.to_string());
     option("--retries", &"1");
     option("--contimeout", &"3s");
-    option("--timeout", &"60s");
+    option(
+        "--timeout",
+        match run.pacing {
+            Pacing::Free => &"60s",
+            Pacing::HeldBack => &"1h",
+        },
+    );
     if let Some(bandwidth) = &run.bandwidth {
         option("--bwlimit", bandwidth);
     }

@@ -27,7 +27,7 @@ mod supervisor;
 mod transcript;
 mod version;
 
-pub use bisync::{Bisync, DryRun, PARTIAL_SUFFIX, bisync};
+pub use bisync::{Bisync, DryRun, PARTIAL_SUFFIX, Pacing, bisync};
 pub use error::CycleError;
 pub use find::{Binary, FindError, candidates, config_file, find};
 pub use install::{InstallError, WheelSource, install};

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use guard::{SessionOutcome, SessionSpec, Visibility};
 use rclone::listing::Entry;
-use rclone::{Bisync, DryRun};
+use rclone::{Bisync, DryRun, Pacing};
 use tokio::sync::{mpsc, watch};
 
 use super::copy_names;
@@ -108,6 +108,11 @@ pub(super) async fn carry(
         transfers: 16,
         dry_run: DryRun::No,
         bandwidth: None,
+        pacing: if input.bucket.limits() == guard::Limits::default() {
+            Pacing::Free
+        } else {
+            Pacing::HeldBack
+        },
         run_dir: input.run_dir.clone(),
     };
     input.progress.send_replace(Some(meter.view()));

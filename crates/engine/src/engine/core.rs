@@ -29,6 +29,7 @@ use crate::settings::PairSettings;
 use crate::view::{AccountView, ProgressView, RcloneView};
 use crate::{Refusal, Reply, View};
 
+mod choices;
 mod conflicts;
 mod credentials;
 mod doctor;
@@ -87,6 +88,7 @@ pub(super) struct Core {
     decisions: VecDeque<(Decision, Answer)>,
     pub(super) running: Option<CancellationToken>,
     pub(super) progress: watch::Sender<Option<ProgressView>>,
+    pub(super) limits: watch::Sender<guard::Limits>,
     pub(super) numbers: u64,
     pub(super) signing_in: Option<CancellationToken>,
     pub(super) inputs: mpsc::Sender<Input>,
@@ -150,6 +152,7 @@ impl Core {
         };
         let clocks = Clocks::new(config.clock.now_ms(), Instant::now());
         let (inputs, received) = mpsc::channel(64);
+        let limits = crate::settings::choices::limits(&model.settings.choices);
         let view = watch::Sender::new(Arc::new(render(&model, config.clock.now_ms())));
         let mut core = Self {
             config,
@@ -163,6 +166,7 @@ impl Core {
             decisions: VecDeque::new(),
             running: None,
             progress: watch::Sender::new(None),
+            limits: watch::Sender::new(limits),
             numbers: 0,
             signing_in: None,
             inputs,
@@ -219,7 +223,10 @@ impl Core {
                     self.show_progress(seen);
                 }
                 () = sleep_until(due) => self.pass_is_due(),
-                now = age.tick() => self.look_at_clocks(now),
+                now = age.tick() => {
+                    self.look_at_clocks(now);
+                    self.look_at_the_time();
+                }
             }
             self.start_next_run();
             self.publish_view();
@@ -347,13 +354,17 @@ impl Core {
 
     /// The time between two passes; longer while the change stream tells what happens.
     fn interval(&self) -> Option<Duration> {
-        match self.config.mode {
-            Mode::Background { interval } if self.stream_live && self.model.unwatched.is_none() => {
-                Some(interval * 5)
-            }
-            Mode::Background { interval } => Some(interval),
-            Mode::OnRequest => None,
-        }
+        let interval = match self.config.mode {
+            Mode::Background { interval } => interval.unwrap_or_else(|| {
+                Duration::from_secs(u64::from(self.model.settings.choices.interval_s))
+            }),
+            Mode::OnRequest => return None,
+        };
+        Some(if self.stream_live && self.model.unwatched.is_none() {
+            interval * 5
+        } else {
+            interval
+        })
     }
 
     /// Watches the folders of this account's pairs, in background mode.

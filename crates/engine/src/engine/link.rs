@@ -1,6 +1,7 @@
 use std::sync::Arc;
 
-use guard::{Bucket, BucketConfig, Credentials, Guard};
+use guard::{Bucket, BucketConfig, Credentials, Guard, Limits};
+use tokio::sync::watch;
 use url::Url;
 
 use crate::Clock;
@@ -25,7 +26,12 @@ pub(super) enum LinkError {
 }
 
 impl Link {
-    pub(super) async fn open(account: &Account, clock: &Clock) -> Result<Self, LinkError> {
+    /// The bucket is held to `limits` as they change.
+    pub(super) async fn open(
+        account: &Account,
+        clock: &Clock,
+        limits: watch::Receiver<Limits>,
+    ) -> Result<Self, LinkError> {
         let credentials = account.bucket_credentials().await?;
         let access_key = credentials.access_key.clone();
         let endpoint = Url::parse(&credentials.endpoint_url)
@@ -39,6 +45,7 @@ impl Link {
         let time = clock.clone();
         let bucket = Bucket::new(config, Arc::new(move || time.now()))
             .map_err(|error| LinkError::Address(error.to_string()))?;
+        follow(&bucket, limits);
         let guard = Arc::new(Guard::start(bucket.clone()).await?);
         Ok(Self {
             bucket,
@@ -63,6 +70,16 @@ impl Link {
         self.bucket.set_credentials(keys(credentials));
         Ok(())
     }
+}
+
+fn follow(bucket: &Bucket, mut limits: watch::Receiver<Limits>) {
+    let bucket = bucket.clone();
+    bucket.set_limits(*limits.borrow_and_update());
+    tokio::spawn(async move {
+        while limits.changed().await.is_ok() {
+            bucket.set_limits(*limits.borrow_and_update());
+        }
+    });
 }
 
 fn keys(credentials: BucketCredentials) -> Credentials {

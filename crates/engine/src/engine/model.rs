@@ -3,6 +3,7 @@
 use super::StartError;
 use super::trip::Waiting;
 use crate::filters::{FilterError, Filters};
+use crate::power::Power;
 use crate::settings::{PairSettings, Settings};
 use crate::vault::PathProblem;
 use crate::view::{
@@ -33,6 +34,7 @@ pub(crate) struct Model {
     pub(crate) unwatched: Option<String>,
     /// How old the last pass may be; nothing for who only works on request.
     pub(crate) late_after_ms: Option<i64>,
+    pub(crate) power: Power,
 }
 
 #[derive(Clone, Debug)]
@@ -136,6 +138,7 @@ impl Model {
             starting: true,
             unwatched: None,
             late_after_ms: None,
+            power: Power::Mains,
         }
     }
 
@@ -146,9 +149,9 @@ impl Model {
     /// Whether changes are carried without being asked.
     pub(crate) fn carries(&self, now_ms: i64) -> bool {
         match self.settings.sync {
-            SyncSwitch::On => true,
             SyncSwitch::Off => false,
-            SyncSwitch::PausedUntil { until_ms } => until_ms <= now_ms,
+            SyncSwitch::PausedUntil { until_ms } if until_ms > now_ms => false,
+            SyncSwitch::On | SyncSwitch::PausedUntil { .. } => self.power == Power::Mains,
         }
     }
 }
@@ -190,7 +193,10 @@ pub(crate) fn render(model: &Model, now_ms: i64) -> View {
         })
         .chain(unwatched(model))
         .collect();
-    let paused_over = !matches!(model.settings.sync, SyncSwitch::Off) && model.carries(now_ms);
+    let paused_over = match model.settings.sync {
+        SyncSwitch::PausedUntil { until_ms } => until_ms <= now_ms,
+        SyncSwitch::On | SyncSwitch::Off => false,
+    };
     View {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         device: model.device.clone(),
@@ -212,6 +218,7 @@ pub(crate) fn render(model: &Model, now_ms: i64) -> View {
         activity: model.activity.clone(),
         rclone: model.rclone.clone(),
         secret_store: model.secret_store,
+        settings: model.settings.choices.clone(),
     }
 }
 
@@ -268,6 +275,10 @@ fn status(model: &Model, now_ms: i64) -> (Status, String) {
             return (Status::Paused, "Paused".to_owned());
         }
         SyncSwitch::On | SyncSwitch::PausedUntil { .. } => {}
+    }
+    match model.power {
+        Power::Battery => return (Status::Paused, "Paused on battery".to_owned()),
+        Power::Mains => {}
     }
     if model.pairs.iter().any(|pair| pair.offline) {
         let waiting: u64 = model.pairs.iter().map(|pair| pair.waiting).sum();

@@ -59,6 +59,7 @@ struct Errand {
     rclone: Option<rclone::Binary>,
     state: StateHandle,
     progress: tokio::sync::watch::Sender<Option<ProgressView>>,
+    limits: tokio::sync::watch::Receiver<guard::Limits>,
     cancel: CancellationToken,
 }
 
@@ -96,6 +97,7 @@ impl Core {
             rclone: self.rclone.clone(),
             state: self.state.clone(),
             progress: self.progress.clone(),
+            limits: self.limits.subscribe(),
             cancel,
         };
         let inputs = self.inputs.clone();
@@ -253,7 +255,7 @@ impl Errand {
         };
         let mut link = match self.link.take() {
             Some(link) => link,
-            None => Link::open(&self.account, &self.config.clock)
+            None => Link::open(&self.account, &self.config.clock, self.limits.clone())
                 .await
                 .map_err(RunFailure::Link)?,
         };

@@ -41,7 +41,9 @@ impl Home {
 
     pub(crate) fn in_background(device: &'static str, interval: Duration) -> Self {
         Self {
-            mode: Mode::Background { interval },
+            mode: Mode::Background {
+                interval: Some(interval),
+            },
             ..Self::new(device)
         }
     }

@@ -12,6 +12,7 @@ mod device;
 mod killed;
 mod lane;
 mod member;
+mod waiting;
 
 #[test]
 fn every_file_here_is_part_of_the_tests() {

@@ -2,7 +2,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 
-use super::transport::{Outgoing, fault, header_text, stream_of, text_of};
+use super::transport::{Outgoing, fault, header_text, notes_of, text_of};
 use super::{Bucket, RequestKind};
 use crate::body::{Body, Download};
 use crate::encoding::{self, quoted, unquoted};
@@ -50,7 +50,7 @@ impl Bucket {
         if if_match.is_some_and(|etag| etag != object.etag) {
             return Err(BucketError::PreconditionFailed { key: key.into() });
         }
-        let stream = stream_of(response);
+        let stream = notes_of(response, self.downward());
         Ok(Download { object, stream })
     }
 

@@ -1,4 +1,5 @@
 use std::error::Error;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -10,6 +11,7 @@ use super::{Bucket, RequestKind};
 use crate::encoding;
 use crate::error::BucketError;
 use crate::listing;
+use crate::pace::{Pace, paced};
 use crate::sign::outgoing;
 
 /// Bounds requests without a body of note, up to the first byte of the answer.
@@ -18,6 +20,8 @@ pub(crate) const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 const PAUSE_TIMEOUT: Duration = Duration::from_secs(30);
 /// The slowest upload that is waited for, in bytes per second.
 const SLOWEST_UPLOAD: u64 = 8 * 1024;
+/// So many uploads at once may share a limit.
+const SHARERS: u64 = 32;
 const LARGEST_ERROR: usize = 64 * 1024;
 
 /// One request to the bucket, not signed yet.
@@ -68,8 +72,12 @@ impl Bucket {
         let mut request = self.inner.http.request(outgoing.method, url.1);
         if let Some((body, size)) = outgoing.body {
             headers.insert(header::CONTENT_LENGTH, HeaderValue::from(size));
-            wait += Duration::from_secs(size / SLOWEST_UPLOAD);
-            request = request.body(body);
+            let up = Arc::clone(&self.inner.up);
+            let slowest = up
+                .rate()
+                .map_or(SLOWEST_UPLOAD, |rate| (rate.get() / SHARERS).max(1));
+            wait += Duration::from_secs(size / slowest.min(SLOWEST_UPLOAD));
+            request = request.body(if size > 0 { upward(body, up) } else { body });
         }
         self.inner.counters.count(outgoing.kind);
         match tokio::time::timeout(wait, request.headers(headers).send()).await {
@@ -110,6 +118,12 @@ impl Bucket {
         }
         Ok((text, parsed))
     }
+}
+
+/// A body that passes at the pace of uploads.
+fn upward(body: reqwest::Body, up: Arc<Pace>) -> reqwest::Body {
+    let frames = http_body_util::BodyDataStream::new(body);
+    reqwest::Body::wrap_stream(paced(frames, up))
 }
 
 fn unreachable(error: &reqwest::Error) -> BucketError {
@@ -153,6 +167,14 @@ pub(crate) fn stream_of(
         }
     })
     .boxed()
+}
+
+/// As [`stream_of`], at the pace of downloads.
+pub(crate) fn notes_of(
+    response: reqwest::Response,
+    down: Arc<Pace>,
+) -> BoxStream<'static, Result<Bytes, BucketError>> {
+    paced(stream_of(response), down)
 }
 
 /// Reads an answer that is expected to be small, as text.

@@ -8,7 +8,7 @@ use http_body_util::{BodyExt, StreamBody};
 use super::descriptive;
 use crate::bucket::RequestKind;
 use crate::bucket::operations::{insert, tag_of};
-use crate::bucket::transport::{Outgoing, fault, header_text, stream_of};
+use crate::bucket::transport::{Outgoing, fault, header_text, notes_of};
 use crate::encoding::{self, quoted};
 use crate::error::BucketError;
 use crate::reply::{self, Reply};
@@ -91,7 +91,7 @@ pub(super) async fn get(
         tell();
     }
     let mut passed = 0;
-    let bytes = stream_of(response)
+    let bytes = notes_of(response, session.bucket.downward())
         .inspect_ok(move |chunk| {
             passed += chunk.len() as u64;
             if passed == announced && announced > 0 {

@@ -140,3 +140,46 @@ async fn a_large_file_passes_unchanged_both_ways() {
     let download = client.get("large", None).await.unwrap();
     assert!(download.into_bytes(1 << 30).await.unwrap() == body);
 }
+
+#[tokio::test]
+async fn a_limit_holds_both_ways_and_can_be_lifted() {
+    let cloud = Cloud::start().await;
+    let bucket = cloud.bucket();
+    let limits = guard::Limits {
+        upload: std::num::NonZeroU64::new(400_000),
+        download: std::num::NonZeroU64::new(800_000),
+    };
+    let note = vec![b'x'; 400_000];
+    let body = || Body::from(note.clone());
+    bucket.set_limits(limits);
+    assert_eq!(bucket.limits(), limits);
+    let began = std::time::Instant::now();
+    bucket
+        .put("a", body(), Precondition::Absent, &[])
+        .await
+        .unwrap();
+    let up = began.elapsed().as_secs_f64();
+    assert!((0.8..10.0).contains(&up), "{up}");
+    let began = std::time::Instant::now();
+    let back = bucket.get("a", None).await.unwrap();
+    assert_eq!(back.into_bytes(1 << 20).await.unwrap(), note);
+    let down = began.elapsed().as_secs_f64();
+    assert!((0.35..10.0).contains(&down), "{down}");
+
+    bucket.set_limits(guard::Limits {
+        upload: std::num::NonZeroU64::new(8192),
+        download: None,
+    });
+    let slow = tokio::spawn({
+        let (bucket, body) = (bucket.clone(), body());
+        async move { bucket.put("b", body, Precondition::Absent, &[]).await }
+    });
+    tokio::time::sleep(STILL).await;
+    assert!(!slow.is_finished(), "49 s are left");
+    bucket.set_limits(guard::Limits::default());
+    tokio::time::timeout(std::time::Duration::from_secs(20), slow)
+        .await
+        .unwrap()
+        .unwrap()
+        .unwrap();
+}

@@ -68,6 +68,7 @@ impl Bench {
             transfers: 4,
             dry_run: DryRun::No,
             bandwidth: None,
+            pacing: rclone::Pacing::Free,
             run_dir: path("run"),
         };
         let bench = Self {

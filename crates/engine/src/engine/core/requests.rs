@@ -38,6 +38,7 @@ impl Core {
                 return self.check_filters(&pair, lines, answer);
             }
             Request::SetFilters { pair, lines } => self.set_filters(&pair, lines),
+            Request::ChangeSettings { settings } => self.change_settings(settings),
             Request::SetSync { on } => {
                 self.set_switch(if on { SyncSwitch::On } else { SyncSwitch::Off })
             }
@@ -162,9 +163,8 @@ impl Core {
         let saved = self.save_settings();
         if self.model.carries(self.config.clock.now_ms()) {
             self.pass_within(std::time::Duration::ZERO);
-        } else if let Some(running) = &self.running {
-            self.queue.clear();
-            running.cancel();
+        } else {
+            self.rest();
         }
         saved
     }

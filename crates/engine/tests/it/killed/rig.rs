@@ -75,7 +75,9 @@ impl Orders {
             }
         });
         let mode = if step_of_the_lane {
-            Mode::Background { interval: NEVER }
+            Mode::Background {
+                interval: Some(NEVER),
+            }
         } else {
             Mode::OnRequest
         };

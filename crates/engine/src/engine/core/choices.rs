@@ -1,0 +1,68 @@
+//! What a person chose for all folders, and the times at which nothing is carried.
+
+use std::path::Path;
+use std::time::Duration;
+
+use super::Core;
+use crate::power::{self, Power};
+use crate::settings::choices;
+use crate::view::{SettingsView, SyncSwitch, WhenCostly};
+use crate::{Refusal, Reply};
+
+impl Core {
+    pub(super) fn change_settings(&mut self, wanted: SettingsView) -> Result<Reply, Refusal> {
+        choices::check(&wanted)?;
+        let before = std::mem::replace(&mut self.model.settings.choices, wanted);
+        if let Err(refusal) = self.save_settings() {
+            self.model.settings.choices = before;
+            return Err(refusal);
+        }
+        self.limits
+            .send_replace(choices::limits(&self.model.settings.choices));
+        self.look_at_power();
+        if before.interval_s != self.model.settings.choices.interval_s {
+            self.plan_next_pass(None);
+        }
+        Ok(Reply::Done)
+    }
+
+    /// Ends a pause that is over, and begins or ends the rest on battery.
+    pub(super) fn look_at_the_time(&mut self) {
+        self.look_at_power();
+        let now_ms = self.config.clock.now_ms();
+        match self.model.settings.sync {
+            SyncSwitch::PausedUntil { until_ms } if until_ms <= now_ms => {
+                self.model.settings.sync = SyncSwitch::On;
+                if let Err(refusal) = self.save_settings() {
+                    tracing::warn!(error = %refusal, "the end of a pause is not remembered");
+                }
+                self.pass_within(Duration::ZERO);
+            }
+            SyncSwitch::On | SyncSwitch::Off | SyncSwitch::PausedUntil { .. } => {}
+        }
+    }
+
+    fn look_at_power(&mut self) {
+        let power = match self.model.settings.choices.on_battery {
+            WhenCostly::Run => Power::Mains,
+            WhenCostly::Pause => power::read(Path::new(power::SUPPLIES)),
+        };
+        if power == self.model.power {
+            return;
+        }
+        self.model.power = power;
+        if self.model.carries(self.config.clock.now_ms()) {
+            self.pass_within(Duration::ZERO);
+        } else {
+            self.rest();
+        }
+    }
+
+    /// Stops what runs; it is taken up again by the next pass.
+    pub(super) fn rest(&mut self) {
+        if let Some(running) = &self.running {
+            self.queue.clear();
+            running.cancel();
+        }
+    }
+}
