@@ -111,6 +111,9 @@ pub(crate) struct Setup {
     pub(crate) folder: Option<PathBuf>,
     #[arg(long, value_enum, default_value_t = Profile::Balanced)]
     pub(crate) profile: Profile,
+    /// Only tell what both sides hold and what speaks against the folder; change nothing.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
     /// Print the result as JSON on standard output.
     #[arg(long)]
     pub(crate) json: bool,

@@ -28,6 +28,7 @@ mod runs;
 mod service;
 mod settings;
 mod setup;
+mod setup_preview;
 mod signals;
 mod status;
 mod watch;

@@ -14,7 +14,7 @@ use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::progress::Progress;
 use crate::report::Report;
-use crate::{runs, words};
+use crate::{runs, setup_preview, words};
 
 const DEFAULT_FOLDER: &str = "basic-memory";
 
@@ -23,6 +23,9 @@ const PATIENCE: Duration = Duration::from_secs(3);
 
 pub(crate) async fn run(context: &Context, arguments: &Setup) -> Result<Exit, Failure> {
     let folder = folder(context, arguments)?;
+    if arguments.dry_run {
+        return setup_preview::run(context, &folder).await;
+    }
     let result = context
         .with_engine(async |connection| set_up(context, connection, arguments, &folder).await)
         .await;

@@ -92,6 +92,11 @@ impl Filters {
         Self::fresh()
     }
 
+    /// Those of a new pair.
+    pub(crate) fn standard() -> Self {
+        Self::of_lines(Self::DEFAULT_TEXT.lines()).expect("the default lines can be used")
+    }
+
     /// The lines of a new pair.
     pub(crate) fn default_lines() -> Vec<String> {
         Self::DEFAULT_TEXT.lines().map(str::to_owned).collect()

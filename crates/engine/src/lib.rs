@@ -26,6 +26,7 @@ mod profile;
 mod rclone_config;
 pub mod request;
 mod secrets;
+mod set_up;
 mod settings;
 mod state;
 mod vault;

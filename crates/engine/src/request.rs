@@ -5,7 +5,7 @@ use ts_rs::TS;
 
 use crate::view::{
     ConflictChoice, ConflictDetail, ConflictView, CredentialView, FilterEffect, Finding,
-    ProfileName, SettingsView,
+    ProfileName, SetUpPreview, SettingsView,
 };
 
 /// Everything that a front end can ask of the engine.
@@ -38,6 +38,12 @@ pub enum Request {
     SetProfile {
         pair: String,
         profile: ProfileName,
+    },
+    /// Looks at a folder and the cloud before a set-up; changes nothing, the folder need not be
+    /// there, and the key that the look takes is taken back when it ends.
+    PreviewSetUp {
+        #[ts(type = "string")]
+        folder: PathBuf,
     },
     /// Tells what these filter lines would do; changes nothing.
     CheckFilters {
@@ -161,6 +167,9 @@ pub enum Reply {
     },
     Filters {
         effect: FilterEffect,
+    },
+    SetUpPreview {
+        preview: SetUpPreview,
     },
     Credentials {
         credentials: Vec<CredentialView>,

@@ -2,6 +2,7 @@ mod check;
 mod conflict;
 mod filters;
 mod settings;
+mod setup;
 
 use serde::{Deserialize, Serialize};
 use ts_rs::TS;
@@ -13,6 +14,7 @@ pub use conflict::{
 };
 pub use filters::{FilterEffect, FilterError};
 pub use settings::{Limits, Notifications, QuietHours, SettingsView, WhenCostly};
+pub use setup::{FolderWarning, SetUpPreview};
 
 /// Everything that a front end can see. Flat, without secrets, lists cut with their counts.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]

@@ -10,7 +10,7 @@ use crate::api::{ApiError, ListedCredential, plain};
 use crate::clock::unix_ms;
 use crate::view::{CredentialState, CredentialView};
 
-use super::{Account, AuthError};
+use super::{Account, AuthError, BucketCredentials};
 
 impl Account {
     /// The live keys, newest first.
@@ -69,6 +69,33 @@ impl Account {
             .into_iter()
             .find(|listed| listed.access_key == access_key);
         Ok(found.map(|listed| listed.id))
+    }
+
+    /// A key for a look at the bucket, kept nowhere; [`Account::end_temporary_key`] takes it back.
+    pub(crate) async fn temporary_key(&self) -> Result<BucketCredentials, AuthError> {
+        let setup = self
+            .call(|api, token| async move { api.tenant_setup(&token).await })
+            .await?;
+        if setup.status != "ready" {
+            return Err(AuthError::Preparing);
+        }
+        Ok(self
+            .made_key(Some("a look before a set-up".to_owned()))
+            .await?
+            .into())
+    }
+
+    /// Takes a temporary key back; a failure is logged, and the key stays listed.
+    pub(crate) async fn end_temporary_key(&self, access_key: &str) {
+        let revoked = async {
+            match self.credential_of(access_key).await? {
+                Some(id) => self.revoke_credential(&id).await,
+                None => Ok(()),
+            }
+        };
+        if let Err(error) = revoked.await {
+            tracing::warn!(%error, "a temporary key is not revoked");
+        }
     }
 
     /// Makes a key that this device does not keep. Its secret exists in the answer alone.

@@ -6,6 +6,7 @@ mod conflicts;
 mod filtering;
 mod interruptions;
 mod obstacles;
+mod profiles;
 mod rig;
 mod traffic;
 

@@ -35,6 +35,7 @@ mod credentials;
 mod doctor;
 mod export;
 mod filtering;
+mod looking;
 mod requests;
 mod session;
 

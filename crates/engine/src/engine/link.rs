@@ -34,17 +34,7 @@ impl Link {
     ) -> Result<Self, LinkError> {
         let credentials = account.bucket_credentials().await?;
         let access_key = credentials.access_key.clone();
-        let endpoint = Url::parse(&credentials.endpoint_url)
-            .map_err(|error| LinkError::Address(error.to_string()))?;
-        let config = BucketConfig {
-            endpoint,
-            region: credentials.region.clone(),
-            bucket: credentials.bucket.clone(),
-            credentials: keys(credentials),
-        };
-        let time = clock.clone();
-        let bucket = Bucket::new(config, Arc::new(move || time.now()))
-            .map_err(|error| LinkError::Address(error.to_string()))?;
+        let bucket = open_bucket(credentials, clock)?;
         follow(&bucket, limits);
         let guard = Arc::new(Guard::start(bucket.clone()).await?);
         Ok(Self {
@@ -70,6 +60,24 @@ impl Link {
         self.bucket.set_credentials(keys(credentials));
         Ok(())
     }
+}
+
+/// A client of the bucket that these credentials are for.
+pub(super) fn open_bucket(
+    credentials: BucketCredentials,
+    clock: &Clock,
+) -> Result<Bucket, LinkError> {
+    let endpoint = Url::parse(&credentials.endpoint_url)
+        .map_err(|error| LinkError::Address(error.to_string()))?;
+    let config = BucketConfig {
+        endpoint,
+        region: credentials.region.clone(),
+        bucket: credentials.bucket.clone(),
+        credentials: keys(credentials),
+    };
+    let time = clock.clone();
+    Bucket::new(config, Arc::new(move || time.now()))
+        .map_err(|error| LinkError::Address(error.to_string()))
 }
 
 fn follow(bucket: &Bucket, mut limits: watch::Receiver<Limits>) {

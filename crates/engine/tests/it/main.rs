@@ -11,6 +11,7 @@ mod conflicts;
 mod device;
 mod killed;
 mod lane;
+mod looking;
 mod member;
 mod waiting;
 

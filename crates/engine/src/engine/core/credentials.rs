@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use tokio::sync::watch;
+
 use super::requests::signed_out;
 use super::session::refusal;
 use super::{Answer, Core, Input};
@@ -30,6 +32,7 @@ impl Core {
             self.inputs.clone(),
             self.config.clock.clone(),
         );
+        let limits = self.limits.subscribe();
         tokio::spawn(async move {
             let input = match is_own(&account, &id).await {
                 Ok(false) => {
@@ -38,7 +41,7 @@ impl Core {
                     Input::Answered(Box::new(result), answer)
                 }
                 Ok(true) => {
-                    let replaced = replace(&account, link, &clock, &id).await;
+                    let replaced = replace(&account, link, (&clock, limits), &id).await;
                     Input::KeyReplaced(Box::new(replaced), answer)
                 }
                 Err(error) => Input::Answered(Box::new(Err(refusal(&error))), answer),
@@ -150,12 +153,12 @@ async fn is_own(account: &Account, id: &str) -> Result<bool, AuthError> {
 async fn replace(
     account: &Account,
     link: Option<Link>,
-    clock: &crate::Clock,
+    (clock, limits): (&crate::Clock, watch::Receiver<guard::Limits>),
     id: &str,
 ) -> Result<Link, Refusal> {
     let mut link = match link {
         Some(link) => link,
-        None => Link::open(account, clock)
+        None => Link::open(account, clock, limits)
             .await
             .map_err(|error| Refusal::new("link", error.to_string()))?,
     };

@@ -34,6 +34,7 @@ impl Core {
             Request::CheckSubscription => return self.ask_subscription(Some(answer)),
             Request::SetUp { folder, profile } => return self.set_up(&folder, profile, answer),
             Request::SetProfile { pair, profile } => self.set_profile(&pair, profile),
+            Request::PreviewSetUp { folder } => return self.preview_set_up(&folder, answer),
             Request::CheckFilters { pair, lines } => {
                 return self.check_filters(&pair, lines, answer);
             }
@@ -282,7 +283,7 @@ impl Core {
             .ok_or_else(|| Refusal::new("not_found", "There is no such folder").field("pair"))
     }
 
-    fn must_be_signed_in(&self) -> Result<(), Refusal> {
+    pub(super) fn must_be_signed_in(&self) -> Result<(), Refusal> {
         if self.account.is_some() {
             Ok(())
         } else {

@@ -1,0 +1,241 @@
+//! What speaks against a folder for notes. Nothing is written to find out.
+
+use std::path::{Path, PathBuf};
+
+use crate::view::FolderWarning;
+
+/// What the disk below a folder says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Disk {
+    pub(super) free_bytes: u64,
+    kind: DiskKind,
+    writing: Writing,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum DiskKind {
+    Local,
+    Network,
+    /// FAT and its kin.
+    WithoutLinks,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Writing {
+    Allowed,
+    Refused,
+}
+
+/// Looks at the folder, or at the nearest one above it that is there.
+pub(super) fn look(folder: &Path) -> Disk {
+    let there = folder.ancestors().find(|place| place.exists());
+    let Some(place) = there else {
+        return Disk {
+            free_bytes: 0,
+            kind: DiskKind::Local,
+            writing: Writing::Refused,
+        };
+    };
+    let found = rustix::fs::statvfs(place).ok();
+    let read_only = found
+        .as_ref()
+        .is_some_and(|found| found.f_flag.contains(rustix::fs::StatVfsMountFlags::RDONLY));
+    let refused = rustix::fs::access(place, rustix::fs::Access::WRITE_OK).is_err();
+    Disk {
+        free_bytes: found.map_or(0, |found| found.f_bavail.saturating_mul(found.f_frsize)),
+        kind: kind_of(place),
+        writing: if read_only || refused {
+            Writing::Refused
+        } else {
+            Writing::Allowed
+        },
+    }
+}
+
+#[cfg(target_os = "linux")]
+fn kind_of(place: &Path) -> DiskKind {
+    /// From the kernel's `magic.h`: NFS, SMB, CIFS, SMB2, Ceph, AFS, 9P.
+    const NETWORK: [u32; 7] = [
+        0x6969,
+        0x517b,
+        0xff53_4d42,
+        0xfe53_4d42,
+        0x00c3_6400,
+        0x5346_414f,
+        0x0102_1997,
+    ];
+    /// FAT and exFAT.
+    const WITHOUT_LINKS: [u32; 2] = [0x4d44, 0x2011_bab0];
+    let Ok(found) = rustix::fs::statfs(place) else {
+        return DiskKind::Local;
+    };
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "file system types have 32 bits, in fields of other widths"
+    )]
+    let kind = found.f_type as u32;
+    if NETWORK.contains(&kind) {
+        DiskKind::Network
+    } else if WITHOUT_LINKS.contains(&kind) {
+        DiskKind::WithoutLinks
+    } else {
+        DiskKind::Local
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn kind_of(_place: &Path) -> DiskKind {
+    DiskKind::Local
+}
+
+pub(super) fn warnings(
+    folder: &Path,
+    taken: &[PathBuf],
+    disk: &Disk,
+    files: usize,
+    to_come: u64,
+) -> Vec<FolderWarning> {
+    let mut warnings = Vec::new();
+    let mut warn = |code: &str, message: String| {
+        warnings.push(FolderWarning {
+            code: code.to_owned(),
+            message,
+        });
+    };
+    let overlaps = |other: &&PathBuf| {
+        folder != other.as_path() && (folder.starts_with(other) || other.starts_with(folder))
+    };
+    if let Some(other) = taken.iter().find(overlaps) {
+        let message = format!("It overlaps {}, which syncs already", other.display());
+        warn("ownFolder", message);
+    }
+    if let Some(tool) = sync_tool(folder) {
+        let message = format!("{tool} syncs it too; the two would carry each other's changes");
+        warn("syncTool", message);
+    }
+    match disk.kind {
+        DiskKind::Network => warn(
+            "networkDisk",
+            "It is on a network disk: changes made elsewhere are seen late".to_owned(),
+        ),
+        DiskKind::WithoutLinks => warn(
+            "noHardLinks",
+            "Its disk has no hard links: sync copies each note that changed, and is slower"
+                .to_owned(),
+        ),
+        DiskKind::Local => {}
+    }
+    match disk.writing {
+        Writing::Refused => warn("readOnly", "Notes cannot be written there".to_owned()),
+        Writing::Allowed => {}
+    }
+    if files > 0 {
+        let message = format!("It is not empty: {files} files take part in the first sync");
+        warn("notEmpty", message);
+    }
+    if to_come > disk.free_bytes {
+        let mib = |bytes: u64| bytes.div_ceil(1 << 20);
+        let message = format!(
+            "{} MiB would be downloaded, but the disk has {} MiB left",
+            mib(to_come),
+            mib(disk.free_bytes)
+        );
+        warn("noSpace", message);
+    }
+    warnings
+}
+
+/// The sync program that a folder belongs to, told by what such programs leave in their folders
+/// or how they name them.
+fn sync_tool(folder: &Path) -> Option<&'static str> {
+    const MARKS: [(&str, &str); 10] = [
+        (".stfolder", "Syncthing"),
+        (".dropbox", "Dropbox"),
+        (".dropbox.cache", "Dropbox"),
+        (".nextcloudsync.log", "Nextcloud"),
+        (".owncloudsync.log", "ownCloud"),
+        (".sync-exclude.lst", "Nextcloud"),
+        (".tmp.drivedownload", "Google Drive"),
+        (".tmp.driveupload", "Google Drive"),
+        (".seafile-data", "Seafile"),
+        (".pcloud", "pCloud"),
+    ];
+    const NAMES: [(&str, &str); 6] = [
+        ("Dropbox", "Dropbox"),
+        ("OneDrive", "OneDrive"),
+        ("com~apple~CloudDocs", "iCloud Drive"),
+        ("iCloudDrive", "iCloud Drive"),
+        ("Google Drive", "Google Drive"),
+        ("Nextcloud", "Nextcloud"),
+    ];
+    folder.ancestors().find_map(|place| {
+        let mark = MARKS.iter().find(|(mark, _)| place.join(mark).exists());
+        let name = place.file_name().and_then(|name| name.to_str());
+        let named = NAMES
+            .iter()
+            .find(|(known, _)| name.is_some_and(|name| name == *known));
+        mark.or(named).map(|(_, tool)| *tool)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FINE: Disk = Disk {
+        free_bytes: 1 << 30,
+        kind: DiskKind::Local,
+        writing: Writing::Allowed,
+    };
+
+    fn codes(folder: &Path, taken: &[PathBuf], disk: &Disk, files: usize, to_come: u64) -> String {
+        let found = warnings(folder, taken, disk, files, to_come);
+        let codes: Vec<String> = found.into_iter().map(|warning| warning.code).collect();
+        codes.join(" ")
+    }
+
+    #[test]
+    fn names_each_thing_that_speaks_against_a_folder() {
+        let home = tempfile::tempdir().unwrap();
+        let notes = home.path().join("Notes");
+        assert_eq!(codes(&notes, &[], &FINE, 0, 10), "");
+        assert_eq!(codes(&notes, &[], &FINE, 3, 10), "notEmpty");
+        assert_eq!(codes(&notes, &[], &FINE, 0, 2 << 30), "noSpace");
+        let taken = [home.path().join("Notes/Work"), notes.clone()];
+        assert_eq!(codes(&notes, &taken, &FINE, 0, 0), "ownFolder");
+        assert_eq!(codes(&notes, &taken[1..], &FINE, 0, 0), "");
+        let disk = |kind, writing| Disk {
+            kind,
+            writing,
+            ..FINE
+        };
+        let network = disk(DiskKind::Network, Writing::Refused);
+        assert_eq!(codes(&notes, &[], &network, 0, 0), "networkDisk readOnly");
+        let stick = disk(DiskKind::WithoutLinks, Writing::Allowed);
+        assert_eq!(codes(&notes, &[], &stick, 0, 0), "noHardLinks");
+    }
+
+    #[test]
+    fn finds_the_folder_of_another_sync_program_at_any_height() {
+        let home = tempfile::tempdir().unwrap();
+        let deep = home.path().join("Shared/a/b");
+        std::fs::create_dir_all(&deep).unwrap();
+        assert_eq!(sync_tool(&deep), None);
+        std::fs::create_dir(home.path().join("Shared/.stfolder")).unwrap();
+        assert_eq!(sync_tool(&deep), Some("Syncthing"));
+        assert_eq!(
+            sync_tool(&home.path().join("Dropbox/Notes")),
+            Some("Dropbox")
+        );
+    }
+
+    #[test]
+    fn looks_at_the_nearest_folder_that_is_there() {
+        let home = tempfile::tempdir().unwrap();
+        let found = look(&home.path().join("not/yet/there"));
+        assert_eq!(found.writing, Writing::Allowed);
+        assert!(found.free_bytes > 0);
+        assert!(!home.path().join("not").exists());
+    }
+}

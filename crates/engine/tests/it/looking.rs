@@ -1,0 +1,91 @@
+//! A look before a folder is set up.
+
+use engine::view::{ChangeAction, ProfileName, SetUpPreview};
+use engine::{Reply, Request};
+use testkit::Server;
+
+use super::device::{Device, Home};
+
+const ANA: &str = "ana@example.org";
+
+async fn look(device: &Device, folder: std::path::PathBuf) -> SetUpPreview {
+    match device.ask(Request::PreviewSetUp { folder }).await {
+        Reply::SetUpPreview { preview } => preview,
+        other => panic!("no preview: {other:?}"),
+    }
+}
+
+async fn keys(device: &Device) -> usize {
+    match device.ask(Request::ListCredentials).await {
+        Reply::Credentials { credentials } => credentials.len(),
+        other => panic!("no keys: {other:?}"),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn counts_both_sides_changes_nothing_and_leaves_no_key() {
+    let state = testkit::scratch();
+    let server = Server::start(state.path()).await;
+    server.activate(ANA).await;
+    let (laptop, desktop) = (Home::new("laptop"), Home::new("desktop"));
+    for (name, text) in [
+        ("same.md", "same\n"),
+        ("differs.md", "1\n"),
+        ("afar.md", "afar\n"),
+    ] {
+        desktop.save(name, text);
+    }
+    let other = desktop.join(&server, ANA, ProfileName::Balanced).await;
+    let device = laptop.open().await;
+    device.sign_in(&server, ANA).await;
+    for (name, text) in [
+        ("same.md", "same\n"),
+        ("differs.md", "2\n"),
+        ("here.md", "here\n"),
+    ] {
+        laptop.save(name, text);
+    }
+    let (before, keys_before) = (laptop.notes(), keys(&device).await);
+
+    let preview = look(&device, laptop.vault()).await;
+    assert!(preview.exists && preview.free_bytes > 0, "{preview:#?}");
+    let counts = (
+        preview.only_here,
+        preview.only_in_cloud,
+        preview.identical,
+        preview.differ,
+    );
+    assert_eq!(counts, (1, 1, 1, 1), "{preview:#?}");
+    let lines: Vec<(&str, ChangeAction)> = preview
+        .lines
+        .iter()
+        .map(|line| (line.path.as_str(), line.action))
+        .collect();
+    let expected = [
+        ("afar.md", ChangeAction::Download),
+        ("differs.md", ChangeAction::Conflict),
+        ("here.md", ChangeAction::Upload),
+    ];
+    assert_eq!(lines, expected);
+    assert!(preview.warnings.iter().any(|it| it.code == "notEmpty"));
+    assert_eq!(keys(&device).await, keys_before, "the key is taken back");
+    assert_eq!(laptop.notes(), before);
+    assert!(device.view().pairs.is_empty());
+
+    let missing = laptop.root().join("not/there");
+    let preview = look(&device, missing.clone()).await;
+    assert_eq!((preview.exists, preview.only_in_cloud), (false, 3));
+    assert!(!laptop.root().join("not").exists());
+
+    // What was shown is what is done: the union.
+    device.set_up(&laptop.vault(), ProfileName::Balanced).await;
+    device.settle().await;
+    other.settle().await;
+    assert_eq!(laptop.notes(), desktop.notes());
+    let texts: Vec<String> = laptop.notes().into_values().collect();
+    for text in ["1\n", "2\n", "here\n", "afar\n", "same\n"] {
+        assert!(texts.iter().any(|it| it == text), "{text} is lost");
+    }
+    device.close().await;
+    other.close().await;
+}
