@@ -6,6 +6,7 @@ import type { PairView } from "./PairView";
 import type { ProblemView } from "./ProblemView";
 import type { RcloneView } from "./RcloneView";
 import type { SecretStoreView } from "./SecretStoreView";
+import type { SettingsView } from "./SettingsView";
 import type { Status } from "./Status";
 import type { SubscriptionView } from "./SubscriptionView";
 import type { SyncSwitch } from "./SyncSwitch";
@@ -33,4 +34,4 @@ problems: Array<ProblemView>, problemCount: number,
 /**
  * Newest first; at most 50.
  */
-activity: Array<ActivityView>, rclone: RcloneView, secretStore: SecretStoreView, };
+activity: Array<ActivityView>, rclone: RcloneView, secretStore: SecretStoreView, settings: SettingsView, };
