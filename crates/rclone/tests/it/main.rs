@@ -5,6 +5,7 @@ mod cycles;
 mod failures;
 mod finding;
 mod installing;
+mod ladders;
 mod listings;
 mod mounts;
 mod proxy;
