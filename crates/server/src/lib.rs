@@ -37,6 +37,7 @@ mod request;
 mod routes;
 mod serve;
 mod server;
+mod silence;
 mod state_folder;
 mod store;
 mod token;

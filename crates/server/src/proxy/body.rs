@@ -2,7 +2,7 @@
 
 use std::io;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -11,11 +11,13 @@ use axum::body::Body;
 use bytes::{Bytes, BytesMut};
 use http_body::{Body as _, Frame, SizeHint};
 use hyper::body::Incoming;
-use tokio::time::{Instant, Sleep};
+use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
+use super::pool::Lent;
 use super::sign::SignedBody;
 use super::slots::Slot;
+use crate::silence::Silence;
 
 /// What was wrong with the body that the caller sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -34,6 +36,7 @@ pub(super) struct Progress {
     started: Instant,
     last_ms: AtomicU64,
     fault: OnceLock<BodyFault>,
+    over: AtomicBool,
 }
 
 impl Progress {
@@ -42,7 +45,13 @@ impl Progress {
             started: Instant::now(),
             last_ms: AtomicU64::new(0),
             fault: OnceLock::new(),
+            over: AtomicBool::new(false),
         }
+    }
+
+    /// Whether nothing more of the body is to be sent.
+    pub(super) fn is_over(&self) -> bool {
+        self.over.load(Ordering::Relaxed)
     }
 
     /// When something last came from the caller.
@@ -189,6 +198,12 @@ impl Streamed {
     }
 }
 
+impl Drop for Streamed {
+    fn drop(&mut self) {
+        self.progress.over.store(true, Ordering::Relaxed);
+    }
+}
+
 impl http_body::Body for Outgoing {
     type Data = Bytes;
     type Error = BodyFault;
@@ -231,19 +246,29 @@ type End = Pin<Box<WaitForCancellationFutureOwned>>;
 #[derive(Debug)]
 pub(super) struct Answer {
     incoming: Incoming,
+    lent: Option<Lent>,
     silence: Silence,
     end: Option<End>,
     _slot: Option<Slot>,
 }
 
 impl Answer {
-    pub(super) fn new(incoming: Incoming, idle: Duration, slot: Option<Slot>) -> Self {
-        Self {
+    /// `lent` is the connection that the answer comes from, unless that is carried on elsewhere.
+    pub(super) fn new(
+        incoming: Incoming,
+        lent: Option<Lent>,
+        idle: Duration,
+        slot: Option<Slot>,
+    ) -> Self {
+        let mut answer = Self {
             incoming,
+            lent,
             silence: Silence::new(idle),
             end: None,
             _slot: slot,
-        }
+        };
+        answer.give_back_if_over();
+        answer
     }
 
     /// The same, ending when the server drains: it would go on forever, and its reader comes back.
@@ -251,6 +276,34 @@ impl Answer {
         Self {
             end: Some(Box::pin(draining.cancelled_owned())),
             ..self
+        }
+    }
+
+    fn poll_incoming(
+        &mut self,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<hyper::Result<Frame<Bytes>>>> {
+        let frame = match &mut self.lent {
+            Some(lent) => ready!(lent.link().poll_frame(&mut self.incoming, context)),
+            None => ready!(Pin::new(&mut self.incoming).poll_frame(context)),
+        };
+        match &frame {
+            Some(Ok(_)) => self.give_back_if_over(),
+            None => self.give_back(),
+            Some(Err(_)) => {}
+        }
+        Poll::Ready(frame)
+    }
+
+    fn give_back_if_over(&mut self) {
+        if self.incoming.is_end_stream() {
+            self.give_back();
+        }
+    }
+
+    fn give_back(&mut self) {
+        if let Some(lent) = self.lent.take() {
+            lent.give_back();
         }
     }
 }
@@ -265,7 +318,7 @@ impl http_body::Body for Answer {
     ) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
         let this = self.get_mut();
         loop {
-            let frame = match Pin::new(&mut this.incoming).poll_frame(context) {
+            let frame = match this.poll_incoming(context) {
                 Poll::Ready(frame) => frame,
                 Poll::Pending => {
                     if let Some(end) = &mut this.end
@@ -297,49 +350,6 @@ impl http_body::Body for Answer {
 
     fn size_hint(&self) -> SizeHint {
         self.incoming.size_hint()
-    }
-}
-
-/// Measures how long nothing has come. The timer is made when there is first something to wait for.
-#[derive(Debug)]
-struct Silence {
-    limit: Duration,
-    timer: Option<Pin<Box<Sleep>>>,
-    waiting: Waiting,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Waiting {
-    No,
-    SinceTimerSet,
-}
-
-impl Silence {
-    fn new(limit: Duration) -> Self {
-        Self {
-            limit,
-            timer: None,
-            waiting: Waiting::No,
-        }
-    }
-
-    fn ends(&mut self) {
-        self.waiting = Waiting::No;
-    }
-
-    fn poll_too_long(&mut self, context: &mut Context<'_>) -> Poll<()> {
-        let limit = self.limit;
-        let timer = self
-            .timer
-            .get_or_insert_with(|| Box::pin(tokio::time::sleep(limit)));
-        match self.waiting {
-            Waiting::No => {
-                timer.as_mut().reset(Instant::now() + limit);
-                self.waiting = Waiting::SinceTimerSet;
-            }
-            Waiting::SinceTimerSet => {}
-        }
-        timer.as_mut().poll(context)
     }
 }
 

@@ -2,14 +2,6 @@
 
 use axum::http::{HeaderMap, HeaderName, header};
 
-/// Names that belong to one connection (RFC 9110, 7.6.1), or that only the next hop may set.
-const CONNECTION_BOUND: &[HeaderName] = &[
-    header::CONNECTION,
-    header::TE,
-    header::TRAILER,
-    header::TRANSFER_ENCODING,
-    header::UPGRADE,
-];
 const KEEP_ALIVE: &str = "keep-alive";
 const OUR_PREFIX: &str = "x-bm-";
 
@@ -35,8 +27,11 @@ pub(super) fn keep_for_caller(headers: &mut HeaderMap) {
 }
 
 fn retain(headers: &mut HeaderMap, keep: impl Fn(&HeaderName) -> bool) {
-    let mut unwanted: Vec<HeaderName> = nominated(headers);
-    unwanted.extend(headers.keys().filter(|name| !keep(name)).cloned());
+    for name in nominated(headers) {
+        headers.remove(name);
+    }
+    // Most have few to remove or none; an empty list costs nothing.
+    let unwanted: Vec<HeaderName> = headers.keys().filter(|name| !keep(name)).cloned().collect();
     for name in unwanted {
         headers.remove(name);
     }
@@ -48,14 +43,19 @@ fn nominated(headers: &HeaderMap) -> Vec<HeaderName> {
         .get_all(header::CONNECTION)
         .iter()
         .flat_map(|value| value.as_bytes().split(|byte| *byte == b','))
-        .filter_map(|name| HeaderName::from_bytes(name.trim_ascii()).ok())
+        .map(<[u8]>::trim_ascii)
+        // By far the most frequent one names no header that is ever there.
+        .filter(|name| !name.eq_ignore_ascii_case(KEEP_ALIVE.as_bytes()))
+        .filter_map(|name| HeaderName::from_bytes(name).ok())
         .collect()
 }
 
+/// Names that belong to one connection (RFC 9110, 7.6.1), or that only the next hop may set.
 fn belongs_to_connection(name: &HeaderName) -> bool {
-    CONNECTION_BOUND.contains(name)
-        || name.as_str() == KEEP_ALIVE
-        || name.as_str().starts_with("proxy-")
+    matches!(
+        name.as_str(),
+        "connection" | "te" | "trailer" | "transfer-encoding" | "upgrade" | KEEP_ALIVE
+    ) || name.as_str().starts_with("proxy-")
 }
 
 /// Whether a receiver that reads `_` as `-`, as many do, could take this for a word of ours.

@@ -1,29 +1,18 @@
 //! Carries a decided request to an instance and its answer back.
 
-use std::time::Duration;
-
 use axum::body::Body;
-use axum::http::{HeaderMap, Request, Response, StatusCode, Version, header};
+use axum::http::{HeaderMap, Request, Response, StatusCode, Uri, header};
 use hyper::body::Incoming;
-use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::{TokioExecutor, TokioTimer};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::body::{Answer, BodyFault, BodyLimits, Outgoing};
 use super::decide::Forward;
 use super::headers::keep_for_caller;
+use super::pool::{Lent, Pool, PoolError};
 use super::settings::ProxySettings;
 use super::slots::Slot;
 use super::upstream::Upstream;
-
-/// What an answer's head may hold at most.
-const MAX_ANSWER_HEADERS: usize = 100;
-const MAX_ANSWER_HEAD_BYTES: usize = 64 * 1024;
-/// Shorter than the five seconds after which uvicorn, which serves the instances' API, closes.
-const KEEP_IDLE: Duration = Duration::from_secs(4);
-const MAX_IDLE_PER_INSTANCE: usize = 64;
 
 /// Why a request that was to be passed on got no answer from the instance.
 #[derive(Debug, thiserror::Error)]
@@ -31,40 +20,26 @@ pub(crate) enum TransportError {
     #[error(transparent)]
     Body(#[from] BodyFault),
     #[error("the instance could not be reached")]
-    Unreachable(#[source] hyper_util::client::legacy::Error),
+    Unreachable(#[source] Box<dyn std::error::Error + Send + Sync>),
     #[error("the instance did not answer in time")]
     TooSlow,
     #[error("the instance's answer cannot be passed on")]
-    Broken(#[source] hyper_util::client::legacy::Error),
+    Broken(#[source] hyper::Error),
     #[error("the instance wants to leave HTTP")]
     Upgrade,
 }
 
 #[derive(Clone, Debug)]
 pub(super) struct Transport {
-    client: Client<HttpConnector, Outgoing>,
+    pool: Pool,
     settings: ProxySettings,
     draining: CancellationToken,
 }
 
 impl Transport {
     pub(super) fn new(settings: ProxySettings, draining: CancellationToken) -> Self {
-        let mut connector = HttpConnector::new();
-        connector.set_nodelay(true);
-        connector.set_connect_timeout(Some(settings.connect));
-        connector.enforce_http(true);
-        let client = Client::builder(TokioExecutor::new())
-            .pool_timer(TokioTimer::new())
-            .pool_idle_timeout(KEEP_IDLE)
-            .pool_max_idle_per_host(MAX_IDLE_PER_INSTANCE)
-            .http1_max_headers(MAX_ANSWER_HEADERS)
-            .http1_max_buf_size(MAX_ANSWER_HEAD_BYTES)
-            // Repeats only what was never written to a connection that turned out to be closed.
-            .retry_canceled_requests(true)
-            .set_host(false)
-            .build(connector);
         Self {
-            client,
+            pool: Pool::new(settings.connect),
             settings,
             draining,
         }
@@ -88,13 +63,13 @@ impl Transport {
         body: Outgoing,
         slot: Option<Slot>,
     ) -> Result<Response<Body>, TransportError> {
+        let progress = body.progress();
         let mut request = Request::new(body);
         *request.method_mut() = forward.method;
-        *request.uri_mut() = upstream.uri(forward.path_and_query);
-        *request.version_mut() = Version::HTTP_11;
+        *request.uri_mut() = Uri::from(forward.path_and_query);
         *request.headers_mut() = forward.headers;
         request.headers_mut().insert(header::HOST, upstream.host());
-        let mut response = self.exchange(request).await?;
+        let (mut response, lent) = self.exchange(upstream, request).await?;
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
             return Err(TransportError::Upgrade);
         }
@@ -102,8 +77,15 @@ impl Transport {
         upstream.hide_in_redirect(response.headers_mut());
         let idle = self.settings.answer_idle;
         let endless = is_event_stream(response.headers());
+        let lent = match progress {
+            Some(progress) if !progress.is_over() => {
+                lent.carry_on_alone();
+                None
+            }
+            Some(_) | None => Some(lent),
+        };
         Ok(response.map(|incoming| {
-            let answer = Answer::new(incoming, idle, slot);
+            let answer = Answer::new(incoming, lent, idle, slot);
             Body::new(if endless {
                 answer.until(self.draining.clone())
             } else {
@@ -114,10 +96,11 @@ impl Transport {
 
     async fn exchange(
         &self,
+        upstream: &Upstream,
         request: Request<Outgoing>,
-    ) -> Result<Response<Incoming>, TransportError> {
+    ) -> Result<(Response<Incoming>, Lent), TransportError> {
         let progress = request.body().progress();
-        let mut response = self.client.request(request);
+        let mut response = std::pin::pin!(self.pool.ask(upstream.authority(), request));
         let mut since = Instant::now();
         let answered = loop {
             match tokio::time::timeout_at(since + self.settings.answer, &mut response).await {
@@ -131,10 +114,10 @@ impl Transport {
         };
         answered.map_err(|error| {
             let fault = progress.and_then(|progress| progress.fault());
-            match fault {
-                Some(fault) => TransportError::Body(fault),
-                None if error.is_connect() => TransportError::Unreachable(error),
-                None => TransportError::Broken(error),
+            match (fault, error) {
+                (Some(fault), _) => TransportError::Body(fault),
+                (None, PoolError::Unreachable(cause)) => TransportError::Unreachable(cause),
+                (None, PoolError::Broken(cause)) => TransportError::Broken(cause),
             }
         })
     }

@@ -1,7 +1,7 @@
 //! Where an instance is reached.
 
-use axum::http::uri::{Authority, PathAndQuery, Scheme};
-use axum::http::{HeaderMap, HeaderValue, Uri, header};
+use axum::http::uri::Authority;
+use axum::http::{HeaderMap, HeaderValue, header};
 
 use super::decide::PREFIX;
 
@@ -36,12 +36,8 @@ impl Upstream {
         self.host.clone()
     }
 
-    pub(super) fn uri(&self, path_and_query: PathAndQuery) -> Uri {
-        let mut parts = axum::http::uri::Parts::default();
-        parts.scheme = Some(Scheme::HTTP);
-        parts.authority = Some(self.authority.clone());
-        parts.path_and_query = Some(path_and_query);
-        Uri::from_parts(parts).expect("scheme, authority and path make an address")
+    pub(super) fn authority(&self) -> &Authority {
+        &self.authority
     }
 
     /// Turns a redirect to the instance itself into one to the same place behind us.
