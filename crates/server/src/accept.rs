@@ -42,6 +42,9 @@ const PING_DEADLINE: Duration = Duration::from_secs(20);
 pub(crate) struct Bounds {
     /// How long a peer may take to send the head of a request, or to agree on a TLS session.
     pub(crate) header_deadline: Duration,
+    /// How long a peer that speaks HTTP/1.1 may take nothing of its answer. One that speaks HTTP/2
+    /// is asked for a sign of life instead.
+    pub(crate) write_idle: Duration,
     /// How long requests in flight may still take once the server is to stop.
     pub(crate) drain_deadline: Duration,
     pub(crate) max_connections: usize,
@@ -53,6 +56,7 @@ impl Default for Bounds {
     fn default() -> Self {
         Self {
             header_deadline: Duration::from_secs(10),
+            write_idle: Duration::from_secs(60),
             drain_deadline: Duration::from_secs(10),
             max_connections: 2048,
             max_streams: 100,
@@ -192,12 +196,13 @@ impl Server {
                 route(router, request, peer).await
             }
         });
+        let stream = Watched::new(stream, watch, self.bounds.write_idle);
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(self.bounds.header_deadline)
             .max_headers(MAX_HEADERS)
             .max_buf_size(MAX_HEADER_BYTES)
-            .serve_connection(TokioIo::new(Watched::new(stream, watch)), service);
+            .serve_connection(TokioIo::new(stream), service);
         finish(connection, watcher)
     }
 

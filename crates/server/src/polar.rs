@@ -29,6 +29,7 @@ use signature::SigningKeys;
 
 pub use retry::RetryPolicy;
 pub use signature::SecretError;
+pub(crate) use signature::check_secret;
 
 pub(crate) use deliveries::PolarDelivery;
 pub(crate) use event::Facts;

@@ -178,6 +178,7 @@ impl Server {
             },
             hosts: Hosts::of(settings.listen.hosts.iter().map(String::as_str)),
             signing_keys,
+            proxy: settings.proxy,
             sign_in: settings.sign_in,
             polar,
             instances: instances(&settings.instances)?,
@@ -308,12 +309,12 @@ fn open_polar(
     clock: &Clock,
 ) -> Result<Option<Arc<Polar>>, PolarError> {
     let settings = &settings.polar;
-    let Some(secret) = &settings.webhook_secret else {
+    if settings.webhook_secrets.is_empty() {
         return Ok(None);
-    };
+    }
     let api_url = settings.api_url.clone();
     let settings = PolarSettings {
-        webhook_secrets: vec![secret.clone()],
+        webhook_secrets: settings.webhook_secrets.clone(),
         api: settings
             .api_token
             .clone()

@@ -22,7 +22,7 @@ use crate::polar::{Polar, PolarError, PolarSettings};
 use crate::ports::{self, PortError};
 use crate::principal::Admins;
 use crate::provisioning::ProvisioningSettings;
-use crate::proxy::SigningKeys;
+use crate::proxy::{ProxySettings, SigningKeys};
 use crate::request::Hosts;
 use crate::state_folder::{Deployment, FolderError, StateFolder};
 use crate::store::{SqliteStore, StoreError};
@@ -171,6 +171,7 @@ impl DevServer {
             },
             hosts: Hosts::loopback(),
             signing_keys: Arc::new(SigningKeys::single(DEV_KEY_ID, folder.instance_master()?)),
+            proxy: ProxySettings::default(),
             sign_in: IdentityProvider::sign_in_config(&url),
             polar,
             instances: Arc::new(NoInstances),

@@ -53,6 +53,50 @@ async fn a_connection_that_says_nothing_is_cut_off() {
     assert_eq!(exchange(address, "").await, "");
 }
 
+/// Says when it is dropped.
+struct Kept(Arc<Notify>);
+
+impl Drop for Kept {
+    fn drop(&mut self) {
+        self.0.notify_one();
+    }
+}
+
+#[tokio::test]
+async fn a_reader_that_takes_nothing_is_left_and_one_that_goes_on_is_not() {
+    let (given_up, bounds) = (
+        Arc::new(Notify::new()),
+        Bounds {
+            write_idle: Duration::from_millis(300),
+            ..bounds()
+        },
+    );
+    let kept = Arc::clone(&given_up);
+    let much = get(async move || {
+        let kept = Kept(Arc::clone(&kept));
+        let chunk = axum::body::Bytes::from(vec![b'x'; 64 * 1024]);
+        axum::body::Body::from_stream(futures::stream::repeat_with(move || {
+            let _open = &kept;
+            Ok::<_, std::io::Error>(chunk.clone())
+        }))
+    });
+    let (address, _cancel, _task) =
+        serving_with(Router::new().route("/", much), bounds.clone(), None).await;
+    let mut reader = TcpStream::connect(address).await.unwrap();
+    let request = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+    reader.write_all(request).await.unwrap();
+    let began = tokio::time::Instant::now();
+    let mut buffer = vec![0; 1 << 20];
+    while began.elapsed() < 2 * bounds.write_idle {
+        assert!(reader.read(&mut buffer).await.unwrap() > 0);
+    }
+    let before = tokio::time::Instant::now();
+    tokio::time::timeout(Duration::from_secs(20), given_up.notified())
+        .await
+        .unwrap();
+    assert!(before.elapsed() >= bounds.write_idle / 2);
+}
+
 #[tokio::test]
 async fn a_request_that_tells_its_length_twice_is_refused_and_the_connection_closed() {
     let echo = Router::new().route("/", post(async |body: String| body));

@@ -1,14 +1,16 @@
-//! A stream whose incoming bytes are looked at on their way.
+//! A stream whose incoming bytes are looked at on their way, and whose outgoing ones have to move.
 
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::framing::Framing;
+use crate::silence::Silence;
 
 /// What was seen on one connection.
 #[derive(Clone, Debug, Default)]
@@ -26,15 +28,34 @@ pub(super) struct Watched<I> {
     inner: I,
     framing: Framing,
     watch: Watch,
+    unread: Silence,
 }
 
 impl<I> Watched<I> {
-    pub(super) fn new(inner: I, watch: Watch) -> Self {
+    /// `write_idle` is how long the peer may take nothing of what is written.
+    pub(super) fn new(inner: I, watch: Watch, write_idle: Duration) -> Self {
         Self {
             inner,
             framing: Framing::default(),
             watch,
+            unread: Silence::new(write_idle),
         }
+    }
+
+    fn within_patience<T>(
+        &mut self,
+        written: Poll<io::Result<T>>,
+        context: &mut Context<'_>,
+    ) -> Poll<io::Result<T>> {
+        if written.is_ready() {
+            self.unread.ends();
+            return written;
+        }
+        ready!(self.unread.poll_too_long(context));
+        Poll::Ready(Err(io::Error::new(
+            io::ErrorKind::TimedOut,
+            "the peer takes nothing of its answer",
+        )))
     }
 }
 
@@ -63,11 +84,15 @@ impl<I: AsyncWrite + Unpin> AsyncWrite for Watched<I> {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.get_mut().inner).poll_write(context, bytes)
+        let this = self.get_mut();
+        let written = Pin::new(&mut this.inner).poll_write(context, bytes);
+        this.within_patience(written, context)
     }
 
     fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().inner).poll_flush(context)
+        let this = self.get_mut();
+        let flushed = Pin::new(&mut this.inner).poll_flush(context);
+        this.within_patience(flushed, context)
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -79,7 +104,9 @@ impl<I: AsyncWrite + Unpin> AsyncWrite for Watched<I> {
         context: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.get_mut().inner).poll_write_vectored(context, slices)
+        let this = self.get_mut();
+        let written = Pin::new(&mut this.inner).poll_write_vectored(context, slices);
+        this.within_patience(written, context)
     }
 
     fn is_write_vectored(&self) -> bool {

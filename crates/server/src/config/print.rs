@@ -4,10 +4,11 @@ use super::Layers;
 use super::reader::Origin;
 
 /// Settings whose values nobody is shown; a file that holds one may be named.
-const SECRETS: [&str; 6] = [
+const SECRETS: [&str; 7] = [
     "database.url",
     "storage.secret_key",
     "polar.webhook_secret",
+    "polar.webhook_secrets",
     "polar.api_token",
     "admin.workos_api_key",
     "signing.keys",

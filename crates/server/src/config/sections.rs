@@ -1,5 +1,8 @@
 //! What each section may say, and what the sections need of each other.
 
+mod polar;
+mod proxy;
+
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::path::Path;
@@ -11,7 +14,7 @@ use url::{Host, Url};
 use super::reader::Reader;
 use super::settings::{
     AdminAccess, Database, DeploymentMode, Events, InstanceSource, Jobs, Limits, Listen, Log,
-    LogFormat, Polar, Settings, Storage, StorageService, Tls,
+    LogFormat, Settings, Storage, StorageService, Tls,
 };
 use crate::accept::Bounds;
 use crate::buckets::Unattached;
@@ -41,8 +44,9 @@ pub(super) fn read(reader: &mut Reader<'_>) -> Option<Settings> {
     let issuers = issuers(reader);
     let subscribe_url = reader.url("links.subscribe_url");
     let manage_url = reader.url("links.manage_url");
-    let polar = polar(reader);
+    let polar = polar::read(reader);
     let instances = instances(reader);
+    let proxy = proxy::read(reader);
     let signing_keys = signing(reader);
     let admin = admin(reader);
     let limits = limits(reader);
@@ -79,6 +83,7 @@ pub(super) fn read(reader: &mut Reader<'_>) -> Option<Settings> {
         manage_url: manage_url.as_ref().map(trimmed),
         polar: polar?,
         instances: instances?,
+        proxy: proxy?,
         signing_keys,
         admin,
         limits: limits?,
@@ -102,6 +107,7 @@ fn listen(reader: &mut Reader<'_>, public_url: Option<&Url>) -> Option<Listen> {
     let connections = reader.number("listen.max_connections", 1..=1_000_000);
     let streams = reader.number("listen.max_streams", 1..=10_000);
     let header_deadline = reader.seconds("listen.header_deadline_s", 1..=300);
+    let write_idle = reader.seconds("listen.write_idle_s", 1..=3600);
     let drain_delay = reader.seconds("listen.drain_delay_s", 0..=300);
     let drain_deadline = reader.seconds("listen.drain_deadline_s", 0..=3600);
     let mut hosts = reader.list("listen.hosts")?;
@@ -119,6 +125,7 @@ fn listen(reader: &mut Reader<'_>, public_url: Option<&Url>) -> Option<Listen> {
         trusted_proxies,
         bounds: Bounds {
             header_deadline: header_deadline?,
+            write_idle: write_idle?,
             drain_deadline: drain_deadline?,
             max_connections: usize::try_from(connections?).ok()?,
             max_streams: u32::try_from(streams?).ok()?,
@@ -329,17 +336,6 @@ fn issuer(reader: &mut Reader<'_>, table: &str) -> Option<IssuerSettings> {
         client_ids,
         max_life: max_life?,
         leeway: leeway?,
-    })
-}
-
-fn polar(reader: &mut Reader<'_>) -> Option<Polar> {
-    let webhook_secret = reader.secret("polar.webhook_secret");
-    let api_token = reader.secret("polar.api_token");
-    let api_url = reader.url("polar.api_url");
-    Some(Polar {
-        webhook_secret,
-        api_url: api_url?,
-        api_token,
     })
 }
 

@@ -11,7 +11,7 @@ use url::Url;
 use crate::accept::Bounds;
 use crate::buckets::Unattached;
 use crate::events::Hearing;
-use crate::proxy::SigningKeys;
+use crate::proxy::{ProxySettings, SigningKeys};
 use crate::token::IssuerSettings;
 
 /// What the server is for.
@@ -40,6 +40,7 @@ pub struct Settings {
     pub(crate) manage_url: Option<String>,
     pub(crate) polar: Polar,
     pub(crate) instances: InstanceSource,
+    pub(crate) proxy: ProxySettings,
     /// The keys that requests to instances are signed with; without any, the state folder has one.
     pub(crate) signing_keys: Option<Arc<SigningKeys>>,
     pub(crate) admin: Option<AdminAccess>,
@@ -108,7 +109,8 @@ pub(crate) struct StorageService {
 
 #[derive(Clone, Debug)]
 pub(crate) struct Polar {
-    pub(crate) webhook_secret: Option<SecretString>,
+    /// Any of which may have signed a delivery.
+    pub(crate) webhook_secrets: Vec<SecretString>,
     pub(crate) api_url: Url,
     pub(crate) api_token: Option<SecretString>,
 }

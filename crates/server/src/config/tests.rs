@@ -1,7 +1,10 @@
 use std::io::Write;
 
+use secrecy::ExposeSecret;
+
 use super::settings::{Database, DeploymentMode, Storage};
 use super::*;
+use crate::proxy::ProxySettings;
 
 const COMPLETE: &str = r#"
 public_url = "https://cloud.example.org/"
@@ -30,7 +33,7 @@ names = ["https://api.workos.com"]
 keys_url = "https://api.workos.com/sso/jwks/client_1"
 client_ids = ["client_1"]
 [polar]
-webhook_secret = "polar_whs_1"
+webhook_secret = "polar_whs_1234567890abcdef"
 [signing]
 current = "k1"
 [signing.keys]
@@ -150,10 +153,56 @@ fn a_secret_is_read_from_its_file() {
     let Database::Postgres { url, .. } = found.settings().unwrap().database else {
         panic!("PostgreSQL was asked for");
     };
+    assert_eq!(url.expose_secret(), "postgres://other@db/bm");
+}
+
+#[test]
+fn several_webhook_secrets_are_taken_while_one_is_changed() {
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    writeln!(file, "whsec_MTIzNDU2Nzg5MGFiY2RlZg==").unwrap();
+    let name = file.path().to_str().unwrap();
+    let next = ("BM_SERVER__POLAR__WEBHOOK_SECRETS__NEXT_FILE", name);
+    let third = "BM_SERVER__POLAR__WEBHOOK_SECRETS__THIRD";
+    let found = layers(COMPLETE, &[next, (third, "polar_whs_fedcba0987654321")]);
+    let secrets = found.settings().unwrap().polar.webhook_secrets;
+    let secrets: Vec<&str> = secrets.iter().map(ExposeSecret::expose_secret).collect();
     assert_eq!(
-        secrecy::ExposeSecret::expose_secret(&url),
-        "postgres://other@db/bm"
+        secrets,
+        [
+            "polar_whs_1234567890abcdef",
+            "whsec_MTIzNDU2Nzg5MGFiY2RlZg==",
+            "polar_whs_fedcba0987654321",
+        ]
     );
+    assert!(!print(&found).contains("fedcba"));
+    let short = layers(COMPLETE, &[next, (third, "whsec_0123456789")]);
+    assert_eq!(keys_of_problems(&short), ["polar.webhook_secrets.third"]);
+    let short = COMPLETE.replace("polar_whs_1234567890abcdef", "polar_whs");
+    assert_eq!(
+        keys_of_problems(&layers(&short, &[])),
+        ["polar.webhook_secret"]
+    );
+}
+
+#[test]
+fn the_proxys_bounds_are_those_of_its_section() {
+    let defaults = layers(COMPLETE, &[]).settings().unwrap().proxy;
+    assert_eq!(defaults, ProxySettings::default());
+    let changed = layers(
+        COMPLETE,
+        &[
+            ("BM_SERVER__PROXY__ANSWER_S", "5"),
+            ("BM_SERVER__PROXY__MAX_REQUEST_MIB", "2"),
+        ],
+    );
+    let expected = ProxySettings {
+        answer: std::time::Duration::from_secs(5),
+        max_request_bytes: 2 << 20,
+        ..ProxySettings::default()
+    };
+    assert_eq!(changed.settings().unwrap().proxy, expected);
+    let wrong = layers(COMPLETE, &[("BM_SERVER__PROXY__CONNECT_S", "0")]);
+    assert_eq!(keys_of_problems(&wrong), ["proxy.connect_s"]);
 }
 
 #[test]

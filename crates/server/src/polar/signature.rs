@@ -129,10 +129,7 @@ impl SigningKeys {
         let mut keys: Vec<SecretSlice<u8>> = Vec::new();
         for secret in secrets {
             let text = secret.expose_secret();
-            let encoded = text.strip_prefix(PREFIX).unwrap_or(text);
-            if encoded.len() < SHORTEST_SECRET {
-                return Err(SecretError::TooShort);
-            }
+            let encoded = encoded(secret)?;
             keys.push(text.as_bytes().to_vec().into());
             if let Ok(decoded) = FORGIVING.decode(encoded) {
                 keys.push(decoded.into());
@@ -166,6 +163,24 @@ impl SigningKeys {
             Err(SignatureRefusal::NoMatch)
         }
     }
+}
+
+/// Whether deliveries can be verified with this secret.
+///
+/// # Errors
+/// If it is too short to be one.
+pub(crate) fn check_secret(secret: &SecretString) -> Result<(), SecretError> {
+    encoded(secret).map(drop)
+}
+
+/// The part of a secret that chance has made.
+fn encoded(secret: &SecretString) -> Result<&str, SecretError> {
+    let text = secret.expose_secret();
+    let encoded = text.strip_prefix(PREFIX).unwrap_or(text);
+    if encoded.len() < SHORTEST_SECRET {
+        return Err(SecretError::TooShort);
+    }
+    Ok(encoded)
 }
 
 fn sign(key: &[u8], id: &str, timestamp: &str, body: &[u8]) -> Vec<u8> {
