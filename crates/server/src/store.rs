@@ -1,4 +1,4 @@
-//! What the server remembers, as verbs of its domain, over `SQLite` and PostgreSQL.
+//! What the server remembers, as verbs of its domain, over `SQLite` and `PostgreSQL`.
 //!
 //! Every verb either happens whole or not at all, and writes its audit event in the same
 //! transaction. Times are Unix milliseconds and come from the caller. Each domain has its types
@@ -100,7 +100,7 @@ pub(crate) struct Origin {
 
 /// Whether a statement failed because a unique value is in use.
 ///
-/// PostgreSQL names the constraint, `SQLite` the column: both are given.
+/// `PostgreSQL` names the constraint, `SQLite` the column: both are given.
 fn is_taken(error: &sqlx::Error, constraint: &str, column: &str) -> bool {
     error.as_database_error().is_some_and(|database| {
         database.is_unique_violation()

@@ -87,7 +87,7 @@ pub(crate) async fn run(command: AdminCommand) -> anyhow::Result<()> {
             let admin = open(&place).await?;
             let tenant = admin.create(&owner).await?;
             admin.close().await;
-            answer(&place, &tenant, one_line(&tenant))
+            answer(&place, &tenant, &one_line(&tenant))
         }
         TenantCommand::List {
             after,
@@ -101,7 +101,7 @@ pub(crate) async fn run(command: AdminCommand) -> anyhow::Result<()> {
             if let Some(next) = &page.next {
                 lines.push(format!("more with --after {next}"));
             }
-            answer(&place, &page, lines.join("\n"))
+            answer(&place, &page, &lines.join("\n"))
         }
         TenantCommand::Show { id, place } => {
             let admin = open(&place).await?;
@@ -115,19 +115,19 @@ pub(crate) async fn run(command: AdminCommand) -> anyhow::Result<()> {
                 let line = format!("  {at}  {event:<10} {name:<14} #{attempt}  {error}");
                 lines.push(line.trim_end().to_owned());
             }
-            answer(&place, &detail, lines.join("\n"))
+            answer(&place, &detail, &lines.join("\n"))
         }
         TenantCommand::Delete { id, place } => {
             let admin = open(&place).await?;
             let tenant = admin.delete(&id).await?;
             admin.close().await;
-            answer(&place, &tenant, one_line(&tenant))
+            answer(&place, &tenant, &one_line(&tenant))
         }
         TenantCommand::Provision { id, place } => {
             let admin = open(&place).await?;
             let tenant = admin.provision(&id).await?;
             admin.close().await;
-            answer(&place, &tenant, one_line(&tenant))
+            answer(&place, &tenant, &one_line(&tenant))
         }
     }
 }
@@ -141,11 +141,11 @@ async fn open(place: &Place) -> anyhow::Result<TenantAdmin> {
     opened.context("could not open the database")
 }
 
-fn answer(place: &Place, value: &impl Serialize, text: String) -> anyhow::Result<()> {
+fn answer(place: &Place, value: &impl Serialize, text: &str) -> anyhow::Result<()> {
     if place.json {
         return say(&serde_json::to_string(value).context("could not answer")?);
     }
-    say(&text)
+    say(text)
 }
 
 fn one_line(tenant: &TenantOut) -> String {

@@ -10,6 +10,31 @@ const FAILED: u8 = 1;
 /// further try ends the same.
 const MISCONFIGURED: u8 = 2;
 
+const NO_SERVICE: &str = "see whether that service runs, and whether its address is right";
+
+const WAYS_OUT: &[(io::ErrorKind, &str)] = &[
+    (
+        io::ErrorKind::AddrInUse,
+        "stop what listens there, or choose another port",
+    ),
+    (
+        io::ErrorKind::AddrNotAvailable,
+        "choose an address of this machine",
+    ),
+    (
+        io::ErrorKind::PermissionDenied,
+        "run it as the user that the place belongs to",
+    ),
+    (io::ErrorKind::ConnectionRefused, NO_SERVICE),
+    (io::ErrorKind::TimedOut, NO_SERVICE),
+    (io::ErrorKind::StorageFull, "make room on the disk"),
+    (io::ErrorKind::QuotaExceeded, "make room on the disk"),
+    (
+        io::ErrorKind::ReadOnlyFilesystem,
+        "choose a place that can be written to",
+    ),
+];
+
 /// What is wrong was given to the command; nothing was tried.
 #[derive(Debug, thiserror::Error)]
 #[error("{what}")]
@@ -72,17 +97,8 @@ fn words(error: &(dyn Error + 'static)) -> String {
 }
 
 fn way_out(error: &io::Error) -> Option<&'static str> {
-    Some(match error.kind() {
-        io::ErrorKind::AddrInUse => "stop what listens there, or choose another port",
-        io::ErrorKind::AddrNotAvailable => "choose an address of this machine",
-        io::ErrorKind::PermissionDenied => "run it as the user that the place belongs to",
-        io::ErrorKind::ConnectionRefused | io::ErrorKind::TimedOut => {
-            "see whether that service runs, and whether its address is right"
-        }
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "make room on the disk",
-        io::ErrorKind::ReadOnlyFilesystem => "choose a place that can be written to",
-        _ => return None,
-    })
+    let known = WAYS_OUT.iter().find(|(kind, _)| *kind == error.kind());
+    known.map(|(_, way)| *way)
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! The store over PostgreSQL, shared by any number of replicas.
+//! The store over `PostgreSQL`, shared by any number of replicas.
 
 use std::time::Duration;
 
