@@ -9,7 +9,7 @@ mod webhooks;
 use std::sync::Arc;
 
 use reqwest::{Client, StatusCode};
-use testkit::{PgRelay, Stop, postgres, wait_for};
+use testkit::{Fate, HttpRelay, PgRelay, Seen, Stop, postgres, wait_for};
 
 use crate::deployment::cloud::subject;
 use crate::deployment::{Cloud, CloudOptions, Database, SOON, StorageKind, sign_in};
@@ -116,5 +116,44 @@ impl Victim {
         }
         self.cloud.start_again().await;
         round
+    }
+
+    /// Like `kill_at`, at the `nth` call that the server makes through `relay` from then, held by
+    /// `fate`. Gives the call, if there were that many.
+    async fn kill_around<W>(
+        &mut self,
+        relay: &HttpRelay,
+        (fate, nth): (Fate, usize),
+        work: W,
+        is_done: impl AsyncFn(&Database) -> bool,
+    ) -> Option<Seen>
+    where
+        W: Future<Output: Send> + Send + 'static,
+    {
+        let mut asked = 0;
+        relay.decide(move |_| {
+            asked += 1;
+            if asked == nth {
+                fate.clone()
+            } else {
+                Fate::Pass
+            }
+        });
+        let work = tokio::spawn(work);
+        let held = wait_for(SOON, async || {
+            let held = relay.held_now();
+            (held.is_some() || is_done(&self.database).await).then_some(held)
+        })
+        .await;
+        if held.is_none() {
+            work.await.ok();
+        }
+        self.cloud.kill();
+        relay.resume();
+        for sql in LEASES_RUN_OUT {
+            self.database.execute(sql).await;
+        }
+        self.cloud.start_again().await;
+        held
     }
 }

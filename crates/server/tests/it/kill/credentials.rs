@@ -22,7 +22,7 @@ const PARTS: &[&str] = &[
 ];
 
 /// Where the keys are, told by whoever keeps them.
-enum Outside {
+pub(super) enum Outside {
     Embedded(Database),
     Aws(Box<(Moto, HttpRelay)>),
 }
@@ -45,7 +45,7 @@ impl Outside {
     }
 }
 
-async fn on_aws() -> (Victim, Outside) {
+pub(super) async fn on_aws() -> (Victim, Outside) {
     let moto = moto().await;
     let relay = HttpRelay::start(&moto.endpoint).await;
     let victim = Victim::start(StorageKind::Aws {
