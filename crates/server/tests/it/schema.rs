@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use serde_json::json;
-use testkit::python_program;
+use testkit::{python, python_program};
 
 use crate::deployment::Deployment;
 use crate::deployment::cloud::ADMIN_ORGANIZATION;
@@ -29,7 +29,7 @@ async fn the_server_keeps_what_its_document_promises() {
         .args(["run", &format!("{}/openapi.json", cloud.url())])
         .args(["--header", &format!("Authorization: Bearer {token}")])
         .args(["--checks", CHECKS])
-        // It never ends by itself.
+        // It never ends by itself, and has a judge of its own.
         .args(["--exclude-path-regex", "/tenant/events"])
         .args(["--phases", "examples,coverage,fuzzing"])
         .args(["--max-examples", "12", "--seed", "13", "--max-time", "45"])
@@ -39,4 +39,17 @@ async fn the_server_keeps_what_its_document_promises() {
         .spawn();
     let ended = judge.exit(PATIENCE).await;
     assert!(ended.success(), "{}\n{}", judge.stdout(), judge.stderr());
+}
+
+#[tokio::test]
+async fn every_frame_of_the_change_stream_is_what_the_document_promises() {
+    let cloud = Deployment::cloud().await;
+    cloud.subscribe(ANA).await;
+    let token = cloud.sign_in(ANA).await;
+    cloud.set_up(&token).await;
+    let mut judge = python("stream.py", [cloud.url(), &token]).spawn();
+    let ended = judge.exit(PATIENCE).await;
+    assert!(ended.success(), "{}\n{}", judge.stdout(), judge.stderr());
+    let judged: serde_json::Value = serde_json::from_str(judge.stdout().trim()).unwrap();
+    assert!(judged["judged"].as_u64() >= Some(4), "{judged}");
 }
