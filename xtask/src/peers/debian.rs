@@ -36,7 +36,7 @@ pub(super) const TEST: &[&str] = &[
 
 /// What the server's tests and benchmarks hold it against. Tests start clusters and proxies of
 /// their own; the machine's own ones are left alone.
-pub(super) const JUDGES: &[&str] = &["nginx", "postgresql", "wrk"];
+pub(super) const JUDGES: &[&str] = &["chromium", "nginx", "postgresql", "wrk"];
 
 /// Other programs that keep two folders the same.
 pub(super) const NEIGHBORS: &[&str] = &["syncthing", "unison"];

@@ -1,4 +1,8 @@
+use std::path::Path;
+use std::time::Duration;
+
 use reqwest::{Response, StatusCode};
+use testkit::node;
 
 use crate::support::{Server, VERIFIER, tokens};
 
@@ -153,4 +157,18 @@ async fn a_name_that_points_at_this_machine_is_not_answered() {
         .await
         .unwrap();
     assert_eq!(answer.status(), StatusCode::BAD_REQUEST);
+}
+
+#[tokio::test]
+async fn a_person_without_a_mouse_or_without_sight_can_answer() {
+    let server = Server::start().await;
+    let (device_code, user_code) = server.begin().await;
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../ui/scripts/consent_page.mjs");
+    let mut browser = node(&script, [&server.url, &user_code]).spawn();
+    let said = browser.success(Duration::from_secs(120)).await;
+    let looked: serde_json::Value = serde_json::from_str(said.trim()).unwrap();
+    assert_eq!(looked["states"], 5, "{said}");
+    let (status, body) = server.poll(&device_code, VERIFIER).await;
+    assert_eq!(status, StatusCode::OK);
+    assert!(!tokens(&body).access.is_empty());
 }
