@@ -153,3 +153,39 @@ fn settings_error(error: SettingsError) -> StartError {
 fn state_error(error: StateError) -> StartError {
     StartError::State(error.to_string())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::settings::PairSettings;
+    use crate::view::ProfileName;
+
+    #[test]
+    fn the_filter_file_of_before_becomes_the_lines_of_each_pair_once() {
+        let home = tempfile::tempdir().unwrap();
+        let lookup = |name: &str| (name == "HOME").then(|| home.path().into());
+        let places = Places::resolve(lookup).unwrap();
+        places.create().unwrap();
+        let file = places.config.join("bisync-filters.txt");
+        crate::settings::replace_file(&file, b"# mine\n- *.tmp\n").unwrap();
+        let pair = PairSettings {
+            id: "pair_1".into(),
+            folder: "/notes".into(),
+            profile: ProfileName::Safe,
+            account: "a".into(),
+            bucket: "b".into(),
+            filters: Vec::new(),
+        };
+        let mut settings = Settings {
+            pairs: vec![pair],
+            ..Settings::default()
+        };
+        take_filter_file(&mut settings, &places).unwrap();
+        assert_eq!(settings.pairs[0].filters, ["# mine", "- *.tmp"]);
+        assert_eq!(Settings::load(&settings_path(&places)).unwrap(), settings);
+        assert!(!file.exists());
+        settings.pairs[0].filters = vec!["*.log".into()];
+        take_filter_file(&mut settings, &places).unwrap();
+        assert_eq!(settings.pairs[0].filters, ["*.log"]);
+    }
+}
