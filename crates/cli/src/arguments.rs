@@ -66,7 +66,7 @@ pub(crate) enum Command {
     Pause(Pause),
     /// End a pause.
     Resume(Plain),
-    /// List notes that were changed on two sides.
+    /// Notes that were changed on two sides: list, compare, decide, take back.
     Conflicts(Conflicts),
     /// List, revoke and make keys to the cloud storage.
     Credentials(Credentials),
@@ -237,13 +237,74 @@ pub(crate) struct Pause {
 }
 
 #[derive(Args, Debug)]
+#[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct Conflicts {
+    #[command(subcommand)]
+    pub(crate) action: Option<ConflictAction>,
     /// Take this conflict off the list; both versions stay where they are.
     #[arg(long, value_name = "ID")]
     pub(crate) dismiss: Option<String>,
     /// Print JSON on standard output.
-    #[arg(long)]
+    #[arg(long, global = true)]
     pub(crate) json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ConflictAction {
+    /// List all, open ones first.
+    List,
+    /// Show both versions and where they differ.
+    Show {
+        /// An id, or the beginning of one.
+        id: String,
+        /// How to show the differences.
+        #[arg(long, value_enum, default_value_t = DiffForm::Unified)]
+        diff: DiffForm,
+    },
+    /// Decide: keep one version, both, or a merged text. What is replaced stays in history.
+    Resolve(Resolve),
+    /// Make the folder what it was before a decision.
+    Undo {
+        /// What the decision said, or a conflict's id.
+        id: String,
+    },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum DiffForm {
+    /// One below the other: `-` this device's lines, `+` the other's.
+    Unified,
+    /// Side by side.
+    Side,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Resolve {
+    /// Ids, or the beginnings of them.
+    #[arg(required_unless_present = "all", conflicts_with = "all")]
+    pub(crate) ids: Vec<String>,
+    /// Every open conflict.
+    #[arg(long)]
+    pub(crate) all: bool,
+    /// Which version the note is from now on.
+    #[arg(long, value_enum, required_unless_present_any = ["merged", "merge"])]
+    pub(crate) keep: Option<Keep>,
+    /// A file with the text that the note is from now on.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["all", "keep", "merge"])]
+    pub(crate) merged: Option<PathBuf>,
+    /// What both sides wrote, where they changed different places; others are left open.
+    #[arg(long, conflicts_with = "keep")]
+    pub(crate) merge: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Keep {
+    /// This device's.
+    Mine,
+    /// The other's.
+    Theirs,
+    /// Both, under their two names.
+    Both,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -314,6 +375,18 @@ mod tests {
             (
                 "bm-cloud bisync --watch --interval soon",
                 ErrorKind::ValueValidation,
+            ),
+            (
+                "bm-cloud conflicts resolve ID",
+                ErrorKind::MissingRequiredArgument,
+            ),
+            (
+                "bm-cloud conflicts resolve ID --keep mine --merge",
+                ErrorKind::ArgumentConflict,
+            ),
+            (
+                "bm-cloud conflicts resolve --keep mine",
+                ErrorKind::MissingRequiredArgument,
             ),
             ("bm-cloud setup --profile quick", ErrorKind::InvalidValue),
             ("bm-cloud bisync --force", ErrorKind::UnknownArgument),

@@ -1,11 +1,14 @@
 //! `bm-cloud conflicts`.
 
-use engine::view::{ConflictState, ConflictView};
-use engine::{Connection, Request, View};
+mod compare;
+mod resolve;
+
+use engine::view::{ConflictDetail, ConflictState, ConflictView, VersionText};
+use engine::{Connection, Reply, Request};
 use serde_json::json;
 use time::UtcOffset;
 
-use crate::arguments::Conflicts;
+use crate::arguments::{ConflictAction, Conflicts, DiffForm};
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -13,16 +16,104 @@ use crate::words;
 
 pub(crate) async fn run(context: &Context, arguments: &Conflicts) -> Result<Exit, Failure> {
     context
-        .with_engine(async |connection| match &arguments.dismiss {
-            Some(id) => dismiss(context, connection, id).await,
-            None => Ok(list(context, &connection.view())),
-        })
+        .with_engine(
+            async |connection| match (&arguments.action, &arguments.dismiss) {
+                (Some(ConflictAction::Show { id, diff }), _) => {
+                    show(context, connection, id, *diff).await
+                }
+                (Some(ConflictAction::Resolve(asked)), _) => {
+                    resolve::run(context, connection, asked).await
+                }
+                (Some(ConflictAction::Undo { id }), _) => {
+                    resolve::undo(context, connection, id).await
+                }
+                (None, Some(id)) => dismiss(context, connection, id).await,
+                (Some(ConflictAction::List), _) | (None, None) => list(context, connection).await,
+            },
+        )
         .await
 }
 
+/// All conflicts; a view has only the first.
+async fn all(context: &Context, connection: &Connection) -> Result<Vec<ConflictView>, Failure> {
+    match context.ask(connection, Request::ListConflicts).await? {
+        Reply::Conflicts { conflicts } => Ok(conflicts),
+        other => Err(unexpected(&other)),
+    }
+}
+
+async fn read(
+    context: &Context,
+    connection: &Connection,
+    id: &str,
+) -> Result<ConflictDetail, Failure> {
+    let id = id.to_owned();
+    match context
+        .ask(connection, Request::ReadConflict { id })
+        .await?
+    {
+        Reply::Conflict { conflict } => Ok(*conflict),
+        other => Err(unexpected(&other)),
+    }
+}
+
+fn unexpected(reply: &Reply) -> Failure {
+    Failure::new(
+        "protocol",
+        format!("The engine answered something else: {reply:?}"),
+    )
+}
+
+async fn show(
+    context: &Context,
+    connection: &Connection,
+    typed: &str,
+    form: DiffForm,
+) -> Result<Exit, Failure> {
+    let conflicts = all(context, connection).await?;
+    let id = &find(&conflicts, typed, Which::Any)?.id;
+    let detail = read(context, connection, id).await?;
+    context
+        .output
+        .json(&json!({ "ok": true, "conflict": detail }));
+    for line in shown(&detail, form, context.offset) {
+        context.output.data(&line);
+    }
+    Ok(Exit::Done)
+}
+
+fn shown(detail: &ConflictDetail, form: DiffForm, offset: UtcOffset) -> Vec<String> {
+    let mut lines = vec![detail.path.clone()];
+    lines.push(version("mine  ", &detail.mine, offset));
+    lines.push(version("theirs", &detail.theirs, offset));
+    let merge = match &detail.merge {
+        Some(merge) if merge.clean => "clean: `bm-cloud conflicts resolve ID --merge` joins both",
+        Some(_) => "both changed the same place",
+        None => "not possible: what both came from is not known",
+    };
+    lines.push(format!("  merge   {merge}"));
+    lines.extend(match form {
+        DiffForm::Unified => compare::unified(&detail.diff),
+        DiffForm::Side => compare::side_by_side(&detail.diff),
+    });
+    lines
+}
+
+fn version(name: &str, version: &VersionText, offset: UtcOffset) -> String {
+    if version.md5.is_none() {
+        return format!("  {name}  deleted");
+    }
+    let device = version.device.as_deref().unwrap_or("another device");
+    let time = version.at_ms.map_or_else(
+        || "at an unknown time".to_owned(),
+        |ms| words::minute(ms, offset),
+    );
+    format!("  {name}  {device} · {time} · {} bytes", version.size)
+}
+
 async fn dismiss(context: &Context, connection: &Connection, typed: &str) -> Result<Exit, Failure> {
-    let view = connection.view();
-    let conflict = find(&view.conflicts, typed)?;
+    let conflicts = all(context, connection).await?;
+    let conflict = find(&conflicts, typed, Which::Open)?;
     let id = conflict.id.clone();
     context
         .ask(connection, Request::DismissConflict { id })
@@ -37,16 +128,27 @@ async fn dismiss(context: &Context, connection: &Connection, typed: &str) -> Res
     Ok(Exit::Done)
 }
 
+/// Among which conflicts an id is looked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Which {
+    Open,
+    Any,
+}
+
 /// An id may be cut short where that is clear.
-fn find<'a>(conflicts: &'a [ConflictView], typed: &str) -> Result<&'a ConflictView, Failure> {
-    let open = || {
+fn find<'a>(
+    conflicts: &'a [ConflictView],
+    typed: &str,
+    which: Which,
+) -> Result<&'a ConflictView, Failure> {
+    let among = || {
         conflicts
             .iter()
-            .filter(|conflict| conflict.state == ConflictState::Open)
+            .filter(|conflict| which == Which::Any || conflict.state == ConflictState::Open)
     };
-    let found: Vec<&ConflictView> = match open().find(|conflict| conflict.id == typed) {
+    let found: Vec<&ConflictView> = match among().find(|conflict| conflict.id == typed) {
         Some(exact) => vec![exact],
-        None => open()
+        None => among()
             .filter(|conflict| conflict.id.starts_with(typed))
             .collect(),
     };
@@ -60,30 +162,36 @@ fn find<'a>(conflicts: &'a [ConflictView], typed: &str) -> Result<&'a ConflictVi
     }
 }
 
-fn list(context: &Context, view: &View) -> Exit {
+async fn list(context: &Context, connection: &Connection) -> Result<Exit, Failure> {
+    let conflicts = all(context, connection).await?;
+    let open = conflicts
+        .iter()
+        .filter(|conflict| conflict.state == ConflictState::Open)
+        .count();
     context.output.json(&json!({
         "ok": true,
-        "openCount": view.open_conflict_count,
-        "conflicts": view.conflicts,
+        "openCount": open,
+        "conflicts": conflicts,
     }));
-    for line in lines(view, context.offset) {
+    for line in lines(&conflicts, context.offset) {
         context.output.data(&line);
     }
-    if view.open_conflict_count > 0 {
+    if open > 0 {
         context.output.hint(
-            "Open both versions, keep what you want in the note, delete the other; or take it off \
-             the list: bm-cloud conflicts --dismiss ID",
+            "Compare: bm-cloud conflicts show ID. Decide: bm-cloud conflicts resolve ID --keep \
+             mine|theirs|both, or --merge",
         );
     }
-    Exit::Done
+    Ok(Exit::Done)
 }
 
-fn lines(view: &View, offset: UtcOffset) -> Vec<String> {
+fn lines(conflicts: &[ConflictView], offset: UtcOffset) -> Vec<String> {
     let mut lines = Vec::new();
-    for conflict in &view.conflicts {
+    for conflict in conflicts {
         let state = match conflict.state {
             ConflictState::Open => "open",
-            ConflictState::Resolved => "resolved: the newer has the name, the older is in history",
+            ConflictState::Resolved if conflict.merged => "resolved: it holds what both wrote",
+            ConflictState::Resolved => "resolved: what was replaced is in history",
             ConflictState::Dismissed => continue,
         };
         lines.push(format!("{}  {state}", conflict.path));
@@ -136,7 +244,7 @@ mod tests {
             conflict("dee", ConflictState::Dismissed),
         ];
         let found = |typed| {
-            find(&conflicts, typed)
+            find(&conflicts, typed, Which::Open)
                 .map(|conflict| conflict.id.as_str())
                 .ok()
         };
@@ -153,19 +261,12 @@ mod tests {
             conflict("a", ConflictState::Open),
             conflict("b", ConflictState::Dismissed),
         ];
-        let view = View {
-            conflicts,
-            ..View::starting("laptop")
-        };
         let expected = [
             "a.md  open",
             "  other version: a (conflict desktop 2026-01-02 03.04.05).md",
             "  1970-01-01 00:00 · desktop · id a",
         ];
-        assert_eq!(lines(&view, UtcOffset::UTC), expected);
-        assert_eq!(
-            lines(&View::starting("laptop"), UtcOffset::UTC),
-            ["No conflicts"]
-        );
+        assert_eq!(lines(&conflicts, UtcOffset::UTC), expected);
+        assert_eq!(lines(&[], UtcOffset::UTC), ["No conflicts"]);
     }
 }

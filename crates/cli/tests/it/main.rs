@@ -6,6 +6,7 @@
 )]
 
 mod accounts;
+mod deciding;
 mod device;
 mod disk;
 mod doctor;

@@ -1,0 +1,86 @@
+//! `bm-cloud conflicts`: compare, decide, take back.
+
+use crate::device::Device;
+use crate::syncing::{Stage, stage};
+
+const BASE: &str = "one\ntwo\nthree\n";
+const MINE: &str = "one\ntwo\nthree, desktop\n";
+const THEIRS: &str = "one, laptop\ntwo\nthree\n";
+
+/// Both devices edit `a.md`; the desktop finds the conflict, whose id this gives.
+async fn disagree(laptop: &Device, desktop: &Device) -> String {
+    laptop.write("a.md", BASE);
+    laptop.ok(&["bisync"]).await;
+    desktop.ok(&["bisync"]).await;
+    laptop.write("a.md", THEIRS);
+    desktop.write("a.md", MINE);
+    laptop.ok(&["bisync"]).await;
+    desktop.ok(&["bisync"]).await;
+    let all = desktop.json(&["conflicts", "list"]).await;
+    assert_eq!(all["openCount"], 1, "{all:#}");
+    all["conflicts"][0]["id"].as_str().unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn a_conflict_is_compared_decided_and_taken_back() {
+    let Stage {
+        laptop, desktop, ..
+    } = &stage("safe").await;
+    let id = disagree(laptop, desktop).await;
+    let before = desktop.all();
+
+    let shown = desktop.ok(&["conflicts", "show", &id[..8]]).await.out;
+    for line in [
+        "  mine    desktop · ",
+        "-one\n+one, laptop\n two\n-three, desktop\n+three\n",
+    ] {
+        assert!(shown.contains(line), "{shown}");
+    }
+    assert!(shown.contains("--merge` joins both"), "{shown}");
+    let side = desktop
+        .ok(&["conflicts", "show", &id, "--diff", "side"])
+        .await;
+    assert!(side.out.contains(" | one, laptop\n"), "{side:#?}");
+
+    let said = desktop.ok(&["conflicts", "resolve", &id, "--merge"]).await;
+    assert!(said.err.contains("Resolved: 1"), "{said:#?}");
+    laptop.ok(&["bisync"]).await;
+    let merged = "one, laptop\ntwo\nthree, desktop\n";
+    assert_eq!(laptop.read("a.md").as_deref(), Some(merged));
+    assert_eq!(laptop.all(), desktop.all());
+    assert_eq!(desktop.all().len(), 2);
+
+    desktop.ok(&["conflicts", "undo", &id]).await;
+    assert_eq!(desktop.all(), before);
+    let resolved = desktop
+        .json(&["conflicts", "resolve", "--all", "--keep", "mine"])
+        .await;
+    assert_eq!(resolved["resolved"], 1, "{resolved:#}");
+    laptop.ok(&["bisync"]).await;
+    assert_eq!(laptop.read("a.md").as_deref(), Some(MINE));
+    assert_eq!(laptop.all(), desktop.all());
+    let undo = resolved["undo"].as_str().unwrap();
+    desktop.ok(&["conflicts", "undo", undo]).await;
+    assert_eq!(desktop.all(), before);
+
+    std::fs::write(desktop.home().join("mine.txt"), "written by hand\n").unwrap();
+    desktop
+        .ok(&["conflicts", "resolve", &id, "--merged", "mine.txt"])
+        .await;
+    assert_eq!(desktop.read("a.md").as_deref(), Some("written by hand\n"));
+    let listed = desktop.ok(&["conflicts"]).await;
+    assert!(
+        listed.out.starts_with("a.md  resolved: it holds"),
+        "{listed:#?}"
+    );
+    let again = desktop
+        .run(&["conflicts", "resolve", &id, "--keep", "mine"])
+        .await;
+    assert_eq!(again.code, Some(1), "{again:#?}");
+    let both = desktop.run(&["conflicts", "resolve", &id]).await;
+    assert_eq!(
+        both.code,
+        Some(2),
+        "a decision names what it keeps: {both:#?}"
+    );
+}
