@@ -34,7 +34,7 @@ pub fn run(config: Config, options: Options) -> anyhow::Result<()> {
     let app = tauri::Builder::default()
         .plugin(tauri_plugin_single_instance::init(|app, arguments, _| {
             if !arguments.iter().any(|argument| argument == "--background") {
-                window::show(app);
+                window::show(app, None);
             }
         }))
         .plugin(tauri_plugin_autostart::init(
@@ -47,14 +47,17 @@ pub fn run(config: Config, options: Options) -> anyhow::Result<()> {
             commands::view,
             commands::send,
             commands::open_link,
-            commands::pick_folder
+            commands::pick_folder,
+            commands::pick_file,
+            commands::starts_at_login,
+            commands::set_start_at_login
         ])
         .setup(move |app| {
             let handle = app.handle().clone();
             app.manage(Tray::new(&handle, &shell.view(), &options.looks)?);
             tauri::async_runtime::spawn(follow(handle.clone(), shell, config));
             if options.show_window {
-                window::show(&handle);
+                window::show(&handle, None);
             }
             Ok(())
         })

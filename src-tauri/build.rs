@@ -1,7 +1,15 @@
 use tauri_build::{AppManifest, Attributes};
 
 fn main() {
-    let commands = AppManifest::new().commands(&["view", "send", "open_link", "pick_folder"]);
+    let commands = AppManifest::new().commands(&[
+        "view",
+        "send",
+        "open_link",
+        "pick_folder",
+        "pick_file",
+        "starts_at_login",
+        "set_start_at_login",
+    ]);
     let attributes = Attributes::new()
         .app_manifest(commands)
         .capabilities_path_pattern("./src-tauri/capabilities/**/*.json");

@@ -2,10 +2,12 @@
 
 use engine::view::AccountView;
 use engine::{Refusal, Reply, Request, View};
-use tauri::{AppHandle, State};
+use tauri::{AppHandle, Manager as _, State};
+use tauri_plugin_autostart::ManagerExt as _;
 use tauri_plugin_dialog::DialogExt as _;
 
 use crate::shell::Shell;
+use crate::tray::{StartAtLogin, Tray, start_at_login};
 
 #[tauri::command]
 #[expect(
@@ -54,6 +56,50 @@ pub(crate) async fn pick_folder(app: AppHandle) -> Option<String> {
     });
     let folder = answer.await.ok()??.into_path().ok()?;
     Some(folder.display().to_string())
+}
+
+/// Asks where to write a file; `name` is what it is called unless a person changes that.
+#[tauri::command]
+pub(crate) async fn pick_file(app: AppHandle, name: String) -> Option<String> {
+    let (chosen, answer) = tokio::sync::oneshot::channel();
+    app.dialog().file().set_file_name(name).save_file(move |file| {
+        if chosen.send(file).is_err() {
+            tracing::debug!("the window closed before a file was named");
+        }
+    });
+    let file = answer.await.ok()??.into_path().ok()?;
+    Some(file.display().to_string())
+}
+
+/// Whether the desktop starts the app at login; absent where it does not say.
+#[tauri::command]
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "the command macro passes the handle by value"
+)]
+pub(crate) fn starts_at_login(app: AppHandle) -> Option<bool> {
+    match start_at_login(&app) {
+        StartAtLogin::On => Some(true),
+        StartAtLogin::Off => Some(false),
+        StartAtLogin::Unknown => None,
+    }
+}
+
+#[tauri::command]
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "the command macro passes the handle by value"
+)]
+pub(crate) fn set_start_at_login(app: AppHandle, on: bool) -> Result<bool, Refusal> {
+    let login = app.autolaunch();
+    let done = if on { login.enable() } else { login.disable() };
+    app.state::<Tray>().set_again(&app);
+    done.map(|()| true).map_err(|error| Refusal {
+        code: "login_entry".to_owned(),
+        message: format!("Start at login could not be changed: {error}"),
+        hint: Some("Look at the folder ~/.config/autostart.".to_owned()),
+        field: None,
+    })
 }
 
 /// The web addresses in a view.

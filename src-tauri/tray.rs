@@ -3,5 +3,6 @@ mod icon;
 mod menu;
 mod panel;
 
-pub(crate) use apply::Tray;
+pub(crate) use apply::{Tray, start_at_login};
+pub(crate) use menu::StartAtLogin;
 pub use panel::Looks;

@@ -1,4 +1,4 @@
-use tauri::{AppHandle, Manager as _, Url, WebviewUrl, WebviewWindowBuilder};
+use tauri::{AppHandle, Emitter as _, Manager as _, Url, WebviewUrl, WebviewWindowBuilder};
 
 use crate::shell::Shell;
 
@@ -6,16 +6,20 @@ const LABEL: &str = "main";
 
 /// Shows the one window, making it if it is not there.
 ///
+/// `place` names the page that it opens with, such as `conflicts`; a window that is open goes there.
 /// It is made on demand and destroyed on close: a hidden one would hold well over 100 MB.
-pub(crate) fn show(app: &AppHandle) {
+pub(crate) fn show(app: &AppHandle, place: Option<&str>) {
     if let Some(window) = app.get_webview_window(LABEL) {
+        if let Some(Err(error)) = place.map(|place| app.emit("show-place", place)) {
+            tracing::warn!(%error, "the window did not get its page");
+        }
         let shown = window.unminimize().and_then(|()| window.show());
         if let Err(error) = shown.and_then(|()| window.set_focus()) {
             tracing::warn!(%error, "the window did not come to the front");
         }
         return;
     }
-    let made = WebviewWindowBuilder::new(app, LABEL, page(&app.state::<Shell>()))
+    let made = WebviewWindowBuilder::new(app, LABEL, page(&app.state::<Shell>(), place))
         .title("Basic Memory")
         .inner_size(960.0, 680.0)
         .min_inner_size(360.0, 420.0)
@@ -25,11 +29,18 @@ pub(crate) fn show(app: &AppHandle) {
     }
 }
 
-/// The page, with the server that its sign-in form offers first.
-fn page(shell: &Shell) -> WebviewUrl {
+/// The page, with the server that its sign-in form offers first and the place where it begins.
+fn page(shell: &Shell, place: Option<&str>) -> WebviewUrl {
     let server = shell.server_url();
-    let asked = server
-        .and_then(|server| Url::parse_with_params("tauri://localhost/", [("server", server)]).ok());
+    let asked: Vec<(&str, String)> = server
+        .map(|server| ("server", server))
+        .into_iter()
+        .chain(place.map(|place| ("place", place.to_owned())))
+        .collect();
+    if asked.is_empty() {
+        return WebviewUrl::default();
+    }
+    let asked = Url::parse_with_params("tauri://localhost/", asked).ok();
     let query = asked.as_ref().and_then(Url::query);
     query.map_or_else(WebviewUrl::default, |query| {
         WebviewUrl::App(format!("index.html?{query}").into())

@@ -78,14 +78,15 @@ impl Tray {
     }
 
     /// Sets everything again: the desktop turns a check mark at the click, whatever came of it.
-    fn set_again(&self, app: &AppHandle) {
+    pub(crate) fn set_again(&self, app: &AppHandle) {
         *self.shown.lock().unwrap_or_else(PoisonError::into_inner) = None;
         let shell = app.state::<Shell>();
         self.apply(app, &shell.view(), shell.quit_words());
     }
 }
 
-fn start_at_login(app: &AppHandle) -> StartAtLogin {
+/// Whether the desktop starts the app when a person logs in.
+pub(crate) fn start_at_login(app: &AppHandle) -> StartAtLogin {
     match app.autolaunch().is_enabled() {
         Ok(true) => StartAtLogin::On,
         Ok(false) => StartAtLogin::Off,
@@ -136,7 +137,9 @@ fn literal(label: &str) -> String {
 fn act(app: &AppHandle, action: Action) {
     let shell = app.state::<Shell>().inner().clone();
     let request = match action {
-        Action::OpenWindow => return window::show(app),
+        Action::OpenWindow => return window::show(app, None),
+        Action::ReviewConflicts => return window::show(app, Some("conflicts")),
+        Action::LookAtProblems => return window::show(app, Some("diagnostics")),
         Action::Quit => return app::quit(app),
         Action::ToggleLogin => return toggle_login(app),
         Action::OpenFolder => Request::OpenFolder { pair: None },
@@ -154,7 +157,7 @@ fn act(app: &AppHandle, action: Action) {
         if let Err(refusal) = shell.send(request).await {
             tracing::warn!(code = refusal.code, error = refusal.message, "refused");
             app.state::<Tray>().set_again(&app);
-            window::show(&app);
+            window::show(&app, None);
         }
     });
 }

@@ -47,6 +47,8 @@ pub(crate) enum StartAtLogin {
 pub(crate) enum Action {
     OpenFolder,
     OpenWindow,
+    ReviewConflicts,
+    LookAtProblems,
     ToggleSync,
     SyncNow,
     CancelSignIn,
@@ -55,9 +57,11 @@ pub(crate) enum Action {
 }
 
 impl Action {
-    pub(crate) const ALL: [Self; 7] = [
+    pub(crate) const ALL: [Self; 9] = [
         Self::OpenFolder,
         Self::OpenWindow,
+        Self::ReviewConflicts,
+        Self::LookAtProblems,
         Self::ToggleSync,
         Self::SyncNow,
         Self::CancelSignIn,
@@ -69,6 +73,8 @@ impl Action {
         match self {
             Self::OpenFolder => "open-folder",
             Self::OpenWindow => "open-window",
+            Self::ReviewConflicts => "review-conflicts",
+            Self::LookAtProblems => "look-at-problems",
             Self::ToggleSync => "toggle-sync",
             Self::SyncNow => "sync-now",
             Self::CancelSignIn => "cancel-sign-in",
@@ -136,28 +142,26 @@ pub(crate) fn status_line(view: &View, now_ms: i64) -> String {
 }
 
 fn reviews(view: &View) -> Vec<Item> {
-    let count = |count: u32, one: &str, many: &str| match count {
+    let count = |action, count: u32, one: &str, many: &str| match count {
         0 => None,
-        1 => Some(format!("1 {one}…")),
-        count => Some(format!("{count} {many}…")),
+        1 => Some(command(action, &format!("1 {one}…"), true)),
+        count => Some(command(action, &format!("{count} {many}…"), true)),
     };
     let lines = [
         count(
+            Action::ReviewConflicts,
             view.open_conflict_count,
             "conflict to review",
             "conflicts to review",
         ),
         count(
+            Action::LookAtProblems,
             view.problem_count,
             "problem to look at",
             "problems to look at",
         ),
     ];
-    let mut items: Vec<Item> = lines
-        .into_iter()
-        .flatten()
-        .map(|label| command(Action::OpenWindow, &label, true))
-        .collect();
+    let mut items: Vec<Item> = lines.into_iter().flatten().collect();
     if !items.is_empty() {
         items.insert(0, Item::Separator);
     }

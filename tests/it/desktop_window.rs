@@ -38,6 +38,10 @@ async fn leads_a_new_person_from_sign_in_to_a_synced_folder() {
     window.screen("setUp").await;
     let path = folder.display().to_string();
     window.find("#folder").await.fill(&path).await;
+    for page in ["preview", "choices", "summary"] {
+        window.button("Continue").await.click().await;
+        window.find(&format!("form[data-page={page}]")).await;
+    }
     window.button("Start syncing").await.click().await;
 
     window.screen("overview").await;

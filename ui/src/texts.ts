@@ -7,6 +7,7 @@ import { type Age, count } from "./format";
 import type { Place } from "./places";
 import { conflict } from "./texts/conflicts";
 import * as pages from "./texts/pages";
+import { setUp } from "./texts/setup";
 import { some } from "./texts/words";
 
 function ago(age: Age): string {
@@ -140,6 +141,9 @@ export const texts = {
     signIn: "Sign in",
     subscription: "Subscription",
     folder: "Folder",
+    preview: "First sync",
+    choices: "Choices",
+    summary: "Summary",
   },
 
   signIn: {
@@ -180,15 +184,7 @@ export const texts = {
     open: "Open subscription page",
     again: "Check again",
   },
-  setUp: {
-    title: "Choose your notes folder",
-    text: "This folder and your cloud become the same. Notes found on only one side are added to the other; nothing is deleted.",
-    folder: "Notes folder",
-    folderHint: "A folder that does not exist yet is created.",
-    choose: "Choose…",
-    profile: "How careful should sync be?",
-    button: "Start syncing",
-  },
+  setUp,
 
   headline: {
     checked: (age: Age) => `checked ${ago(age)}`,
@@ -265,7 +261,7 @@ export const texts = {
     none: "Nothing yet. Changed notes appear here.",
   },
   account: {
-    title: "Account",
+    title: "Signed in as",
     server: (name: string) => `on ${name}`,
     signedInAs: (who: string, server: string) => `Signed in as ${who} on ${server}.`,
     signOut: "Sign out",

@@ -3,7 +3,7 @@ import { expect, it } from "vitest";
 
 import App from "../src/App.svelte";
 import { FakeBridge } from "../src/fake";
-import { now, openWindow, settle, views } from "./window";
+import { fill, now, openWindow, settle, views } from "./window";
 
 const minute = 60_000;
 
@@ -196,7 +196,7 @@ it("leads to the subscription page and asks again", async () => {
   expect(window.sent()).toEqual([{ type: "checkSubscription" }]);
 });
 
-it("sets up the folder that was picked with the profile that was chosen", async () => {
+it("sets up the folder that was picked with the choices that were made, and nothing before", async () => {
   const window = await openWindow("setUp");
   window.bridge.picked = "/home/ana/Notes";
   await window.press("button", "Choose…");
@@ -206,9 +206,52 @@ it("sets up the folder that was picked with the profile that was chosen", async 
 
   window.bridge.picked = null;
   await window.press("button", "Choose…");
+  await window.press("button", "Continue");
+  await window.press("button", "Continue");
   await window.press("radio", /^Safe/);
+  await window.press("checkbox", /^Start when I log in/);
+  await window.press("button", "Continue");
+  expect(window.text()).toContain("Sync works with the profile Safe.");
+  expect(window.text()).toContain("The app starts when you log in");
+  expect(window.sent()).toEqual([]);
+  expect(window.bridge.atLogin).toBe(false);
+
   await window.press("button", "Start syncing");
   expect(window.sent()).toEqual([{ type: "setUp", folder: "/home/ana/Notes", profile: "safe" }]);
+  expect(window.bridge.atLogin).toBe(true);
+});
+
+it("goes back through the set-up and keeps what was chosen", async () => {
+  const window = await openWindow("setUpSummary");
+  await window.press("button", "Back");
+  await window.press("button", "Back");
+  await window.press("button", "Back");
+  expect((window.find("textbox", "Notes folder") as HTMLInputElement).value).toBe(
+    "/home/ana/Notes",
+  );
+  expect(window.sent()).toEqual([]);
+});
+
+it("mounts the cloud too where that was wanted, after the folder", async () => {
+  const window = await openWindow("setUpChoices");
+  await window.press("checkbox", /^Also show my cloud/);
+  await fill(window.find("textbox", "Where to show it"), "/home/ana/Cloud");
+  await window.press("button", "Continue");
+  expect(window.text()).toContain("shown as a drive at /home/ana/Cloud");
+  await window.press("button", "Start syncing");
+  expect(window.sent()).toEqual([
+    { type: "setUp", folder: "/home/ana/Notes", profile: "balanced" },
+    { type: "mount", folder: "/home/ana/Cloud", profile: "balanced" },
+  ]);
+});
+
+it("shows at the field why a folder is unfit, and stays on its page", async () => {
+  const window = await openWindow("setUp");
+  window.bridge.refusal = { code: "Nested", message: "It is inside another folder.", hint: null, field: "folder" };
+  await fill(window.find("textbox", "Notes folder"), "/home/ana/Notes/Inner");
+  await window.press("button", "Continue");
+  expect(window.find("textbox", "Notes folder").getAttribute("aria-invalid")).toBe("true");
+  expect(window.text()).toContain("It is inside another folder.");
 });
 
 it("keeps a half-typed folder through view pushes", async () => {

@@ -7,6 +7,7 @@ import type { View } from "../src/contract";
 import { FakeBridge } from "../src/fake";
 import { type FixtureName, fixturePlaces, fixtures } from "../src/fixtures";
 import { answersOf } from "../src/fixtures/answers";
+import { fixtureActs } from "../src/fixtures/pages";
 
 export const now = new Date(2026, 2, 14, 12, 20, 0).getTime();
 export const views = fixtures(now);
@@ -24,7 +25,14 @@ export interface OpenWindow {
   sent(): Request[];
 }
 
-const reads = new Set<Request["type"]>(["readConflict", "listHistory", "listCredentials", "diagnose"]);
+const reads = new Set<Request["type"]>([
+  "readConflict",
+  "listHistory",
+  "listCredentials",
+  "diagnose",
+  "checkFilters",
+  "previewSetUp",
+]);
 
 export async function openWindow(start: FixtureName | View): Promise<OpenWindow> {
   const bridge = new FakeBridge(typeof start === "string" ? views[start] : start);
@@ -50,7 +58,21 @@ export async function openWindow(start: FixtureName | View): Promise<OpenWindow>
     text: () => (screen.container.textContent ?? "").replace(/\s+/g, " ").trim(),
     sent: () => bridge.sent.filter((request) => !reads.has(request.type)),
   };
+  for (const act of (typeof start === "string" && fixtureActs[start]) || []) {
+    if ("press" in act) await window.press(...act.press);
+    else await fill(screen.getByLabelText(act.fill[0]), act.fill[1]);
+  }
   return window;
+}
+
+/** Writes into a field, and waits until what hangs on it has settled. */
+export async function fill(field: HTMLElement, text: string): Promise<void> {
+  if (!(field instanceof HTMLInputElement || field instanceof HTMLTextAreaElement)) {
+    throw new Error("this is no field");
+  }
+  field.value = text;
+  field.dispatchEvent(new Event("input", { bubbles: true }));
+  await settle();
 }
 
 /** Lets the promises of the bridge and the DOM that follows them finish. */

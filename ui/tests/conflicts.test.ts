@@ -1,0 +1,175 @@
+import { expect, it } from "vitest";
+
+import { conflictDetail } from "../src/fixtures/conflicts";
+import { fill, now, openWindow, type OpenWindow, settle, views } from "./window";
+
+const seen = {
+  mine: "0cc175b9c0f1b6a831c399e269772661",
+  theirs: "92eb5ffee6ae2fec3ad71c777531578f",
+};
+
+async function key(window: OpenWindow, pressed: string): Promise<void> {
+  const target = document.activeElement ?? window.root;
+  target.dispatchEvent(new KeyboardEvent("keydown", { key: pressed, bubbles: true, cancelable: true }));
+  await settle();
+}
+
+it.each([
+  ["Keep this device's", "keepMine"],
+  ["Keep ana-phone's", "keepTheirs"],
+  ["Keep both notes", "keepBoth"],
+])("settles by %s what was seen, and offers to undo", async (label, type) => {
+  const window = await openWindow("conflictEdited");
+  await window.press("button", label);
+  expect(window.sent()).toEqual([
+    { type: "resolveConflicts", choices: [{ id: "conflict_1", choice: { type }, seen }] },
+  ]);
+  expect(window.root.querySelector("[data-screen=conflicts]")).not.toBeNull();
+  await window.press("button", "Undo");
+  expect(window.sent().at(-1)).toEqual({ type: "undoResolution", undo: "undo_bulk" });
+});
+
+it("names what keeping means where one side removed the note", async () => {
+  const window = await openWindow("conflictRemoved");
+  await window.press("button", "Remove it here too");
+  expect(window.sent()).toMatchObject([
+    { choices: [{ choice: { type: "keepTheirs" }, seen: { theirs: null } }] },
+  ]);
+});
+
+it("tells when a version changed meanwhile, and sends what is seen now", async () => {
+  const window = await openWindow("conflictEdited");
+  window.bridge.answer = (request) => {
+    const conflict = conflictDetail("conflict_1", now);
+    if (request.type !== "readConflict" || conflict === null) return null;
+    return { type: "conflict", conflict: { ...conflict, theirs: { ...conflict.theirs, md5: "newer" } } };
+  };
+  await window.push({ ...views.attention });
+  expect(window.text()).toContain("A version changed while you were looking.");
+  await window.press("button", "Keep ana-phone's");
+  expect(window.sent()).toMatchObject([{ choices: [{ seen: { theirs: "newer" } }] }]);
+});
+
+it("stays at a conflict that the engine found changed", async () => {
+  const window = await openWindow("conflictEdited");
+  const { answer } = window.bridge;
+  window.bridge.answer = (request) =>
+    request.type === "resolveConflicts"
+      ? { type: "resolved", undo: "", stale: ["conflict_1"] }
+      : answer(request);
+  await window.press("button", "Keep this device's");
+  expect(window.root.querySelector("[data-screen=conflict]")).not.toBeNull();
+  expect(window.text()).toContain("1 note has changed since you looked and was left as it is");
+});
+
+it("saves a merge once each place is chosen, and shows it before", async () => {
+  const window = await openWindow("conflictMerge");
+  const save = window.find("button", "Save this as the note") as HTMLButtonElement;
+  const result = window.find("textbox", "Result") as HTMLTextAreaElement;
+  expect(save.disabled).toBe(true);
+  expect(result.value).toContain("- caraway, if you like it");
+
+  const radios = [...window.root.querySelectorAll<HTMLInputElement>("input[type=radio]")];
+  radios.find((radio) => radio.name === "place-0" && radio.value === "theirs")?.click();
+  radios.find((radio) => radio.name === "place-1" && radio.value === "both")?.click();
+  await settle();
+  expect(result.value).toContain("- 560 g water, lukewarm\n- 14 g salt\n- caraway");
+  expect(result.value).toContain("Bake for 50 minutes at 230 °C, falling.\nBake for an hour");
+  await window.press("button", "Save this as the note");
+  expect(window.sent()).toEqual([
+    {
+      type: "resolveConflicts",
+      choices: [{ id: "conflict_1", choice: { type: "merged", text: result.value }, seen }],
+    },
+  ]);
+});
+
+it("saves the text that was written by hand, and can go back to the choices", async () => {
+  const window = await openWindow("conflictMerge");
+  const result = window.find("textbox", "Result") as HTMLTextAreaElement;
+  await fill(result, "# Rye\n");
+  expect((window.find("button", "Save this as the note") as HTMLButtonElement).disabled).toBe(false);
+  await window.press("button", "Back to the choices");
+  expect(result.value).toContain("# Rye, second attempt");
+  await fill(result, "# Rye\n");
+  await window.press("button", "Save this as the note");
+  expect(window.sent()).toMatchObject([{ choices: [{ choice: { type: "merged", text: "# Rye\n" } }] }]);
+});
+
+it("asks in each place where no earlier version is known", async () => {
+  const window = await openWindow("conflictTwice");
+  await window.press("button", "Merge…");
+  expect(window.text()).toContain("No earlier common version is known");
+  expect((window.find("button", "Save this as the note") as HTMLButtonElement).disabled).toBe(true);
+});
+
+it("settles many at once, with exceptions, one request and one undo", async () => {
+  const window = await openWindow("conflicts");
+  await window.press("checkbox", "Select all");
+  await window.press("button", "Keep mine");
+  const exception = window.find("combobox", "For Journal/2026-03-13.md") as HTMLSelectElement;
+  exception.value = "leave";
+  exception.dispatchEvent(new Event("change", { bubbles: true }));
+  await settle();
+  await window.press("button", "Settle 1 conflict");
+  expect(window.sent()).toEqual([
+    {
+      type: "resolveConflicts",
+      choices: [{ id: "conflict_1", choice: { type: "keepMine" }, seen: null }],
+    },
+  ]);
+  expect(window.text()).toContain("1 conflict settled.");
+});
+
+it("undoes a settled conflict from the list", async () => {
+  const window = await openWindow("conflicts");
+  await window.press("button", "Undo for Projects/Garden/Plan.md");
+  expect(window.sent()).toEqual([{ type: "undoResolution", undo: "undo_3" }]);
+});
+
+it("is worked by the keyboard alone", async () => {
+  const window = await openWindow("conflicts");
+  await key(window, "ArrowDown");
+  expect(document.activeElement?.textContent).toContain("Rye, second attempt.md");
+  await key(window, "ArrowDown");
+  expect(document.activeElement?.textContent).toContain("2026-03-13.md");
+  await key(window, " ");
+  expect(window.text()).toContain("1 selected");
+  await key(window, "3");
+  expect(window.sent()).toEqual([]);
+  await key(window, "1");
+  await key(window, "u");
+  await key(window, "ArrowUp");
+  await key(window, "n");
+  expect(window.sent().map(({ type }) => type)).toEqual([
+    "resolveConflicts",
+    "undoResolution",
+    "dismissConflict",
+  ]);
+});
+
+it("closes merge and conflict by Escape, one after the other", async () => {
+  const window = await openWindow("conflictEdited");
+  await key(window, "m");
+  expect(window.text()).toContain("Merge both versions");
+  await key(window, "Escape");
+  expect(window.root.querySelector("[data-screen=conflict]")).not.toBeNull();
+  await key(window, "Escape");
+  expect(window.root.querySelector("[data-screen=conflicts]")).not.toBeNull();
+  expect(window.sent()).toEqual([]);
+});
+
+it("takes no key that is typed into the merge", async () => {
+  const window = await openWindow("conflictMerge");
+  window.find("textbox", "Result").focus();
+  await key(window, "1");
+  await key(window, "n");
+  expect(window.sent()).toEqual([]);
+});
+
+it("opens where something outside the window points", async () => {
+  const window = await openWindow("attention");
+  window.bridge.showPlace("conflicts/conflict_1");
+  await settle();
+  expect(window.root.querySelector("h1")?.textContent).toContain("Rye, second attempt.md");
+});

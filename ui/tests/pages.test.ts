@@ -1,0 +1,131 @@
+import { expect, it, vi } from "vitest";
+
+import { fill, openWindow, settle, views } from "./window";
+
+it("goes from page to page, and tells which one is open", async () => {
+  const window = await openWindow("idle");
+  for (const [name, screen] of [
+    ["History", "history"],
+    ["Settings", "settings"],
+    ["Overview", "overview"],
+  ] as const) {
+    await window.press("button", name);
+    expect(window.root.querySelector("[data-screen]")?.getAttribute("data-screen")).toBe(screen);
+    expect(window.find("button", name).getAttribute("aria-current")).toBe("page");
+  }
+});
+
+it("reviews conflicts from the overview, with the focus on the new page", async () => {
+  const window = await openWindow("attention");
+  window.find("button", "Review conflicts").focus();
+  await window.press("button", "Review conflicts");
+  expect(document.activeElement).toBe(window.find("heading", "Conflicts"));
+});
+
+it("checks rules while they are typed, and saves them only without a fault", async () => {
+  vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+  try {
+    const window = await openWindow("folders");
+    const [field] = window.root.querySelectorAll("textarea");
+    if (!field) throw new Error("no field for rules");
+    await fill(field, "- *.tmp\nArchive");
+    await vi.advanceTimersByTimeAsync(300);
+    await settle();
+    expect(window.text()).toContain("Line 2: A rule starts with");
+    expect((window.find("button", "Save rules") as HTMLButtonElement).disabled).toBe(true);
+
+    await fill(field, "- *.tmp\n- Archive/**\n");
+    await vi.advanceTimersByTimeAsync(300);
+    await settle();
+    expect(window.text()).toContain("1,192 files are in sync and 12 are left out");
+    expect(window.text()).toContain("2 files no longer in sync");
+    await window.press("button", "Save rules");
+    expect(window.sent()).toEqual([
+      { type: "setFilters", pair: "pair_0198a6c2", lines: ["- *.tmp", "- Archive/**"] },
+    ]);
+  } finally {
+    vi.useRealTimers();
+  }
+});
+
+it("compares both sides when asked", async () => {
+  const window = await openWindow("foldersChecked");
+  await window.press("button", "Compare both sides");
+  expect(window.sent()).toEqual([{ type: "syncNow", pair: "pair_0198a6c2", run: "check" }]);
+});
+
+it("restores a version, and takes the restore back", async () => {
+  const window = await openWindow("history");
+  await window.press("button", "Restore this version of Inbox/untitled 3.md");
+  await window.press("button", "Undo");
+  expect(window.sent()).toEqual([
+    { type: "restoreVersion", id: "version_4" },
+    { type: "restoreVersion", id: "version_undo" },
+  ]);
+});
+
+it("undoes the last sync only after a second question", async () => {
+  const window = await openWindow("history");
+  await window.press("button", "Undo this sync…");
+  await window.press("button", "Cancel");
+  expect(window.sent()).toEqual([]);
+  await window.press("button", "Undo this sync…");
+  await window.press("button", "Undo this sync");
+  expect(window.sent()).toEqual([{ type: "undoLastSync", pair: "pair_0198a6c2" }]);
+});
+
+it("finds the versions of one note", async () => {
+  const window = await openWindow("history");
+  await fill(window.find("searchbox", "Note to look for"), "Nowhere.md");
+  await window.press("button", "Find");
+  expect(window.text()).toContain("No older version of “Nowhere.md”");
+});
+
+it("saves changed settings, and keeps a draft while views arrive", async () => {
+  const window = await openWindow("settings");
+  const upload = window.find("spinbutton", "Upload limit (KB/s)") as HTMLInputElement;
+  await fill(upload, "512");
+  await window.push({ ...views.settings });
+  expect(upload.value).toBe("512");
+  await window.press("button", "Save");
+  expect(window.sent()).toMatchObject([
+    { type: "changeSettings", settings: { limits: { uploadKibS: 512, downloadKibS: null } } },
+  ]);
+});
+
+it("takes over settings that were changed elsewhere", async () => {
+  const window = await openWindow("settings");
+  await window.push(views.settingsFilled);
+  const upload = window.find("spinbutton", "Upload limit (KB/s)") as HTMLInputElement;
+  expect(upload.value).toBe("512");
+  expect((window.find("button", "Save") as HTMLButtonElement).disabled).toBe(true);
+});
+
+it("starts at login when asked", async () => {
+  const window = await openWindow("settings");
+  await window.press("switch", "Start when I log in");
+  expect(window.bridge.atLogin).toBe(true);
+});
+
+it("asks before it disconnects what still holds files", async () => {
+  const window = await openWindow("mountsUnmount");
+  expect(window.sent()).toEqual([]);
+  expect(document.activeElement).toBe(window.find("button", "Wait"));
+  await window.press("button", "Disconnect anyway");
+  expect(window.sent()).toEqual([{ type: "unmount", id: "mount_1" }]);
+});
+
+it("disconnects at once what holds nothing", async () => {
+  const window = await openWindow("mounts");
+  window.root.querySelector<HTMLElement>("[data-state=mounted] button")?.click();
+  await settle();
+  expect(window.sent()).toEqual([{ type: "unmount", id: "mount_1" }]);
+});
+
+it("revokes the keys of another device after a second question", async () => {
+  const window = await openWindow("account");
+  await window.press("button", "Revoke the keys of ana-phone");
+  expect(window.text()).toContain("ana-phone loses access at once.");
+  await window.press("button", "Revoke");
+  expect(window.sent()).toEqual([{ type: "revokeCredential", id: "key_2" }]);
+});
