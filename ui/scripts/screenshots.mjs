@@ -92,7 +92,7 @@ async function difference(picture, before) {
       if (one.size !== other.size) return 1;
       let differing = 0;
       for (let at = 0; at < one.data.length; at += 4) {
-        const far = [0, 1, 2].some((channel) => Math.abs(one.data[at + channel] - other.data[at + channel]) > 56);
+        const far = [0, 1, 2].some((channel) => Math.abs((one.data[at + channel] ?? 0) - (other.data[at + channel] ?? 0)) > 56);
         if (far) differing += 1;
       }
       return differing / (one.data.length / 4);
