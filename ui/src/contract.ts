@@ -1,6 +1,5 @@
 /** Types of the engine's requests and views whose generated bindings are not there yet. */
 
-import type { ConflictView as LandedConflictView } from "./bindings/ConflictView";
 import type { HaltView as LandedHaltView } from "./bindings/HaltView";
 import type { PairView as LandedPairView } from "./bindings/PairView";
 import type { PreviewChange } from "./bindings/PreviewChange";
@@ -14,57 +13,17 @@ export type { CheckView } from "./bindings/CheckView";
 export type { CredentialView } from "./bindings/CredentialView";
 export type { FilterEffect } from "./bindings/FilterEffect";
 export type { ProgressView } from "./bindings/ProgressView";
+export type { Choice } from "./bindings/Choice";
+export type { ConflictChoice } from "./bindings/ConflictChoice";
+export type { ConflictDetail } from "./bindings/ConflictDetail";
+export type { ConflictKind } from "./bindings/ConflictKind";
+export type { ConflictView } from "./bindings/ConflictView";
+export type { DiffLine } from "./bindings/DiffLine";
+export type { MergeChunk } from "./bindings/MergeChunk";
+export type { MergeView } from "./bindings/MergeView";
+export type { SeenVersions } from "./bindings/SeenVersions";
+export type { VersionText } from "./bindings/VersionText";
 export type { PreviewChange, ProfileName };
-
-export type ConflictKind =
-  | "bothEdited"
-  | "editedHereRemovedThere"
-  | "removedHereEditedThere"
-  | "createdTwice";
-export type Choice =
-  | { type: "keepMine" }
-  | { type: "keepTheirs" }
-  | { type: "keepBoth" }
-  | { type: "merged"; text: string };
-export type SeenVersions = { mine: string | null; theirs: string | null };
-export type ConflictChoice = { id: string; choice: Choice; seen: SeenVersions | null };
-export type VersionText = {
-  device: string | null;
-  atMs: number | null;
-  size: number;
-  md5: string | null;
-  text: string | null;
-};
-export type DiffLine = {
-  kind: "same" | "mine" | "theirs";
-  mineLine: number | null;
-  theirsLine: number | null;
-  text: string;
-  marks: Array<[number, number]>;
-};
-export type MergeChunk =
-  | { type: "agreed"; text: string; from: "both" | "mine" | "theirs" }
-  | { type: "overlap"; base: string; mine: string; theirs: string };
-export type MergeView = { clean: boolean; chunks: Array<MergeChunk> };
-export type ConflictDetail = {
-  id: string;
-  path: string;
-  kind: ConflictKind;
-  mine: VersionText;
-  theirs: VersionText;
-  base: VersionText | null;
-  diff: Array<DiffLine>;
-  merge: MergeView | null;
-};
-export type ConflictView = LandedConflictView & {
-  undo?: string | null;
-  mineAtMs?: number | null;
-  theirsAtMs?: number | null;
-  mineSize?: number | null;
-  theirsSize?: number | null;
-  kind?: ConflictKind;
-  merged?: boolean;
-};
 
 export type VersionReason = "replaced" | "removed" | "resolved" | "merged" | "restored" | "inCloud";
 export type VersionView = {
@@ -151,9 +110,8 @@ export type Finding = {
 };
 
 export type PairView = Omit<LandedPairView, "halt"> & { halt: HaltView | null };
-export type View = Omit<LandedView, "pairs" | "conflicts"> & {
+export type View = Omit<LandedView, "pairs"> & {
   pairs: Array<PairView>;
-  conflicts: Array<ConflictView>;
   history?: HistoryView;
   settings?: SettingsView;
   mounts?: Array<MountView>;
@@ -162,9 +120,6 @@ export type View = Omit<LandedView, "pairs" | "conflicts"> & {
 
 export type Request =
   | LandedRequest
-  | { type: "readConflict"; id: string }
-  | { type: "resolveConflicts"; choices: Array<ConflictChoice> }
-  | { type: "undoResolution"; undo: string }
   | { type: "listHistory"; pair: string | null; path: string | null; beforeMs: number | null }
   | { type: "readVersion"; id: string }
   | { type: "restoreVersion"; id: string }
@@ -182,8 +137,6 @@ export type Request =
 
 export type Reply =
   | LandedReply
-  | { type: "conflict"; conflict: ConflictDetail }
-  | { type: "resolved"; undo: string; stale: Array<string> }
   | { type: "history"; versions: Array<VersionView>; more: boolean }
   | { type: "version"; version: VersionView; text: string | null }
   | { type: "restored"; path: string; undo: string | null }

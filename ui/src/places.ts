@@ -36,11 +36,10 @@ export function placesOf(view: View): Place[] {
     switch (place) {
       case "overview":
       case "folders":
+      case "conflicts":
       case "account":
       case "diagnostics":
         return true;
-      case "conflicts":
-        return view.conflicts.every((conflict) => conflict.kind !== undefined);
       case "history":
         return view.history !== undefined;
       case "mounts":

@@ -249,11 +249,6 @@ export const texts = {
   conflicts: {
     title: "Conflicts",
     toReview: (n: number) => `${count(n)} to review`,
-    text: "Both versions are in your folder. Keep what you want in the note, then delete the copy.",
-    copy: "Other version",
-    from: (device: string, when: string) => `from ${device}, ${when}`,
-    settled: (n: number) => some(n, "settled conflict", "settled conflicts"),
-    dismiss: (path: string) => `Dismiss the conflict on ${path}`,
   },
   problems: { title: "Problems" },
   activity: {
