@@ -23,6 +23,12 @@ export type { MergeChunk } from "./bindings/MergeChunk";
 export type { MergeView } from "./bindings/MergeView";
 export type { SeenVersions } from "./bindings/SeenVersions";
 export type { VersionText } from "./bindings/VersionText";
+export type { Finding } from "./bindings/Finding";
+export type { FolderWarning } from "./bindings/FolderWarning";
+export type { Limits } from "./bindings/Limits";
+export type { QuietHours } from "./bindings/QuietHours";
+export type { SetUpPreview } from "./bindings/SetUpPreview";
+export type { SettingsView } from "./bindings/SettingsView";
 export type { PreviewChange, ProfileName };
 
 export type VersionReason = "replaced" | "removed" | "resolved" | "merged" | "restored" | "inCloud";
@@ -53,32 +59,6 @@ export type ExplainState =
   | "readOnly"
   | "unknown";
 
-export type Limits = { uploadKibS: number | null; downloadKibS: number | null };
-export type QuietHours = { fromMinute: number; toMinute: number };
-export type SettingsView = {
-  limits: Limits;
-  historyDays: number;
-  historyBudgetMib: number;
-  intervalS: number;
-  onMetered: "run" | "pause";
-  onBattery: "run" | "pause";
-  notifications: "all" | "important" | "none";
-  quietHours: QuietHours | null;
-  proxy: string | null;
-};
-export type FolderWarning = { code: string; message: string };
-export type SetUpPreview = {
-  folder: string;
-  exists: boolean;
-  warnings: Array<FolderWarning>;
-  freeBytes: number;
-  onlyHere: number;
-  onlyInCloud: number;
-  identical: number;
-  differ: number;
-  lines: Array<PreviewChange>;
-};
-
 export type MountProfileName = "fast" | "balanced" | "safe";
 export type MountState =
   | "starting"
@@ -101,19 +81,10 @@ export type MountSupport =
   | { type: "ready"; driver: string }
   | { type: "missing"; message: string; hint: string };
 
-export type Finding = {
-  code: string;
-  level: "ok" | "note" | "warning" | "error";
-  message: string;
-  hint: string | null;
-  repair: string | null;
-};
-
 export type PairView = Omit<LandedPairView, "halt"> & { halt: HaltView | null };
 export type View = Omit<LandedView, "pairs"> & {
   pairs: Array<PairView>;
   history?: HistoryView;
-  settings?: SettingsView;
   mounts?: Array<MountView>;
   mountSupport?: MountSupport;
 };
@@ -125,21 +96,14 @@ export type Request =
   | { type: "restoreVersion"; id: string }
   | { type: "undoLastSync"; pair: string }
   | { type: "explain"; path: string }
-  | { type: "changeSettings"; settings: SettingsView }
-  | { type: "previewSetUp"; folder: string }
   | { type: "mount"; folder: string; profile: MountProfileName }
   | { type: "unmount"; id: string }
   | { type: "setMountProfile"; id: string; profile: MountProfileName }
-  | { type: "forgetMount"; id: string }
-  | { type: "diagnose" }
-  | { type: "repair"; code: string }
-  | { type: "exportDiagnostics"; file: string };
+  | { type: "forgetMount"; id: string };
 
 export type Reply =
   | LandedReply
   | { type: "history"; versions: Array<VersionView>; more: boolean }
   | { type: "version"; version: VersionView; text: string | null }
   | { type: "restored"; path: string; undo: string | null }
-  | { type: "explanation"; state: ExplainState; reason: string; action: string | null }
-  | { type: "setUpPreview"; preview: SetUpPreview }
-  | { type: "diagnosis"; findings: Array<Finding> };
+  | { type: "explanation"; state: ExplainState; reason: string; action: string | null };

@@ -38,14 +38,13 @@ export function placesOf(view: View): Place[] {
       case "folders":
       case "conflicts":
       case "account":
+      case "settings":
       case "diagnostics":
         return true;
       case "history":
         return view.history !== undefined;
       case "mounts":
         return view.mounts !== undefined;
-      case "settings":
-        return view.settings !== undefined;
       default:
         return never(place);
     }

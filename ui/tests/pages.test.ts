@@ -129,3 +129,17 @@ it("revokes the keys of another device after a second question", async () => {
   await window.press("button", "Revoke");
   expect(window.sent()).toEqual([{ type: "revokeCredential", id: "key_2" }]);
 });
+
+it("repairs what a program can mend, and looks again", async () => {
+  const window = await openWindow("diagnosticsTrouble");
+  await window.press("button", /^Repair: The entry that starts/);
+  expect(window.sent()).toEqual([{ type: "repair", code: "AutostartBroken" }]);
+});
+
+it("saves a report where the person wants it", async () => {
+  const window = await openWindow("diagnostics");
+  window.bridge.picked = "/home/ana";
+  await window.press("button", "Save report…");
+  expect(window.sent()).toMatchObject([{ type: "exportDiagnostics" }]);
+  expect(window.text()).toContain("The report is in /home/ana/");
+});

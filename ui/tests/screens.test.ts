@@ -151,8 +151,8 @@ const words: Record<FixtureName, string[]> = {
   accountLapsed: ["Read-only since 11 Mar", "Renew"],
   settings: ["Start when I log in", "Upload limit", "Quiet hours"],
   settingsFilled: ["From", "Quiet hours"],
-  diagnostics: ["System keyring", "1.75.2"],
-  diagnosticsTrouble: ["and 104 more"],
+  diagnostics: ["System keyring", "1.75.2", "4 things looked at, all in order"],
+  diagnosticsTrouble: ["and 104 more", "This system watches too few folders.", "Problem", "Repair"],
   setUpPreview: ["Only here312", "Only in the cloud5", "The same1,204", "Different3", "78 GB free"],
   setUpChoices: ["How careful should sync be?", "Also show my cloud as a drive", "Start when I log in"],
   setUpSummary: [

@@ -168,6 +168,8 @@ export const diagnostics = {
   reading: "Looking at this device",
   allFine: (n: number) => `${some(n, "thing", "things")} looked at, all in order.`,
   fine: (n: number) => `${count(n)} in order`,
+  repair: "Repair",
+  repairThis: (message: string) => `Repair: ${message}`,
   level,
   export: "Save report…",
   exportText: "A report for support: settings and log, without note texts, names of notes or keys.",
