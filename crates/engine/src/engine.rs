@@ -23,6 +23,8 @@ use crate::{Refusal, Reply, Request, View};
 pub use start::StartError;
 
 use self::core::Core;
+pub(crate) use self::link::Link;
+pub(crate) use self::run::find_rclone;
 
 /// A request on its way to the engine's task.
 pub(crate) struct Ask {

@@ -17,6 +17,7 @@ mod doctor;
 mod engine;
 mod filters;
 mod lane;
+mod mounts;
 mod naming;
 mod places;
 mod plan;

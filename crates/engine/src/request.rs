@@ -5,7 +5,7 @@ use ts_rs::TS;
 
 use crate::view::{
     ConflictChoice, ConflictDetail, ConflictView, CredentialView, FilterEffect, Finding,
-    ProfileName, SetUpPreview, SettingsView,
+    MountProfileName, ProfileName, SetUpPreview, SettingsView,
 };
 
 /// Everything that a front end can ask of the engine.
@@ -93,6 +93,25 @@ pub enum Request {
     /// conflict's id.
     UndoResolution {
         undo: String,
+    },
+    /// Shows the bucket as a drive in `folder`, which is made if it is missing.
+    Mount {
+        #[ts(type = "string")]
+        folder: PathBuf,
+        profile: MountProfileName,
+    },
+    /// Waits for what was saved, then takes the drive away. What cannot be stored now is kept.
+    Unmount {
+        id: String,
+    },
+    /// Mounts again with other times.
+    SetMountProfile {
+        id: String,
+        profile: MountProfileName,
+    },
+    /// Forgets an unmounted drive; refused while files of it wait.
+    ForgetMount {
+        id: String,
     },
     OpenFolder {
         pair: Option<String>,

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::filters::{FilterError, Filters};
+use crate::mounts::MountSettings;
 use crate::view::{ProfileName, SettingsView, SyncSwitch};
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -18,6 +19,7 @@ pub(crate) struct Settings {
     pub(crate) sync: SyncSwitch,
     pub(crate) pairs: Vec<PairSettings>,
     pub(crate) choices: SettingsView,
+    pub(crate) mounts: Vec<MountSettings>,
 }
 
 impl Default for Settings {
@@ -26,6 +28,7 @@ impl Default for Settings {
             sync: SyncSwitch::On,
             pairs: Vec::new(),
             choices: SettingsView::default(),
+            mounts: Vec::new(),
         }
     }
 }
@@ -112,6 +115,8 @@ pub(crate) fn replace_file(path: &Path, text: &[u8]) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::mounts::Wanted;
+    use crate::view::MountProfileName;
 
     #[test]
     fn survives_a_round_trip_and_names_damage() {
@@ -132,6 +137,13 @@ mod tests {
                 interval_s: 90,
                 ..SettingsView::default()
             },
+            mounts: vec![MountSettings {
+                id: "mount_1".into(),
+                folder: "/home/ana/Drive".into(),
+                profile: MountProfileName::Fast,
+                account: "a".into(),
+                wanted: Wanted::Mounted,
+            }],
         };
         settings.save(&path).unwrap();
         assert_eq!(Settings::load(&path).unwrap(), settings);

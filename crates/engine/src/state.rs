@@ -4,6 +4,7 @@
 //! is published by one transaction here.
 
 mod conflicts;
+mod mounts;
 mod schema;
 mod texts;
 

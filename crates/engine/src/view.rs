@@ -1,6 +1,7 @@
 mod check;
 mod conflict;
 mod filters;
+mod mounts;
 mod settings;
 mod setup;
 
@@ -13,6 +14,7 @@ pub use conflict::{
     DiffLine, MergeChunk, MergeOrigin, MergeView, SeenVersions, VersionText,
 };
 pub use filters::{FilterEffect, FilterError};
+pub use mounts::{MountProfileName, MountState, MountSupport, MountView};
 pub use settings::{Limits, Notifications, QuietHours, SettingsView, WhenCostly};
 pub use setup::{FolderWarning, SetUpPreview};
 
@@ -42,6 +44,8 @@ pub struct View {
     /// Newest first; at most 50.
     pub activity: Vec<ActivityView>,
     pub rclone: RcloneView,
+    pub mounts: Vec<MountView>,
+    pub mount_support: MountSupport,
     pub secret_store: SecretStoreView,
     pub settings: SettingsView,
 }

@@ -281,7 +281,7 @@ impl Daemon {
     }
 
     /// Ends the process, which takes the mount with it.
-    pub async fn stop(self) {
+    pub async fn stop(&self) {
         if timeout(GRACE, self.rc.quit()).await.is_err() {
             tracing::debug!("the daemon did not take the request to end");
         }

@@ -2,6 +2,8 @@
 import type { AccountView } from "./AccountView";
 import type { ActivityView } from "./ActivityView";
 import type { ConflictView } from "./ConflictView";
+import type { MountSupport } from "./MountSupport";
+import type { MountView } from "./MountView";
 import type { PairView } from "./PairView";
 import type { ProblemView } from "./ProblemView";
 import type { RcloneView } from "./RcloneView";
@@ -34,4 +36,4 @@ problems: Array<ProblemView>, problemCount: number,
 /**
  * Newest first; at most 50.
  */
-activity: Array<ActivityView>, rclone: RcloneView, secretStore: SecretStoreView, settings: SettingsView, };
+activity: Array<ActivityView>, rclone: RcloneView, mounts: Array<MountView>, mountSupport: MountSupport, secretStore: SecretStoreView, settings: SettingsView, };

@@ -28,6 +28,7 @@ use crate::secrets::SecretStore;
 use crate::settings::PairSettings;
 use crate::view::{AccountView, ProgressView, RcloneView};
 use crate::{Refusal, Reply, View};
+use mounting::Mounts;
 
 mod choices;
 mod conflicts;
@@ -36,6 +37,7 @@ mod doctor;
 mod export;
 mod filtering;
 mod looking;
+mod mounting;
 mod requests;
 mod session;
 
@@ -105,6 +107,7 @@ pub(super) struct Core {
     watched_at: Instant,
     clocks: Clocks,
     pub(super) hints: Option<Hints>,
+    pub(super) mounts: Mounts,
     /// Whether others' changes are told as they happen.
     pub(super) stream_live: bool,
     /// Answers that go out after the view that shows what they tell.
@@ -149,6 +152,7 @@ impl Core {
             secret_store: secrets.in_use(),
             notice,
             starting: matches!(config.mode, Mode::Background { .. }),
+            mount_support: crate::mounts::support(),
             ..Model::empty(&config.device)
         };
         let clocks = Clocks::new(config.clock.now_ms(), Instant::now());
@@ -179,6 +183,7 @@ impl Core {
             watched_at: Instant::now(),
             clocks,
             hints: None,
+            mounts: Mounts::none(),
             stream_live: false,
             answers: Vec::new(),
             view,
@@ -199,7 +204,9 @@ impl Core {
     }
 
     pub(super) async fn run(mut self, mut asks: mpsc::Receiver<Ask>) {
-        let Some(mut received) = self.received.take() else {
+        let (Some(mut received), Some(mut reports)) =
+            (self.received.take(), self.mounts.received.take())
+        else {
             return;
         };
         let mut progress = self.progress.subscribe();
@@ -219,6 +226,7 @@ impl Core {
                 () = self.stop.cancelled() => break,
                 Some(ask) = asks.recv() => self.take_ask(ask).await,
                 Some(input) = received.recv() => self.take_input(input).await,
+                Some(report) = reports.recv() => self.take_report(report).await,
                 Ok(()) = progress.changed() => {
                     let seen = progress.borrow_and_update().clone();
                     self.show_progress(seen);
@@ -232,6 +240,7 @@ impl Core {
             self.start_next_run();
             self.publish_view();
         }
+        self.end_mounts(&mut reports).await;
         self.wind_down(&mut received).await;
     }
 
@@ -398,6 +407,7 @@ impl Core {
             }
         }
         self.model.pairs = pairs;
+        self.load_mounts();
         self.load_lists().await;
     }
 
@@ -408,6 +418,12 @@ impl Core {
             .pairs
             .iter()
             .map(|pair| pair.settings.id.clone())
+            .chain(
+                self.model
+                    .mounts
+                    .iter()
+                    .map(|mount| mount.settings.id.clone()),
+            )
             .collect();
         let read = self
             .state
@@ -446,6 +462,7 @@ impl Core {
     /// Sends the view out if it changed.
     pub(super) fn publish_view(&mut self) {
         self.model.secret_store = self.secrets.in_use();
+        self.share_with_mounts();
         let view = render(&self.model, self.config.clock.now_ms());
         self.view.send_if_modified(|current| {
             let changed = **current != view;

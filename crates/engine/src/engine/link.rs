@@ -9,14 +9,14 @@ use crate::account::{Account, AuthError, BucketCredentials};
 
 /// The way to the account's bucket, kept from run to run.
 #[derive(Clone)]
-pub(super) struct Link {
-    pub(super) bucket: Bucket,
-    pub(super) guard: Arc<Guard>,
+pub(crate) struct Link {
+    pub(crate) bucket: Bucket,
+    pub(crate) guard: Arc<Guard>,
     access_key: String,
 }
 
 #[derive(Debug, thiserror::Error)]
-pub(super) enum LinkError {
+pub(crate) enum LinkError {
     #[error(transparent)]
     Auth(#[from] AuthError),
     #[error("the server gave a bucket address that cannot be used: {0}")]
@@ -27,7 +27,7 @@ pub(super) enum LinkError {
 
 impl Link {
     /// The bucket is held to `limits` as they change.
-    pub(super) async fn open(
+    pub(crate) async fn open(
         account: &Account,
         clock: &Clock,
         limits: watch::Receiver<Limits>,

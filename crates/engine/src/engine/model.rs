@@ -3,13 +3,14 @@
 use super::StartError;
 use super::trip::Waiting;
 use crate::filters::{FilterError, Filters};
+use crate::mounts::MountModel;
 use crate::power::Power;
 use crate::settings::{PairSettings, Settings};
 use crate::vault::PathProblem;
 use crate::view::{
-    AccountView, ActivityView, CheckView, ConflictView, HaltView, PairView, PreviewView,
-    ProblemView, ProgressView, RcloneView, RunResult, RunView, SecretStoreView, Status,
-    SubscriptionView, SyncSwitch, View,
+    AccountView, ActivityView, CheckView, ConflictView, HaltView, MountSupport, PairView,
+    PreviewView, ProblemView, ProgressView, RcloneView, RunResult, RunView, SecretStoreView,
+    Status, SubscriptionView, SyncSwitch, View,
 };
 
 /// Problems a view holds at most.
@@ -26,6 +27,8 @@ pub(crate) struct Model {
     pub(crate) open_conflicts: u32,
     pub(crate) activity: Vec<ActivityView>,
     pub(crate) rclone: RcloneView,
+    pub(crate) mounts: Vec<MountModel>,
+    pub(crate) mount_support: MountSupport,
     pub(crate) secret_store: SecretStoreView,
     /// Said once after a damaged state was put aside.
     pub(crate) notice: Option<String>,
@@ -133,6 +136,11 @@ impl Model {
             open_conflicts: 0,
             activity: Vec::new(),
             rclone: RcloneView::Unknown,
+            mounts: Vec::new(),
+            mount_support: MountSupport::Missing {
+                message: "Not looked for yet".to_owned(),
+                hint: String::new(),
+            },
             secret_store: SecretStoreView::Keyring,
             notice: None,
             starting: true,
@@ -217,6 +225,8 @@ pub(crate) fn render(model: &Model, now_ms: i64) -> View {
         problems: problems.into_iter().take(PROBLEMS).collect(),
         activity: model.activity.clone(),
         rclone: model.rclone.clone(),
+        mounts: model.mounts.iter().map(MountModel::view).collect(),
+        mount_support: model.mount_support.clone(),
         secret_store: model.secret_store,
         settings: model.settings.choices.clone(),
     }

@@ -337,7 +337,7 @@ impl Errand {
     }
 }
 
-pub(super) async fn find_rclone(config: &Config) -> Result<rclone::Binary, RcloneView> {
+pub(crate) async fn find_rclone(config: &Config) -> Result<rclone::Binary, RcloneView> {
     let own = config.places.own_rclone();
     let path = config.path_variable.as_deref();
     let candidates = rclone::candidates(config.rclone.as_deref(), &own, path);

@@ -73,6 +73,11 @@ impl Core {
 
     /// Takes in that the cloud may have changed at these paths.
     pub(super) fn take_hints(&mut self, hints: &[(String, Hint)]) {
+        self.refresh_mounts(hints.iter().map(|(path, _)| path.as_str()));
+        self.hint_pairs(hints);
+    }
+
+    pub(super) fn hint_pairs(&mut self, hints: &[(String, Hint)]) {
         for pair in &mut self.model.pairs {
             pair.waiting_for_lane.hinted.extend(hints.iter().cloned());
         }
@@ -82,19 +87,25 @@ impl Core {
     pub(super) fn stream_is_live(&mut self, missed: bool) {
         self.stream_live = true;
         if missed {
+            self.refresh_mounts(std::iter::once(""));
             self.pass_within(Duration::ZERO);
         }
     }
 
-    /// Follows the change stream of whoever is signed in, in background mode.
+    /// Follows the change stream of whoever is signed in, in background mode or while something
+    /// is mounted.
     pub(super) fn follow_changes(&mut self) {
         self.stream_live = false;
-        self.hints = match (&self.account, self.config.mode) {
-            (Some(account), Mode::Background { .. }) if !self.model.pairs.is_empty() => {
+        let is_worth_it = match self.config.mode {
+            Mode::Background { .. } => !self.model.pairs.is_empty() || self.mounts.are_active(),
+            Mode::OnRequest => self.mounts.are_active(),
+        };
+        self.hints = match &self.account {
+            Some(account) if is_worth_it => {
                 let device = stream_device(account.key(), &self.config.places);
                 Some(Hints::follow(account.clone(), device, self.inputs.clone()))
             }
-            (Some(_) | None, Mode::Background { .. } | Mode::OnRequest) => None,
+            Some(_) | None => None,
         };
     }
 
@@ -204,7 +215,7 @@ impl Core {
     }
 
     /// Says what went up. Nobody depends on it: the store tells too, and passes compare.
-    fn tell_others(&self, changes: Vec<ChangeIn>) {
+    pub(super) fn tell_others(&self, changes: Vec<ChangeIn>) {
         let Some(account) = self.account.clone() else {
             return;
         };

@@ -13,6 +13,7 @@ mod killed;
 mod lane;
 mod looking;
 mod member;
+mod mounts;
 mod waiting;
 
 #[test]

@@ -90,6 +90,23 @@ impl Member {
         listing.stdout().lines().filter_map(split).collect()
     }
 
+    /// A client for the bucket, with a key of its own.
+    pub(crate) async fn client(&self) -> guard::Bucket {
+        let key = self.call(Method::POST, "/tenant/mount/credentials").await;
+        let text = |name: &str| key[name].as_str().unwrap().to_owned();
+        let config = guard::BucketConfig {
+            endpoint: text("endpoint_url").parse().unwrap(),
+            region: text("region"),
+            bucket: text("bucket_name"),
+            credentials: guard::Credentials {
+                access_key: text("access_key"),
+                secret_key: text("secret_key").into(),
+            },
+        };
+        let clock = engine::Clock::system();
+        guard::Bucket::new(config, std::sync::Arc::new(move || clock.now())).unwrap()
+    }
+
     async fn call(&self, method: Method, path: &str) -> Value {
         let request = self.http.request(method, format!("{}{path}", self.url));
         read(request.bearer_auth(&self.token)).await

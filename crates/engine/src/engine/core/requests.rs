@@ -57,6 +57,10 @@ impl Core {
             Request::UndoResolution { undo } => {
                 return self.decide(Decision::Undo { undo }, answer);
             }
+            Request::Mount { folder, profile } => self.mount(&folder, profile),
+            Request::Unmount { id } => self.unmount(&id),
+            Request::SetMountProfile { id, profile } => self.set_mount_profile(&id, profile),
+            Request::ForgetMount { id } => self.forget_mount(&id),
             Request::OpenFolder { pair } => self.open_folder(pair.as_deref()),
             Request::InstallRclone => {
                 self.install_rclone();

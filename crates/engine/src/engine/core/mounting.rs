@@ -1,0 +1,535 @@
+//! What mounts are asked for, and what their keepers tell.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use guard::Access;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
+use uuid::Uuid;
+use wire::{ChangeIn, ChangeKind};
+
+use super::Core;
+use super::requests::signed_out;
+use crate::config::Mode;
+use crate::engine::Link;
+use crate::lane::Hint;
+use crate::mounts::{
+    Command, Keeper, KeeperEnv, MountModel, MountSettings, Report, Room, Told, Wanted, support,
+};
+use crate::settings::PairSettings;
+use crate::view::{MountProfileName, MountState, MountSupport};
+use crate::{Refusal, Reply};
+
+/// How long an ending engine waits for its mounts.
+const PARTING: Duration = Duration::from_secs(20);
+
+/// The keepers of this engine's mounts.
+pub(in crate::engine) struct Mounts {
+    keepers: BTreeMap<String, KeeperHandle>,
+    /// Keepers that nobody needs any more, at their last work.
+    parting: Vec<JoinHandle<()>>,
+    links: watch::Sender<Option<Link>>,
+    access: watch::Sender<Access>,
+    reports: mpsc::Sender<Report>,
+    pub(super) received: Option<mpsc::Receiver<Report>>,
+}
+
+struct KeeperHandle {
+    commands: mpsc::Sender<Command>,
+    task: JoinHandle<()>,
+}
+
+impl Mounts {
+    pub(super) fn none() -> Self {
+        let (reports, received) = mpsc::channel(64);
+        Self {
+            keepers: BTreeMap::new(),
+            parting: Vec::new(),
+            links: watch::Sender::new(None),
+            access: watch::Sender::new(Access::ReadWrite),
+            reports,
+            received: Some(received),
+        }
+    }
+
+    pub(in crate::engine) fn are_active(&self) -> bool {
+        !self.keepers.is_empty()
+    }
+
+    fn command(&self, id: &str, command: Command) -> bool {
+        let Some(keeper) = self.keepers.get(id) else {
+            return false;
+        };
+        if let Err(error) = keeper.commands.try_send(command) {
+            tracing::warn!(%error, mount.id = id, "a mount did not take a command");
+        }
+        true
+    }
+
+    fn part_from(&mut self, id: &str) {
+        if let Some(keeper) = self.keepers.remove(id) {
+            self.parting.push(keeper.task);
+        }
+    }
+}
+
+impl Core {
+    /// Shows the mounts of the account that is signed in; in the background, brings up those that
+    /// were wanted.
+    pub(super) fn load_mounts(&mut self) {
+        let key = self.account.as_ref().map(|account| account.key());
+        let known = std::mem::take(&mut self.model.mounts);
+        let ours = |mount: &&MountSettings| Some(mount.account.as_str()) == key;
+        let settings: Vec<MountSettings> = self
+            .model
+            .settings
+            .mounts
+            .iter()
+            .filter(ours)
+            .cloned()
+            .collect();
+        let strangers: Vec<String> = self
+            .mounts
+            .keepers
+            .keys()
+            .filter(|id| !settings.iter().any(|mount| mount.id == **id))
+            .cloned()
+            .collect();
+        for id in strangers {
+            self.mounts.part_from(&id);
+        }
+        for mount in settings {
+            let told = known
+                .iter()
+                .find(|model| model.settings.id == mount.id)
+                .map_or_else(
+                    || {
+                        let room = Room::new(&self.config.places, &mount.id);
+                        Told::unmounted(room.waiting())
+                    },
+                    |model| model.told.clone(),
+                );
+            let wanted = mount.wanted == Wanted::Mounted
+                && matches!(self.config.mode, Mode::Background { .. });
+            self.model.mounts.push(MountModel {
+                settings: mount.clone(),
+                told,
+            });
+            if wanted && !self.mounts.keepers.contains_key(&mount.id) {
+                self.keep(mount);
+            }
+        }
+    }
+
+    /// Gives a mount a keeper and has it mounted.
+    fn keep(&mut self, settings: MountSettings) {
+        let Some(account) = self.account.clone() else {
+            return;
+        };
+        let id = settings.id.clone();
+        let (commands, received) = mpsc::channel(64);
+        let env = KeeperEnv {
+            config: self.config.clone(),
+            account,
+            rclone: self.rclone.clone(),
+            links: self.mounts.links.subscribe(),
+            access: self.mounts.access.subscribe(),
+            limits: self.limits.subscribe(),
+            reports: self.mounts.reports.clone(),
+        };
+        let task = tokio::spawn(Keeper::new(settings, env).run(received));
+        let handle = KeeperHandle { commands, task };
+        self.mounts.keepers.insert(id.clone(), handle);
+        self.mounts.command(&id, Command::Mount);
+        if self.hints.is_none() {
+            self.follow_changes();
+        }
+    }
+
+    pub(super) fn mount(
+        &mut self,
+        folder: &Path,
+        profile: MountProfileName,
+    ) -> Result<Reply, Refusal> {
+        let Some(account) = self
+            .account
+            .as_ref()
+            .map(|account| account.key().to_owned())
+        else {
+            return Err(signed_out());
+        };
+        self.model.mount_support = support();
+        if let MountSupport::Missing { message, hint } = &self.model.mount_support {
+            return Err(Refusal::new("mount_unsupported", message.clone()).hint(hint.clone()));
+        }
+        let known = self
+            .model
+            .settings
+            .mounts
+            .iter()
+            .find(|mount| mount.account == account && is_same_folder(&mount.folder, folder));
+        let settings = match known {
+            Some(mount) => MountSettings {
+                profile,
+                wanted: Wanted::Mounted,
+                ..mount.clone()
+            },
+            None => MountSettings {
+                id: format!("mount_{}", &Uuid::now_v7().simple().to_string()[20..]),
+                folder: self.fit_to_mount(folder)?,
+                profile,
+                account,
+                wanted: Wanted::Mounted,
+            },
+        };
+        let saved = self.put_mount(settings.clone())?;
+        self.foretell(&settings.id, MountState::Starting, &[MountState::Mounted]);
+        if self.mounts.keepers.contains_key(&settings.id) {
+            let id = settings.id.clone();
+            self.mounts.command(&id, Command::Change(settings));
+            self.mounts.command(&id, Command::Mount);
+        } else {
+            self.keep(settings);
+        }
+        Ok(saved)
+    }
+
+    pub(super) fn unmount(&mut self, id: &str) -> Result<Reply, Refusal> {
+        let settings = MountSettings {
+            wanted: Wanted::Unmounted,
+            ..self.known_mount(id)?
+        };
+        let saved = self.put_mount(settings.clone())?;
+        if self.mounts.command(id, Command::Unmount) {
+            self.foretell(id, MountState::Unmounting, &[MountState::Unmounted]);
+        } else {
+            clear_away(&settings, &Room::new(&self.config.places, id));
+        }
+        Ok(saved)
+    }
+
+    pub(super) fn set_mount_profile(
+        &mut self,
+        id: &str,
+        profile: MountProfileName,
+    ) -> Result<Reply, Refusal> {
+        let settings = MountSettings {
+            profile,
+            ..self.known_mount(id)?
+        };
+        let saved = self.put_mount(settings.clone())?;
+        self.mounts.command(id, Command::Change(settings));
+        Ok(saved)
+    }
+
+    pub(super) fn forget_mount(&mut self, id: &str) -> Result<Reply, Refusal> {
+        self.known_mount(id)?;
+        let told = self
+            .model
+            .mounts
+            .iter()
+            .find(|mount| mount.settings.id == id);
+        if told.is_some_and(|mount| {
+            !matches!(mount.told.state, MountState::Unmounted | MountState::Failed)
+        }) {
+            return Err(Refusal::new("still_mounted", "Unmount it first").field("id"));
+        }
+        let room = Room::new(&self.config.places, id);
+        let (waiting, _) = room.waiting();
+        if waiting > 0 {
+            let message = format!("{waiting} files of this mount are not in the cloud yet");
+            let hint = "Mount it once more while the cloud can be reached.";
+            return Err(Refusal::new("files_waiting", message).hint(hint));
+        }
+        self.mounts.part_from(id);
+        self.model.settings.mounts.retain(|mount| mount.id != id);
+        self.model.mounts.retain(|mount| mount.settings.id != id);
+        let saved = self.save_settings()?;
+        room.remove();
+        Ok(saved)
+    }
+
+    /// Shows what begins now, before its keeper tells: what was said of an earlier try is over.
+    fn foretell(&mut self, id: &str, state: MountState, unless: &[MountState]) {
+        let mut shown = self.model.mounts.iter_mut();
+        if let Some(mount) = shown.find(|mount| mount.settings.id == id)
+            && !unless.contains(&mount.told.state)
+        {
+            mount.told.state = state;
+            mount.told.words = None;
+        }
+    }
+
+    fn known_mount(&self, id: &str) -> Result<MountSettings, Refusal> {
+        self.model
+            .mounts
+            .iter()
+            .find(|mount| mount.settings.id == id)
+            .map(|mount| mount.settings.clone())
+            .ok_or_else(|| Refusal::new("not_found", "There is no such mount").field("id"))
+    }
+
+    /// Saves one mount's settings and shows them.
+    fn put_mount(&mut self, settings: MountSettings) -> Result<Reply, Refusal> {
+        let all = &mut self.model.settings.mounts;
+        match all.iter_mut().find(|mount| mount.id == settings.id) {
+            Some(mount) => mount.clone_from(&settings),
+            None => all.push(settings.clone()),
+        }
+        let shown = &mut self.model.mounts;
+        match shown
+            .iter_mut()
+            .find(|mount| mount.settings.id == settings.id)
+        {
+            Some(mount) => mount.settings = settings,
+            None => shown.push(MountModel {
+                settings,
+                told: Told::unmounted((0, 0)),
+            }),
+        }
+        self.save_settings()
+    }
+
+    fn fit_to_mount(&self, folder: &Path) -> Result<PathBuf, Refusal> {
+        let places = &self.config.places;
+        let taken: Vec<PathBuf> = [&places.state, &places.data, &places.config, &places.runtime]
+            .into_iter()
+            .cloned()
+            .chain(
+                self.model
+                    .settings
+                    .mounts
+                    .iter()
+                    .map(|mount| mount.folder.clone()),
+            )
+            .collect();
+        fit_to_mount(folder, &self.model.settings.pairs, &taken)
+    }
+
+    pub(super) async fn take_report(&mut self, report: Report) {
+        match report {
+            Report::Told { mount, told } => {
+                let mut shown = self.model.mounts.iter_mut();
+                if let Some(model) = shown.find(|model| model.settings.id == mount) {
+                    model.told = told;
+                }
+            }
+            Report::Linked(link) => {
+                if self.link.is_none() && self.account.is_some() {
+                    self.link = Some(*link);
+                }
+                // Only an account with a bucket has a stream of its changes.
+                if !self.stream_live {
+                    self.follow_changes();
+                }
+            }
+            Report::Stored { path, etag, size } => self.take_stored(path, etag, size),
+            Report::SetAside { mount, path, copy } => {
+                self.take_set_aside(mount, path, copy).await;
+            }
+        }
+    }
+
+    /// What a mount changed, others should see at once: this device's folder and other devices.
+    fn take_stored(&mut self, path: String, etag: Option<String>, size: Option<u64>) {
+        let (kind, hint) = match (&etag, size) {
+            (Some(etag), Some(size)) => {
+                let etag = etag.clone();
+                (ChangeKind::Put, Hint::Stored { etag, size })
+            }
+            (Some(_) | None, Some(_) | None) => (ChangeKind::Delete, Hint::Ask),
+        };
+        self.hint_pairs(&[(path.clone(), hint)]);
+        self.tell_others(vec![ChangeIn {
+            path,
+            kind,
+            from: None,
+            etag,
+            size,
+            at: None,
+        }]);
+    }
+
+    async fn take_set_aside(&mut self, mount: String, path: String, copy: String) {
+        // A folder with the same bucket gets both versions, so the conflict is settled there.
+        let pair = match self.model.pairs.first() {
+            Some(pair) => pair.settings.id.clone(),
+            None => mount,
+        };
+        let id = format!("conflict_{}", &Uuid::now_v7().simple().to_string()[20..]);
+        let (device, now_ms) = (self.config.device.clone(), self.config.clock.now_ms());
+        let noted = self
+            .state
+            .with(move |state| state.note_set_aside(&id, &pair, (&path, &copy), (&device, now_ms)))
+            .await;
+        if let Err(error) = noted {
+            tracing::error!(%error, "a conflict of a mount was not recorded; both versions are there");
+        }
+        self.load_lists().await;
+    }
+
+    /// The cloud may have changed at these paths: mounts list their folders again.
+    pub(in crate::engine) fn refresh_mounts<'a>(&self, paths: impl Iterator<Item = &'a str>) {
+        if self.mounts.keepers.is_empty() {
+            return;
+        }
+        let mut folders: Vec<String> = paths
+            .map(|path| {
+                path.rsplit_once('/')
+                    .map_or("", |(folder, _)| folder)
+                    .to_owned()
+            })
+            .collect();
+        folders.sort_unstable();
+        folders.dedup();
+        for id in self.mounts.keepers.keys() {
+            self.mounts.command(id, Command::Refresh(folders.clone()));
+        }
+    }
+
+    /// Lets keepers see the newest way to the bucket and what they may do there.
+    pub(super) fn share_with_mounts(&self) {
+        self.mounts.links.send_if_modified(|current| {
+            let same = match (&*current, &self.link) {
+                (Some(current), Some(link)) => std::sync::Arc::ptr_eq(&current.guard, &link.guard),
+                (None, None) => true,
+                (Some(_), None) | (None, Some(_)) => false,
+            };
+            if !same {
+                current.clone_from(&self.link);
+            }
+            !same
+        });
+        let now_ms = self.config.clock.now_ms();
+        let is_current = self.model.subscription.as_ref().is_none_or(|standing| {
+            standing.current && standing.period_end_ms.is_none_or(|end| end >= now_ms)
+        });
+        let access = if is_current {
+            Access::ReadWrite
+        } else {
+            Access::ReadOnly
+        };
+        self.mounts.access.send_if_modified(|current| {
+            let changed = *current != access;
+            *current = access;
+            changed
+        });
+    }
+
+    /// Takes all mounts away; what is not stored stays for the next start.
+    pub(super) async fn end_mounts(&mut self, reports: &mut mpsc::Receiver<Report>) {
+        let ids: Vec<String> = self.mounts.keepers.keys().cloned().collect();
+        for id in ids {
+            self.mounts.part_from(&id);
+        }
+        let tasks = std::mem::take(&mut self.mounts.parting);
+        let all = async {
+            for task in tasks {
+                if let Err(error) = task.await {
+                    tracing::error!(%error, "a keeper of a mount broke off");
+                }
+            }
+        };
+        tokio::pin!(all);
+        let deadline = tokio::time::Instant::now() + PARTING;
+        loop {
+            tokio::select! {
+                () = &mut all => return,
+                Some(report) = reports.recv() => self.take_report(report).await,
+                () = tokio::time::sleep_until(deadline) => {
+                    tracing::warn!("a mount did not go away in time");
+                    return;
+                }
+            }
+        }
+    }
+}
+
+fn clear_away(settings: &MountSettings, room: &Room) {
+    let (folder, run) = (settings.folder.clone(), room.run.clone());
+    let name = settings.device_name();
+    tokio::spawn(async move {
+        if let Err(error) = rclone::mount::clear_leftovers(&folder, &name, &run).await {
+            tracing::warn!(%error, "a dead mount was not cleared away");
+        }
+    });
+}
+
+/// The same by name, or by what the names lead to. A dead mount cannot be asked where it is.
+fn is_same_folder(one: &Path, other: &Path) -> bool {
+    one == other || other.canonicalize().is_ok_and(|other| other == one)
+}
+
+/// Checks a folder for use as a mount's place and makes it if it is missing.
+fn fit_to_mount(
+    folder: &Path,
+    pairs: &[PairSettings],
+    taken: &[PathBuf],
+) -> Result<PathBuf, Refusal> {
+    let refuse = |code: &str, message: String| Refusal::new(code, message).field("folder");
+    if !folder.is_absolute() {
+        let message = "Give the folder's whole path".to_owned();
+        return Err(refuse("folder_relative", message));
+    }
+    let unusable = |error: std::io::Error| {
+        let message = format!("{} cannot be used: {error}", folder.display());
+        refuse("folder_unusable", message)
+    };
+    std::fs::create_dir_all(folder).map_err(unusable)?;
+    let folder = folder.canonicalize().map_err(unusable)?;
+    let overlaps = |other: &Path| {
+        let other = other.canonicalize().unwrap_or_else(|_| other.to_owned());
+        folder.starts_with(&other) || other.starts_with(&folder)
+    };
+    if let Some(pair) = pairs.iter().find(|pair| overlaps(&pair.folder)) {
+        let message = format!(
+            "This folder and {}, which syncs, overlap",
+            pair.folder.display()
+        );
+        return Err(refuse("folder_nested", message));
+    }
+    if taken.iter().any(|other| overlaps(other)) {
+        let message = "This folder is in use already; choose another".to_owned();
+        return Err(refuse("folder_taken", message));
+    }
+    let mut entries = std::fs::read_dir(&folder).map_err(unusable)?;
+    if entries.next().is_some() {
+        let message = format!("{} is not empty", folder.display());
+        let hint = "A mount would hide its files: choose an empty folder, or a new one.";
+        return Err(refuse("folder_not_empty", message).hint(hint));
+    }
+    Ok(folder)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_to_mount_is_empty_and_apart_from_everything() {
+        let scratch = tempfile::tempdir().unwrap();
+        let root = scratch.path().canonicalize().unwrap();
+        for name in ["Notes", "state", "full/inside"] {
+            std::fs::create_dir_all(root.join(name)).unwrap();
+        }
+        let pair = PairSettings {
+            id: "p".into(),
+            folder: root.join("Notes"),
+            profile: crate::view::ProfileName::Safe,
+            account: "a".into(),
+            bucket: "b".into(),
+            filters: Vec::new(),
+        };
+        let taken = [root.join("state")];
+        let fit = |path: &Path| fit_to_mount(path, std::slice::from_ref(&pair), &taken);
+        let code = |path: &Path| fit(path).unwrap_err().code;
+        assert_eq!(code(Path::new("Drive")), "folder_relative");
+        assert_eq!(code(&root.join("Notes/sub")), "folder_nested");
+        assert_eq!(code(&root.join("state/x")), "folder_taken");
+        assert_eq!(code(&root), "folder_nested");
+        assert_eq!(code(&root.join("full")), "folder_not_empty");
+        assert_eq!(fit(&root.join("Drive")).unwrap(), root.join("Drive"));
+    }
+}

@@ -1,0 +1,339 @@
+//! The cloud as a drive, for real: FUSE, rclone, the guard, the embedded store.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use engine::Request;
+use engine::view::{
+    ConflictState, MountProfileName, MountState, MountSupport, MountView, ProfileName,
+};
+use md5::Digest as _;
+use tempfile::TempDir;
+use testkit::{MountPoint, Server, program, wait_until};
+
+use super::device::{Device, Home, LONG, programs_naming, write};
+use super::member::Member;
+
+const ANA: &str = "ana@example.org";
+/// So far away that no pass begins by itself.
+const NEVER: Duration = Duration::from_secs(3600);
+
+/// A laptop with a drive, and the person elsewhere.
+struct Desk {
+    laptop: Home,
+    drive: MountPoint,
+    engine: Device,
+    bucket: guard::Bucket,
+    server: Server,
+    _state: TempDir,
+}
+
+impl Desk {
+    /// `None`, after the engine has said why, where this machine cannot mount.
+    async fn set_up(profile: MountProfileName) -> Option<Self> {
+        let state = testkit::scratch();
+        let server = Server::start(state.path()).await;
+        server.activate(ANA).await;
+        let laptop = Home::in_background("laptop", NEVER);
+        let drive = MountPoint::new(laptop.root().join("Drive"));
+        let engine = laptop.open().await;
+        engine.sign_in(&server, ANA).await;
+        let folder = drive.folder().to_owned();
+        if let MountSupport::Missing { message, .. } = &engine.view().mount_support {
+            let refused = engine.try_ask(Request::Mount { folder, profile }).await;
+            assert_eq!(refused.unwrap_err().code, "mount_unsupported");
+            #[expect(clippy::print_stderr, reason = "a skip is loud")]
+            {
+                eprintln!("SKIPPED: {message}");
+            }
+            return None;
+        }
+        engine.ask(Request::Mount { folder, profile }).await;
+        engine.until(|view| is_mounted(view)).await;
+        Some(Self {
+            bucket: Member::sign_in(&server, ANA).await.client().await,
+            laptop,
+            drive,
+            engine,
+            server,
+            _state: state,
+        })
+    }
+
+    async fn is(&self, state: MountState) -> MountView {
+        let view = self
+            .engine
+            .until(|view| view.mounts.iter().any(|mount| mount.state == state))
+            .await;
+        view.mounts[0].clone()
+    }
+
+    fn id(&self) -> String {
+        self.engine.view().mounts[0].id.clone()
+    }
+
+    async fn unmount(&self) -> MountView {
+        self.engine.ask(Request::Unmount { id: self.id() }).await;
+        self.is(MountState::Unmounted).await
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.drive.folder().join(name)
+    }
+
+    fn read(&self, name: &str) -> Option<String> {
+        fs::read_to_string(self.path(name)).ok()
+    }
+
+    /// Whether the bucket has this text under this key.
+    async fn stored(&self, key: &str, text: &str) -> bool {
+        let digest = hex::encode(md5::Md5::digest(text));
+        let found = self.bucket.head(key).await.unwrap();
+        found.is_some_and(|object| object.etag == digest)
+    }
+
+    async fn gets_stored(&self, key: &str, text: &str) {
+        wait_until(LONG, async || self.stored(key, text).await).await;
+    }
+}
+
+fn is_mounted(view: &engine::View) -> bool {
+    let mut states = view.mounts.iter().map(|mount| mount.state);
+    states.any(|state| state == MountState::Mounted)
+}
+
+/// The daemons that work for this home.
+fn daemons(root: &Path) -> Vec<i32> {
+    let mut all = programs_naming(root);
+    all.retain(|pid| {
+        let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        String::from_utf8_lossy(&line).contains("rcd")
+    });
+    all
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_drive_carries_changes_both_ways_at_once_and_keeps_both_of_a_conflict() {
+    let Some(desk) = Desk::set_up(MountProfileName::Safe).await else {
+        return;
+    };
+    let mut fastest = Duration::MAX;
+    for number in 0..5 {
+        let name = format!("own {number}.md");
+        let start = Instant::now();
+        write(&desk.path(&name), "own\n");
+        desk.gets_stored(&name, "own\n").await;
+        fastest = fastest.min(start.elapsed());
+    }
+    assert!(
+        fastest < Duration::from_secs(1),
+        "{fastest:?} from save to object"
+    );
+
+    let desktop = Home::new("desktop");
+    desktop.save("folder/note.md", "base\n");
+    let other = desktop.join(&desk.server, ANA, ProfileName::Safe).await;
+    let start = Instant::now();
+    wait_until(LONG, async || {
+        desk.read("folder/note.md").as_deref() == Some("base\n")
+    })
+    .await;
+    assert!(
+        start.elapsed() < Duration::from_secs(12),
+        "sooner than by the cache's time"
+    );
+    assert_eq!(desktop.read("own 0.md").as_deref(), Some("own\n"));
+
+    // Both edit the version that both have seen.
+    desktop.save("folder/note.md", "base\ntheirs\n");
+    other.sync().await;
+    write(&desk.path("folder/note.md"), "base\nours\n");
+    let view = desk
+        .engine
+        .until(|view| view.open_conflict_count == 1)
+        .await;
+    let conflict = &view.conflicts[0];
+    assert_eq!(conflict.path, "folder/note.md");
+    assert_eq!(conflict.state, ConflictState::Open);
+    let copy = conflict.copy_path.clone().unwrap();
+    assert!(copy.starts_with("folder/note (conflict laptop "), "{copy}");
+    desk.gets_stored(&copy, "base\nours\n").await;
+    assert!(desk.stored("folder/note.md", "base\ntheirs\n").await);
+    other.settle().await;
+    assert_eq!(desktop.read(&copy).as_deref(), Some("base\nours\n"));
+    wait_until(LONG, async || {
+        desk.read("folder/note.md").as_deref() == Some("base\ntheirs\n")
+    })
+    .await;
+    assert_eq!(desk.read(&copy).as_deref(), Some("base\nours\n"));
+
+    let mount = desk.unmount().await;
+    assert_eq!((mount.waiting, mount.message), (0, None));
+    assert!(!desk.drive.is_mounted());
+    assert!(daemons(desk.laptop.root()).is_empty());
+    desk.engine.ask(Request::ForgetMount { id: mount.id }).await;
+    desk.engine.until(|view| view.mounts.is_empty()).await;
+    desk.engine.close().await;
+    other.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_drive_comes_back_after_its_daemon_and_its_engine() {
+    let Some(mut desk) = Desk::set_up(MountProfileName::Fast).await else {
+        return;
+    };
+    write(&desk.path("note.md"), "text\n");
+    desk.gets_stored("note.md", "text\n").await;
+    let folder = desk.drive.folder().to_owned();
+    let again = Request::Mount {
+        folder,
+        profile: MountProfileName::Fast,
+    };
+    desk.engine.ask(again).await;
+    let before = daemons(desk.laptop.root());
+    assert_eq!(before.len(), 1, "no second daemon for the same folder");
+
+    let kill = ["-9".to_owned(), before[0].to_string()];
+    let killed = program("/bin/kill").args(kill).spawn();
+    wait_until(LONG, async || {
+        let now = daemons(desk.laptop.root());
+        now.len() == 1 && now != before && desk.read("note.md").is_some()
+    })
+    .await;
+    drop(killed);
+    desk.is(MountState::Mounted).await;
+
+    let id = desk.id();
+    let profile = MountProfileName::Safe;
+    desk.engine
+        .ask(Request::SetMountProfile { id, profile })
+        .await;
+    desk.engine
+        .until(|view| {
+            let mount = &view.mounts[0];
+            mount.profile == profile && mount.state == MountState::Mounted
+        })
+        .await;
+
+    desk.engine.close().await;
+    assert!(!desk.drive.is_mounted());
+    assert!(daemons(desk.laptop.root()).is_empty());
+    desk.engine = desk.laptop.open().await;
+    desk.is(MountState::Mounted).await;
+    assert_eq!(desk.read("note.md").as_deref(), Some("text\n"));
+
+    let open = fs::File::open(desk.path("note.md")).unwrap();
+    desk.engine.ask(Request::Unmount { id: desk.id() }).await;
+    let busy = |view: &engine::View| {
+        let mount = &view.mounts[0];
+        mount.state == MountState::Mounted && mount.message.is_some()
+    };
+    let view = desk.engine.until(busy).await;
+    assert!(view.mounts[0].hint.is_some());
+    drop(open);
+    desk.unmount().await;
+    desk.engine.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_the_cloud_a_drive_answers_keeps_what_is_saved_and_stores_it_later() {
+    let Some(mut desk) = Desk::set_up(MountProfileName::Balanced).await else {
+        return;
+    };
+    for name in ["read.md", "unread.md"] {
+        write(&desk.path(name), "text\n");
+        desk.gets_stored(name, "text\n").await;
+    }
+    assert_eq!(desk.read("read.md").as_deref(), Some("text\n"));
+    desk.engine.until(|view| view.mounts[0].waiting == 0).await;
+    desk.server.kill();
+
+    let drive = desk.drive.folder().to_owned();
+    let start = Instant::now();
+    let looking = tokio::task::spawn_blocking(move || {
+        for _ in 0..3 {
+            fs::read_dir(&drive).map(Iterator::count).ok();
+            fs::read(drive.join("read.md")).ok();
+            fs::metadata(drive.join("not there.md")).ok();
+        }
+        write(&drive.join("offline.md"), "written offline\n");
+    });
+    looking.await.unwrap();
+    assert!(
+        start.elapsed() < Duration::from_secs(10),
+        "{:?}",
+        start.elapsed()
+    );
+    let view = desk.engine.until(|view| view.mounts[0].waiting == 1).await;
+    assert_eq!(view.mounts[0].waiting_bytes, 16);
+    desk.engine
+        .until(|view| view.mounts[0].message.is_some())
+        .await;
+
+    let start = Instant::now();
+    let mount = desk.unmount().await;
+    assert!(
+        start.elapsed() < Duration::from_secs(30),
+        "{:?}",
+        start.elapsed()
+    );
+    assert!(!desk.drive.is_mounted());
+    assert_eq!((mount.waiting, mount.waiting_bytes), (1, 16));
+    assert!(mount.message.is_some() && mount.hint.is_some(), "{mount:?}");
+    let refused = desk
+        .engine
+        .try_ask(Request::ForgetMount { id: mount.id })
+        .await;
+    assert_eq!(refused.unwrap_err().code, "files_waiting");
+
+    let folder = desk.drive.folder().to_owned();
+    let profile = MountProfileName::Balanced;
+    desk.engine.ask(Request::Mount { folder, profile }).await;
+    desk.is(MountState::Reconnecting).await;
+    desk.server = desk.server.restart().await;
+    desk.is(MountState::Mounted).await;
+    desk.gets_stored("offline.md", "written offline\n").await;
+    desk.engine.until(|view| view.mounts[0].waiting == 0).await;
+    desk.unmount().await;
+    desk.engine.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_folder_that_is_no_place_for_a_drive_is_refused() {
+    let state = testkit::scratch();
+    let server = Server::start(state.path()).await;
+    server.activate(ANA).await;
+    let laptop = Home::new("laptop");
+    laptop.save("note.md", "text\n");
+    let engine = laptop.open().await;
+    let code = async |folder: PathBuf| {
+        let profile = MountProfileName::Fast;
+        let refused = engine.try_ask(Request::Mount { folder, profile }).await;
+        refused.unwrap_err().code
+    };
+    assert_eq!(code(laptop.root().join("Drive")).await, "signed_out");
+    engine.sign_in(&server, ANA).await;
+    engine.set_up(&laptop.vault(), ProfileName::Safe).await;
+    if let MountSupport::Missing { .. } = &engine.view().mount_support {
+        assert_eq!(code(laptop.root().join("Drive")).await, "mount_unsupported");
+        return;
+    }
+    assert_eq!(code(laptop.vault().join("Drive")).await, "folder_nested");
+    assert_eq!(
+        code(laptop.root().join(".local/state")).await,
+        "folder_taken"
+    );
+    let full = laptop.root().join("Full");
+    fs::create_dir(&full).unwrap();
+    write(&full.join("file"), "x");
+    assert_eq!(code(full).await, "folder_not_empty");
+    assert_eq!(engine.view().mounts, []);
+    for request in [
+        Request::Unmount { id: "m".into() },
+        Request::ForgetMount { id: "m".into() },
+    ] {
+        assert_eq!(engine.try_ask(request).await.unwrap_err().code, "not_found");
+    }
+    engine.close().await;
+}
