@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use engine::view::ProfileName;
+use engine::view::{MountProfileName, ProfileName};
 
 use crate::credentials::Credentials;
 use crate::doctor::Doctor;
@@ -66,6 +66,12 @@ pub(crate) enum Command {
     Pause(Pause),
     /// End a pause.
     Resume(Plain),
+    /// Show the cloud as a drive, without a copy in a folder.
+    Mount(Mount),
+    /// Take a drive away, after what was saved in it is in the cloud.
+    Unmount(Unmount),
+    /// Show the drives: folder, profile, state, files not in the cloud yet.
+    MountStatus(Plain),
     /// Notes that were changed on two sides: list, compare, decide, take back.
     Conflicts(Conflicts),
     /// List, revoke and make keys to the cloud storage.
@@ -227,6 +233,49 @@ pub(crate) enum Costly {
 }
 
 #[derive(Args, Debug)]
+pub(crate) struct Mount {
+    /// An empty folder, made if it is missing [default: the drive known, else one at home].
+    #[arg(value_name = "FOLDER")]
+    pub(crate) folder: Option<PathBuf>,
+    /// [default: the drive's own, else balanced]
+    #[arg(long, value_enum)]
+    pub(crate) profile: Option<MountProfile>,
+    /// Print the result as JSON on standard output.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Unmount {
+    /// The drive's folder [default: all].
+    #[arg(value_name = "FOLDER")]
+    pub(crate) folder: Option<PathBuf>,
+    /// Print the result as JSON on standard output.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum MountProfile {
+    /// Others' changes show after 5 seconds at most.
+    Fast,
+    /// After 10 seconds.
+    Balanced,
+    /// After 15 seconds.
+    Safe,
+}
+
+impl From<MountProfile> for MountProfileName {
+    fn from(profile: MountProfile) -> Self {
+        match profile {
+            MountProfile::Fast => Self::Fast,
+            MountProfile::Balanced => Self::Balanced,
+            MountProfile::Safe => Self::Safe,
+        }
+    }
+}
+
+#[derive(Args, Debug)]
 pub(crate) struct Pause {
     /// How long; without it until `resume`.
     #[arg(long = "for", value_name = "TIME", value_parser = words::interval)]
@@ -335,6 +384,9 @@ impl Command {
                 arguments.json
             }
             Self::Filters(arguments) => arguments.json,
+            Self::Mount(arguments) => arguments.json,
+            Self::Unmount(arguments) => arguments.json,
+            Self::MountStatus(arguments) => arguments.json,
             Self::Settings(arguments) => arguments.json,
             Self::Pause(arguments) => arguments.json,
             Self::Resume(arguments) => arguments.json,

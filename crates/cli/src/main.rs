@@ -19,6 +19,7 @@ mod failure;
 mod filters;
 mod login;
 mod logout;
+mod mount;
 mod output;
 mod pause;
 mod progress;
@@ -82,6 +83,9 @@ async fn run(command: &Command, output: Output, offset: UtcOffset) -> Result<Exi
         Command::Resume(_) => pause::resume(&context).await,
         Command::Check(_) => check::run(&context).await,
         Command::Filters(arguments) => filters::run(&context, arguments).await,
+        Command::Mount(arguments) => mount::run(&context, arguments).await,
+        Command::Unmount(arguments) => mount::unmount(&context, arguments).await,
+        Command::MountStatus(_) => mount::status(&context).await,
         Command::Conflicts(arguments) => conflicts::run(&context, arguments).await,
         Command::BisyncService(arguments) => service::run(&context, arguments).await,
         Command::Doctor(arguments) => doctor::run(&context, arguments).await,

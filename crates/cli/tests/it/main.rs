@@ -10,6 +10,7 @@ mod deciding;
 mod device;
 mod disk;
 mod doctor;
+mod drives;
 mod filters;
 mod keys;
 mod killed;
