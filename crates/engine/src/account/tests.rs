@@ -1,5 +1,6 @@
 mod bucket;
 mod failures;
+mod judged;
 mod leaks;
 mod refreshes;
 mod sign_ins;
