@@ -95,6 +95,7 @@ export type Request =
   | { type: "readVersion"; id: string }
   | { type: "restoreVersion"; id: string }
   | { type: "undoLastSync"; pair: string }
+  | { type: "restoreHalted"; pair: string }
   | { type: "explain"; path: string }
   | { type: "mount"; folder: string; profile: MountProfileName }
   | { type: "unmount"; id: string }

@@ -3,6 +3,7 @@ import type { ConflictState } from "./bindings/ConflictState";
 import type { ProfileName } from "./bindings/ProfileName";
 import type { SecretStoreView } from "./bindings/SecretStoreView";
 import type { Status } from "./bindings/Status";
+import type { HaltAction } from "./contract";
 import { type Age, count } from "./format";
 import type { Place } from "./places";
 import { conflict } from "./texts/conflicts";
@@ -200,9 +201,7 @@ export const texts = {
     openFolder: "Open notes folder",
     pause: "Pause",
     pauseFor: ["30 minutes", "1 hour", "Until tomorrow"] as const,
-    goOn: "Go on",
     showList: "Show what would change",
-    compareAgain: "Compare again",
     install: "Install rclone",
   },
   folder: {
@@ -237,6 +236,12 @@ export const texts = {
     conflicts: (n: number) => some(n, "conflict", "conflicts"),
   },
   halt: {
+    way: {
+      confirm: "Go on",
+      compareAgain: "Compare again",
+      chooseFolder: "Choose folder…",
+      restore: "Bring them back",
+    } satisfies Record<HaltAction, string>,
     title: (name: string) => `Sync of “${name}” is halted`,
     evidence: (n: number) => `Show the ${some(n, "note", "notes")}`,
   },

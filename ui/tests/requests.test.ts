@@ -1,6 +1,7 @@
 import { render } from "@testing-library/svelte";
 import { expect, it } from "vitest";
 
+import type { HaltView } from "../src/contract";
 import App from "../src/App.svelte";
 import { FakeBridge } from "../src/fake";
 import { fill, now, openWindow, settle, views } from "./window";
@@ -93,9 +94,11 @@ it("changes a folder's profile, and shows the old one again when refused", async
 it("goes on after a halt only when asked, and only where that is a way out", async () => {
   const window = await openWindow("halt");
   await window.press("button", "Show what would change");
+  await window.press("button", "Bring them back");
   await window.press("button", "Go on");
   expect(window.sent()).toEqual([
     { type: "syncNow", pair: "pair_0198a6c2", run: "dryRun" },
+    { type: "restoreHalted", pair: "pair_0198a6c2" },
     { type: "confirmHalt", pair: "pair_0198a6c2" },
   ]);
 
@@ -106,7 +109,12 @@ it("goes on after a halt only when asked, and only where that is a way out", asy
 it("compares again, without overwriting, where sync lost its place", async () => {
   const [pair] = views.halt.pairs;
   if (!pair?.halt) throw new Error("the fixture has no halt");
-  const lost = { ...pair.halt, code: "ListingsLost", canConfirm: false };
+  const lost: HaltView = {
+    ...pair.halt,
+    code: "ListingsLost",
+    canConfirm: false,
+    actions: ["compareAgain"],
+  };
   const window = await openWindow({ ...views.halt, pairs: [{ ...pair, halt: lost }] });
   await window.press("button", "Compare again");
   expect(window.sent()).toEqual([{ type: "syncNow", pair: pair.id, run: "resync" }]);
