@@ -29,6 +29,10 @@ export type { Limits } from "./bindings/Limits";
 export type { QuietHours } from "./bindings/QuietHours";
 export type { SetUpPreview } from "./bindings/SetUpPreview";
 export type { SettingsView } from "./bindings/SettingsView";
+export type { MountProfileName } from "./bindings/MountProfileName";
+export type { MountState } from "./bindings/MountState";
+export type { MountSupport } from "./bindings/MountSupport";
+export type { MountView } from "./bindings/MountView";
 export type { PreviewChange, ProfileName };
 
 export type VersionReason = "replaced" | "removed" | "resolved" | "merged" | "restored" | "inCloud";
@@ -59,34 +63,10 @@ export type ExplainState =
   | "readOnly"
   | "unknown";
 
-export type MountProfileName = "fast" | "balanced" | "safe";
-export type MountState =
-  | "starting"
-  | "mounted"
-  | "reconnecting"
-  | "unmounting"
-  | "unmounted"
-  | "failed";
-export type MountView = {
-  id: string;
-  folder: string;
-  profile: MountProfileName;
-  state: MountState;
-  waiting: number;
-  waitingBytes: number;
-  message: string | null;
-  hint: string | null;
-};
-export type MountSupport =
-  | { type: "ready"; driver: string }
-  | { type: "missing"; message: string; hint: string };
-
 export type PairView = Omit<LandedPairView, "halt"> & { halt: HaltView | null };
 export type View = Omit<LandedView, "pairs"> & {
   pairs: Array<PairView>;
   history?: HistoryView;
-  mounts?: Array<MountView>;
-  mountSupport?: MountSupport;
 };
 
 export type Request =
@@ -96,11 +76,7 @@ export type Request =
   | { type: "restoreVersion"; id: string }
   | { type: "undoLastSync"; pair: string }
   | { type: "restoreHalted"; pair: string }
-  | { type: "explain"; path: string }
-  | { type: "mount"; folder: string; profile: MountProfileName }
-  | { type: "unmount"; id: string }
-  | { type: "setMountProfile"; id: string; profile: MountProfileName }
-  | { type: "forgetMount"; id: string };
+  | { type: "explain"; path: string };
 
 export type Reply =
   | LandedReply

@@ -37,14 +37,13 @@ export function placesOf(view: View): Place[] {
       case "overview":
       case "folders":
       case "conflicts":
+      case "mounts":
       case "account":
       case "settings":
       case "diagnostics":
         return true;
       case "history":
         return view.history !== undefined;
-      case "mounts":
-        return view.mounts !== undefined;
       default:
         return never(place);
     }
