@@ -62,11 +62,14 @@ pub(crate) async fn pick_folder(app: AppHandle) -> Option<String> {
 #[tauri::command]
 pub(crate) async fn pick_file(app: AppHandle, name: String) -> Option<String> {
     let (chosen, answer) = tokio::sync::oneshot::channel();
-    app.dialog().file().set_file_name(name).save_file(move |file| {
-        if chosen.send(file).is_err() {
-            tracing::debug!("the window closed before a file was named");
-        }
-    });
+    app.dialog()
+        .file()
+        .set_file_name(name)
+        .save_file(move |file| {
+            if chosen.send(file).is_err() {
+                tracing::debug!("the window closed before a file was named");
+            }
+        });
     let file = answer.await.ok()??.into_path().ok()?;
     Some(file.display().to_string())
 }

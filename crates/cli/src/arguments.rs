@@ -28,6 +28,8 @@ Environment:
   BM_CLOUD_SERVER   the server to sign in on, if --server is not given
   BM_CLOUD_RCLONE   the rclone to use before any other
   BM_CLOUD_SECRETS  where tokens are kept: keyring or file (default: keyring if there is one)
+  BM_CLOUD_PASSPHRASE_FILE
+                    a file of yours alone with the passphrase of the file of secrets
   BM_CLOUD_DEVICE   this device's name in conflict copies
   BM_CLOUD_LOG      what to log on standard error, such as info or engine=debug
   NO_COLOR          no colors";
@@ -102,6 +104,9 @@ pub(crate) struct Login {
     /// Only show the link, do not open it.
     #[arg(long)]
     pub(crate) no_browser: bool,
+    /// Protect the file of secrets with a passphrase, asked for at the terminal.
+    #[arg(long)]
+    pub(crate) passphrase: bool,
     /// Sign in anew even if somebody is signed in on this server.
     #[arg(long)]
     pub(crate) force: bool,

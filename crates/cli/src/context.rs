@@ -4,15 +4,20 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use engine::{Config, Connection, Reply, Request, View};
+use secrecy::SecretString;
 use time::UtcOffset;
 
 use crate::failure::Failure;
 use crate::output::Output;
+use crate::passphrase;
 use crate::service::Surroundings;
 use crate::signals::Interrupt;
 
 /// How often a command looks for an engine anew when the one it had joined ends.
 const ATTEMPTS: u32 = 4;
+
+/// The code of everything that waits for a passphrase.
+const PASSPHRASE_NEEDED: &str = "passphrase_needed";
 
 /// What `main` took from the environment.
 pub(crate) struct Context {
@@ -25,6 +30,8 @@ pub(crate) struct Context {
     pub(crate) server: Option<String>,
     pub(crate) home: Option<PathBuf>,
     pub(crate) surroundings: Surroundings,
+    /// That of the encrypted file of secrets, where one was given.
+    pub(crate) passphrase: Option<SecretString>,
     /// The program a person edits texts with.
     pub(crate) editor: Option<OsString>,
 }
@@ -37,8 +44,10 @@ impl Context {
         mut work: impl AsyncFnMut(&Connection) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
         let mut attempt = 1;
+        let mut passphrase = self.passphrase.clone();
         loop {
-            let connection = Connection::open(self.config.clone()).await?;
+            let config = self.config.clone();
+            let connection = Connection::open_with(config, passphrase.clone()).await?;
             let joined = connection.is_shared();
             let result = work(&connection).await;
             connection.close().await;
@@ -46,6 +55,9 @@ impl Context {
                 Err(failure) if failure.is_gone() && joined && attempt < ATTEMPTS => {
                     tracing::info!(attempt, "the engine that we had joined has ended");
                     attempt += 1;
+                }
+                Err(failure) if failure.code == PASSPHRASE_NEEDED && passphrase.is_none() => {
+                    passphrase = Some(passphrase::typed().ok_or(failure)?);
                 }
                 result => return result,
             }

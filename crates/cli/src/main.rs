@@ -21,6 +21,7 @@ mod login;
 mod logout;
 mod mount;
 mod output;
+mod passphrase;
 mod pause;
 mod progress;
 mod rclone;
@@ -39,6 +40,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use engine::{Clock, Config, Mode, Observer, Places, SecretChoice};
+use secrecy::SecretString;
 use time::UtcOffset;
 use tracing_subscriber::EnvFilter;
 
@@ -71,7 +73,7 @@ fn main() -> ExitCode {
 }
 
 async fn run(command: &Command, output: Output, offset: UtcOffset) -> Result<Exit, Failure> {
-    let context = context(output, offset)?;
+    let context = context(command, output, offset)?;
     match command {
         Command::Login(arguments) => login::run(&context, arguments).await,
         Command::Logout(_) => logout::run(&context).await,
@@ -94,7 +96,7 @@ async fn run(command: &Command, output: Output, offset: UtcOffset) -> Result<Exi
     }
 }
 
-fn context(output: Output, offset: UtcOffset) -> Result<Context, Failure> {
+fn context(command: &Command, output: Output, offset: UtcOffset) -> Result<Context, Failure> {
     let places = Places::resolve(|name| std::env::var_os(name)).ok_or_else(|| {
         Failure::new("no_home", "No home folder is known").hint("Set HOME to an absolute path.")
     })?;
@@ -120,8 +122,27 @@ fn context(output: Output, offset: UtcOffset) -> Result<Context, Failure> {
         server: text("BM_CLOUD_SERVER"),
         home: home.map(Into::into),
         surroundings: surroundings(),
+        passphrase: passphrase(command)?,
         editor: std::env::var_os("VISUAL").or_else(|| std::env::var_os("EDITOR")),
     })
+}
+
+/// From the file that is named, or typed where the command line asks for it.
+fn passphrase(command: &Command) -> Result<Option<SecretString>, Failure> {
+    let asked = if let Command::Login(arguments) = command {
+        arguments.passphrase
+    } else {
+        false
+    };
+    match (text("BM_CLOUD_PASSPHRASE_FILE"), asked) {
+        (Some(file), _) => passphrase::from_file(file.as_ref()).map(Some),
+        (None, true) => match passphrase::typed() {
+            Some(typed) => Ok(Some(typed)),
+            None => Err(Failure::new("no_passphrase", "No passphrase was entered")
+                .hint("Enter it at a terminal, or name a file: BM_CLOUD_PASSPHRASE_FILE.")),
+        },
+        (None, false) => Ok(None),
+    }
 }
 
 fn surroundings() -> Surroundings {

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
-use engine::view::RcloneView;
+use engine::view::{InstallWayView, RcloneView};
 use engine::{Connection, Reply, Request};
 use serde_json::json;
 
@@ -26,7 +26,16 @@ enum Action {
     /// Show which rclone is used; this is what happens without a word, too.
     Status,
     /// Put a copy of rclone in place that is this app's alone, unless a fit one is there.
-    Install,
+    Install {
+        /// Another way than a copy of this app's alone; `ways` shows them.
+        #[arg(long = "with", value_name = "WAY")]
+        way: Option<String>,
+        /// Agree to a command that changes the system with an administrator's rights.
+        #[arg(long, requires = "way")]
+        yes: bool,
+    },
+    /// Show the ways to get rclone that this machine has, and what each would run.
+    Ways,
     /// Write the cloud storage as a remote into your own rclone configuration, with a key of its
     /// own. What the file had before stays in a backup beside it.
     Export {
@@ -40,7 +49,19 @@ pub(crate) async fn run(context: &Context, arguments: &Rclone) -> Result<Exit, F
     context
         .with_engine(async |connection| match &arguments.action {
             None | Some(Action::Status) => status(context, connection).await,
-            Some(Action::Install) => install(context, connection).await,
+            Some(Action::Install { way: None, .. }) => install(context, connection).await,
+            Some(Action::Install {
+                way: Some(way),
+                yes,
+            }) => {
+                let consent = if *yes {
+                    Consent::Given
+                } else {
+                    Consent::Missing
+                };
+                install_with(context, connection, way, consent).await
+            }
+            Some(Action::Ways) => list_ways(context, connection).await,
             Some(Action::Export { config }) => export(context, connection, config.clone()).await,
         })
         .await
@@ -67,6 +88,70 @@ async fn install(context: &Context, connection: &Connection) -> Result<Exit, Fai
     let found = connection.view().rclone.clone();
     context.output.json(&json!({ "ok": true, "rclone": found }));
     Ok(Exit::Done)
+}
+
+/// Whether a person agreed to what needs an administrator's rights.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Consent {
+    Given,
+    Missing,
+}
+
+async fn list_ways(context: &Context, connection: &Connection) -> Result<Exit, Failure> {
+    let ways = ways(context, connection).await?;
+    for way in &ways {
+        let rights = if way.administrator {
+            " (administrator)"
+        } else {
+            ""
+        };
+        let command = match way.command.as_str() {
+            "" => "a copy that is this app's alone",
+            command => command,
+        };
+        context
+            .output
+            .data(&format!("{}{rights}: {command}", way.way));
+    }
+    if ways.is_empty() {
+        context
+            .output
+            .data("None: install rclone 1.74.2 or newer yourself");
+    }
+    context.output.json(&json!({ "ok": true, "ways": ways }));
+    Ok(Exit::Done)
+}
+
+async fn install_with(
+    context: &Context,
+    connection: &Connection,
+    wanted: &str,
+    consent: Consent,
+) -> Result<Exit, Failure> {
+    let ways = ways(context, connection).await?;
+    let Some(way) = ways.into_iter().find(|way| way.way == wanted) else {
+        let message = format!("This machine has no way {wanted:?} to get rclone");
+        return Err(
+            Failure::new("no_such_way", message).hint("`bm-cloud rclone ways` shows what it has.")
+        );
+    };
+    if way.administrator && consent == Consent::Missing {
+        let message = format!("This changes the system: {}", way.command);
+        return Err(Failure::new("consent_needed", message)
+            .hint("To agree, run the command again with --yes."));
+    }
+    context.output.say(&format!("Running: {}", way.command));
+    let request = Request::InstallRcloneWith { way: way.way };
+    context.ask(connection, request).await?;
+    status(context, connection).await
+}
+
+async fn ways(context: &Context, connection: &Connection) -> Result<Vec<InstallWayView>, Failure> {
+    let reply = context.ask(connection, Request::ListInstallWays).await?;
+    let Reply::InstallWays { ways } = reply else {
+        return Err(Failure::unexpected());
+    };
+    Ok(ways)
 }
 
 async fn export(

@@ -48,7 +48,7 @@ pub(crate) async fn run(context: &Context, arguments: &Bisync) -> Result<Exit, F
         ..context.config.clone()
     };
     loop {
-        let connection = Connection::open(config.clone()).await?;
+        let connection = Connection::open_with(config.clone(), context.passphrase.clone()).await?;
         let joined = connection.is_shared();
         let ended = show(context, &connection, arguments).await;
         connection.close().await;

@@ -1,6 +1,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use secrecy::SecretString;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
@@ -29,13 +30,25 @@ impl Connection {
     /// What stands in the way of a start. [`StartError::AlreadyRunning`] only if an engine holds
     /// the lock but does not answer.
     pub async fn open(config: Config) -> Result<Self, StartError> {
+        Self::open_with(config, None).await
+    }
+
+    /// As [`Connection::open`]; an engine that is started gets the passphrase of the encrypted
+    /// file of secrets. One that runs already has its own.
+    ///
+    /// # Errors
+    /// As [`Connection::open`].
+    pub async fn open_with(
+        config: Config,
+        passphrase: Option<SecretString>,
+    ) -> Result<Self, StartError> {
         let socket = config.places.control_socket();
         let deadline = Instant::now() + PATIENCE;
         loop {
             if let Ok(client) = Client::connect(&socket).await {
                 return Ok(Self(Kind::Other(client)));
             }
-            match Engine::start(config.clone()).await {
+            match Engine::start_with(config.clone(), passphrase.clone()).await {
                 Ok(engine) => return Ok(Self(Kind::Own(engine))),
                 Err(StartError::AlreadyRunning) if Instant::now() < deadline => {
                     tokio::time::sleep(Duration::from_millis(50)).await;

@@ -12,6 +12,7 @@ mod wake;
 
 use std::sync::Arc;
 
+use secrecy::SecretString;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -66,9 +67,21 @@ impl Engine {
     /// [`StartError::AlreadyRunning`] if another engine of this installation runs; else what
     /// stands in the way of a start.
     pub async fn start(config: Config) -> Result<Self, StartError> {
+        Self::start_with(config, None).await
+    }
+
+    /// As [`Engine::start`], with the passphrase of the encrypted file of secrets. A new file is
+    /// sealed with it.
+    ///
+    /// # Errors
+    /// As [`Engine::start`].
+    pub async fn start_with(
+        config: Config,
+        passphrase: Option<SecretString>,
+    ) -> Result<Self, StartError> {
         let stop = CancellationToken::new();
         let (asks, received) = mpsc::channel(32);
-        let core = Core::open(config, stop.clone()).await?;
+        let core = Core::open(config, passphrase, stop.clone()).await?;
         let handle = Handle {
             asks,
             view: core.view(),

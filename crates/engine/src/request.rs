@@ -5,7 +5,7 @@ use ts_rs::TS;
 
 use crate::view::{
     ConflictChoice, ConflictDetail, ConflictView, CredentialView, FilterEffect, Finding,
-    MountProfileName, ProfileName, SetUpPreview, SettingsView,
+    InstallWayView, MountProfileName, ProfileName, SetUpPreview, SettingsView,
 };
 
 /// Everything that a front end can ask of the engine.
@@ -118,6 +118,13 @@ pub enum Request {
     },
     /// Finds rclone again, and installs the app's own copy if none is fit.
     InstallRclone,
+    /// The ways to get rclone that this machine has, best first; runs nothing.
+    ListInstallWays,
+    /// Gets rclone in one of these ways. Whoever asks has shown its command, and the person
+    /// agreed. Answers when it is done.
+    InstallRcloneWith {
+        way: String,
+    },
     /// The keys that open the account's bucket.
     ListCredentials,
     /// Takes a key away from whoever has it. If it is this device's own, a new one takes its place
@@ -189,6 +196,9 @@ pub enum Reply {
     },
     SetUpPreview {
         preview: SetUpPreview,
+    },
+    InstallWays {
+        ways: Vec<InstallWayView>,
     },
     Credentials {
         credentials: Vec<CredentialView>,

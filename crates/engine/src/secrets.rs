@@ -90,7 +90,11 @@ impl SecretError {
                 "Restore {} from a backup, or sign out and sign in again.",
                 path.display()
             )),
-            Self::PassphraseNeeded { .. } => Some("Enter the passphrase.".to_owned()),
+            Self::PassphraseNeeded { .. } => Some(
+                "Enter the passphrase in a terminal, or name a file that holds it: \
+                 BM_CLOUD_PASSPHRASE_FILE."
+                    .to_owned(),
+            ),
             Self::Io { source, .. } => Some(source.to_string()),
             Self::Busy { .. } => None,
         }

@@ -440,3 +440,16 @@ pub enum FindingLevel {
     /// In the way of sync.
     Error,
 }
+
+/// A way to get rclone.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "camelCase")]
+#[ts(export)]
+pub struct InstallWayView {
+    /// What `InstallRcloneWith` takes.
+    pub way: String,
+    /// What would be run; empty for a copy that is this app's alone.
+    pub command: String,
+    /// Whether it changes the system for all who use it, with an administrator's rights.
+    pub administrator: bool,
+}

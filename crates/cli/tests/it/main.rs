@@ -16,6 +16,7 @@ mod keys;
 mod killed;
 mod lapses;
 mod leaks;
+mod passphrases;
 mod recorder;
 mod service;
 mod shapes;

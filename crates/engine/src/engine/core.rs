@@ -36,6 +36,7 @@ mod credentials;
 mod doctor;
 mod export;
 mod filtering;
+mod installing;
 mod looking;
 mod mounting;
 mod requests;
@@ -118,14 +119,18 @@ pub(super) struct Core {
 }
 
 impl Core {
-    pub(super) async fn open(config: Config, stop: CancellationToken) -> Result<Self, StartError> {
+    pub(super) async fn open(
+        config: Config,
+        passphrase: Option<secrecy::SecretString>,
+        stop: CancellationToken,
+    ) -> Result<Self, StartError> {
         let opened = {
             let config = config.clone();
             tokio::task::spawn_blocking(move || start::open(&config))
                 .await
                 .map_err(|error| StartError::State(error.to_string()))??
         };
-        let secrets = SecretStore::new(&config.places, config.secrets, None);
+        let secrets = SecretStore::new(&config.places, config.secrets, passphrase);
         let (account, account_view) = match Account::load(&config.places, &config.clock, &secrets) {
             Ok(Some(account)) => {
                 let view = session::signed_in_view(&account);

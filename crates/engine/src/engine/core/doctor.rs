@@ -103,7 +103,7 @@ impl Core {
         }
     }
 
-    fn beside(
+    pub(super) fn beside(
         &self,
         answer: Answer,
         work: impl Future<Output = Result<Reply, Refusal>> + Send + 'static,

@@ -66,6 +66,8 @@ impl Core {
                 self.install_rclone();
                 Ok(Reply::Done)
             }
+            Request::ListInstallWays => return self.list_install_ways(answer),
+            Request::InstallRcloneWith { way } => return self.install_with(&way, answer),
             Request::ListCredentials => return self.list_credentials(answer),
             Request::RevokeCredential { id } => return self.revoke_credential(id, answer),
             Request::CreateCredential { name, file } => {
