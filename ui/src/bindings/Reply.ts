@@ -4,9 +4,10 @@ import type { ConflictView } from "./ConflictView";
 import type { CredentialView } from "./CredentialView";
 import type { FilterEffect } from "./FilterEffect";
 import type { Finding } from "./Finding";
+import type { InstallWayView } from "./InstallWayView";
 import type { SetUpPreview } from "./SetUpPreview";
 
 /**
  * What the engine answers to a request it took.
  */
-export type Reply = { "type": "done" } | { "type": "run", number: number, } | { "type": "filters", effect: FilterEffect, } | { "type": "setUpPreview", preview: SetUpPreview, } | { "type": "credentials", credentials: Array<CredentialView>, } | { "type": "diagnosis", findings: Array<Finding>, } | { "type": "exported", path: string, backup: string | null, } | { "type": "conflict", conflict: ConflictDetail, } | { "type": "conflicts", conflicts: Array<ConflictView>, } | { "type": "resolved", undo: string, stale: Array<string>, };
+export type Reply = { "type": "done" } | { "type": "run", number: number, } | { "type": "filters", effect: FilterEffect, } | { "type": "setUpPreview", preview: SetUpPreview, } | { "type": "installWays", ways: Array<InstallWayView>, } | { "type": "credentials", credentials: Array<CredentialView>, } | { "type": "diagnosis", findings: Array<Finding>, } | { "type": "exported", path: string, backup: string | null, } | { "type": "conflict", conflict: ConflictDetail, } | { "type": "conflicts", conflicts: Array<ConflictView>, } | { "type": "resolved", undo: string, stale: Array<string>, };
