@@ -36,10 +36,11 @@ pub(crate) async fn run(context: &Context, arguments: &Conflicts) -> Result<Exit
 
 /// All conflicts; a view has only the first.
 async fn all(context: &Context, connection: &Connection) -> Result<Vec<ConflictView>, Failure> {
-    match context.ask(connection, Request::ListConflicts).await? {
-        Reply::Conflicts { conflicts } => Ok(conflicts),
-        other => Err(unexpected(&other)),
-    }
+    let reply = context.ask(connection, Request::ListConflicts).await?;
+    let Reply::Conflicts { conflicts } = reply else {
+        return Err(unexpected());
+    };
+    Ok(conflicts)
 }
 
 async fn read(
@@ -48,20 +49,16 @@ async fn read(
     id: &str,
 ) -> Result<ConflictDetail, Failure> {
     let id = id.to_owned();
-    match context
-        .ask(connection, Request::ReadConflict { id })
-        .await?
-    {
-        Reply::Conflict { conflict } => Ok(*conflict),
-        other => Err(unexpected(&other)),
-    }
+    let request = Request::ReadConflict { id };
+    let Reply::Conflict { conflict } = context.ask(connection, request).await? else {
+        return Err(unexpected());
+    };
+    Ok(*conflict)
 }
 
-fn unexpected(reply: &Reply) -> Failure {
-    Failure::new(
-        "protocol",
-        format!("The engine answered something else: {reply:?}"),
-    )
+fn unexpected() -> Failure {
+    Failure::new("protocol", "The engine answered something else")
+        .hint("Another version of the program may be running; end it first.")
 }
 
 async fn show(

@@ -12,17 +12,10 @@ const COLUMN: usize = 38;
 pub(super) fn unified(lines: &[DiffLine]) -> Vec<String> {
     let mut shown = Vec::new();
     for part in parts(lines) {
-        let first =
-            |number: fn(&DiffLine) -> Option<u32>| part.iter().find_map(number).unwrap_or(0);
-        let count = |number: fn(&DiffLine) -> Option<u32>| part.iter().filter_map(number).count();
-        let (mine, theirs): (fn(&DiffLine) -> _, fn(&DiffLine) -> _) =
-            (|line| line.mine_line, |line| line.theirs_line);
         shown.push(format!(
-            "@@ -{},{} +{},{} @@",
-            first(mine),
-            count(mine),
-            first(theirs),
-            count(theirs)
+            "@@ -{} +{} @@",
+            range(part.iter().filter_map(|line| line.mine_line)),
+            range(part.iter().filter_map(|line| line.theirs_line)),
         ));
         shown.extend(part.iter().map(|line| {
             let sign = match line.kind {
@@ -34,6 +27,14 @@ pub(super) fn unified(lines: &[DiffLine]) -> Vec<String> {
         }));
     }
     shown
+}
+
+/// First line and number of lines.
+fn range(mut numbers: impl Iterator<Item = u32>) -> String {
+    match numbers.next() {
+        Some(first) => format!("{first},{}", numbers.count() + 1),
+        None => "0,0".to_owned(),
+    }
 }
 
 /// This device's lines on the left, the other's on the right.

@@ -44,13 +44,11 @@ pub(super) async fn run(
     let (undo, stale) = if choices.is_empty() {
         (None, Vec::new())
     } else {
-        match context
-            .ask(connection, Request::ResolveConflicts { choices })
-            .await?
-        {
-            Reply::Resolved { undo, stale } => (Some(undo), stale),
-            other => return Err(unexpected(&other)),
-        }
+        let request = Request::ResolveConflicts { choices };
+        let Reply::Resolved { undo, stale } = context.ask(connection, request).await? else {
+            return Err(unexpected());
+        };
+        (Some(undo), stale)
     };
     let changed: Vec<String> = chosen
         .iter()
