@@ -93,6 +93,10 @@ pub(crate) struct Plain {
     pub(crate) json: bool,
 }
 
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a flag of the command line"
+)]
 #[derive(Args, Debug)]
 pub(crate) struct Login {
     #[arg(
