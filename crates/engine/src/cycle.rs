@@ -11,6 +11,8 @@ mod clean_room;
 mod conflict;
 mod copy_names;
 mod failure;
+mod halt;
+mod hold;
 mod meter;
 mod probe;
 mod resolve;
@@ -28,6 +30,7 @@ use guard::{Access, Bucket, Guard};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use crate::brakes::Brake;
 use crate::config::{Observer, Step};
 use crate::filters::Filters;
 use crate::profile::Profile;
@@ -36,6 +39,7 @@ use crate::view::{CheckView, PreviewView, ProgressView, RunView};
 use crate::{Clock, RunKind};
 
 pub(crate) use failure::CycleFailure;
+pub(crate) use halt::{LISTINGS_LOST, of_brake as halt_of_brake};
 pub(crate) use probe::holds as trial_holds;
 pub(crate) use resolve::blocking;
 pub(crate) use store::StateHandle;
@@ -59,6 +63,7 @@ pub(crate) struct CycleInput {
     pub(crate) access: Access,
     /// A person saw a halt's evidence and wants to go on.
     pub(crate) confirmed: Confirmed,
+    pub(crate) place: Place,
     pub(crate) state: StateHandle,
     pub(crate) bucket: Bucket,
     pub(crate) guard: Arc<Guard>,
@@ -79,6 +84,14 @@ pub(crate) enum Confirmed {
     Yes,
 }
 
+/// Whether the baseline is the one that the last run left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    Kept,
+    /// It was damaged and begun anew: what differs may be old on either side.
+    Lost,
+}
+
 /// What a run did, as far as it got.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Tally {
@@ -94,6 +107,8 @@ pub(crate) struct Tally {
     pub(crate) check: Option<CheckView>,
     /// Whether rclone was needed.
     pub(crate) carried: bool,
+    /// The gravest brake that keeps some of the paths.
+    pub(crate) held: Option<Brake>,
 }
 
 /// Whether another attempt has something to do.
@@ -124,14 +139,20 @@ pub(crate) async fn run(input: &CycleInput) -> (Tally, Result<(), CycleFailure>)
     for attempt in 1..=ATTEMPTS {
         let result = once(input, &side, &mut tally).await;
         match result {
-            Ok(Next::Settled) => return (tally, Ok(())),
+            Ok(Next::Settled) => {
+                let result = hold::result(&tally);
+                return (tally, result);
+            }
             Ok(Next::Again) => tracing::info!(attempt, "changes came in meanwhile, going on"),
             Err(failure) if failure.heals_at_once() && attempt < ATTEMPTS => {
                 tracing::info!(attempt, error = %failure, "the other side moved, comparing again");
                 let pause = Duration::from_millis(50 * u64::from(attempt));
                 tokio::time::sleep(pause).await;
             }
-            Err(failure) => return (tally, Err(failure)),
+            Err(failure) => {
+                let failure = failure.timed(input.clock.now_ms());
+                return (tally, Err(failure));
+            }
         }
         if input.cancel.is_cancelled() {
             return (tally, Err(CycleFailure::Stopped));
@@ -157,15 +178,19 @@ async fn once(input: &CycleInput, side: &Side, tally: &mut Tally) -> Result<Next
         Access::ReadWrite => 0,
         Access::ReadOnly => verified.plan.keep_downloads(),
     };
+    tally.held = None;
+    hold::hold(input, &mut verified, tally).await?;
     if verified.plan.scope.is_empty() {
         verify::publish_touched(input, verified).await?;
         return Ok(Next::Settled);
     }
-    if input.confirmed == Confirmed::No {
-        verify::check_brakes(input, &verified)?;
-    }
     if input.access == Access::ReadWrite {
-        probe::check(input).await?;
+        let versioning = probe::check(input).await?;
+        hold::keep_versions(input, &mut verified, versioning, tally).await?;
+        if verified.plan.scope.is_empty() {
+            verify::publish_touched(input, verified).await?;
+            return Ok(Next::Settled);
+        }
     }
     let carried = carry::carry(input, side, verified).await?;
     tally.carried = true;

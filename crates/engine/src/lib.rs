@@ -6,6 +6,7 @@
 
 mod account;
 mod api;
+mod brakes;
 mod clock;
 mod config;
 mod conflict;

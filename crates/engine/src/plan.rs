@@ -9,7 +9,6 @@ use guard::Object;
 
 use crate::filters::Filters;
 use crate::naming;
-use crate::profile::{AccessCheck, Profile};
 use crate::state::Baseline;
 use crate::vault::{PathProblem, ProblemCode, Scan, Signature};
 use crate::view::{ChangeAction, PreviewChange};
@@ -17,6 +16,10 @@ use crate::view::{ChangeAction, PreviewChange};
 /// The object that proves a bucket to be the one a pair was made with. It is in the bucket and in
 /// the mirror, never in the vault.
 pub(crate) const SENTINEL: &str = ".basic-memory-sync";
+
+/// What the sentinel says to whoever finds it.
+pub(crate) const SENTINEL_TEXT: &[u8] =
+    b"Sync recognizes its bucket by this object. Please leave it here.\n";
 
 /// Objects whose names begin so are sync's own and belong to no folder.
 pub(crate) const RESERVED: &str = ".basic-memory-";
@@ -145,6 +148,15 @@ impl Plan {
         deleted.map(|(path, _)| path.clone()).collect()
     }
 
+    /// Takes paths out that wait for something, and answers how many of them are changes from here.
+    pub(crate) fn hold(&mut self, paths: &[String]) -> u64 {
+        let before = self.waiting();
+        for path in paths {
+            self.scope.remove(path);
+        }
+        before - self.waiting()
+    }
+
     /// How many paths differ because of something done here.
     pub(crate) fn waiting(&self) -> u64 {
         let count = self
@@ -202,80 +214,6 @@ impl Difference {
             ) => None,
         }
     }
-}
-
-/// A reason not to carry a plan before a person has looked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Brake {
-    /// The vault has no notes left although several are known.
-    VaultEmptied {
-        known: usize,
-    },
-    CloudEmptied {
-        known: usize,
-    },
-    TooManyDeletes {
-        deletes: usize,
-        known: usize,
-        side: ChangeAction,
-    },
-    /// The sentinel is gone from the bucket.
-    AccessCheckFailed,
-}
-
-/// Deletes below this number never trip the brake, so that small folders can be tidied.
-const FEW_DELETES: usize = 3;
-
-/// Decides whether the plan trips a brake under a profile.
-pub(crate) fn brake(
-    plan: &Plan,
-    scan: &Scan,
-    cloud: &BTreeMap<String, Object>,
-    profile: Profile,
-) -> Option<Brake> {
-    if plan.known >= 2 && cloud.keys().all(|key| key.starts_with(RESERVED)) {
-        return Some(Brake::CloudEmptied { known: plan.known });
-    }
-    let sentinel_gone = plan.known > 0 && !cloud.contains_key(SENTINEL);
-    if sentinel_gone && profile.access_check == AccessCheck::Required {
-        return Some(Brake::AccessCheckFailed);
-    }
-    if plan.known >= 2 && scan.files.is_empty() {
-        return Some(Brake::VaultEmptied { known: plan.known });
-    }
-    [ChangeAction::RemoveHere, ChangeAction::RemoveInCloud]
-        .into_iter()
-        .find_map(|side| {
-            let deletes = plan
-                .scope
-                .iter()
-                .filter(|(_, difference)| difference.action() == Some(side))
-                .filter(|(path, _)| !is_settled_copy(path, side, scan, cloud))
-                .count();
-            let share = usize::from(profile.max_delete_percent);
-            (deletes >= FEW_DELETES && deletes * 100 > plan.known * share).then_some(
-                Brake::TooManyDeletes {
-                    deletes,
-                    known: plan.known,
-                    side,
-                },
-            )
-        })
-}
-
-/// Whether a deletion is that of a conflict's copy whose note is still there on the deleting side:
-/// what is left of a conflict that somebody decided. There may be many at once.
-fn is_settled_copy(
-    path: &str,
-    side: ChangeAction,
-    scan: &Scan,
-    cloud: &BTreeMap<String, Object>,
-) -> bool {
-    naming::note_of_copy(path).is_some_and(|note| match side {
-        ChangeAction::RemoveHere => cloud.contains_key(&note),
-        ChangeAction::RemoveInCloud => scan.files.contains_key(&note),
-        ChangeAction::Upload | ChangeAction::Download | ChangeAction::Conflict => false,
-    })
 }
 
 /// Keys that no folder can hold as they are.

@@ -5,12 +5,15 @@
 
 mod conflicts;
 mod mounts;
+mod happening;
 mod schema;
+mod standing;
 mod texts;
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use guard::Support;
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 
 use crate::naming;
@@ -19,6 +22,9 @@ use crate::view::{ActivityView, ChangeAction};
 
 pub(crate) use conflicts::{ConflictRow, Decided, IfKnown, Resolution, Stamp};
 pub(crate) use texts::{BaseText, is_mergeable};
+
+pub(crate) use happening::Happening;
+pub(crate) use standing::Standing;
 
 /// One path that was equal on both sides when it was recorded.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,6 +65,12 @@ pub(crate) struct Publication {
     pub(crate) texts: Vec<BaseText>,
     /// The vault root's inode number, checked before the next cycle.
     pub(crate) root_ino: Option<u64>,
+    /// Uploads of notes that became unreadable.
+    pub(crate) spoiled: Vec<String>,
+    /// A person wanted this: the brakes do not count it.
+    pub(crate) wanted: bool,
+    /// The run that this is part of, for undoing it; negative for the lane.
+    pub(crate) batch: i64,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -184,6 +196,7 @@ impl State {
         for (path, node) in &news.set {
             set_node(&transaction, pair, path, node)?;
         }
+        happening::record(&transaction, pair, news)?;
         for path in &news.forget {
             transaction.execute(
                 "DELETE FROM node WHERE pair = ?1 AND path = ?2",
@@ -193,7 +206,7 @@ impl State {
         }
         texts::record(&transaction, &news.texts)?;
         texts::prune(&transaction, replaced)?;
-        add_history(&transaction, pair, &news.history, news.at_ms)?;
+        add_history(&transaction, pair, &news.history, news.at_ms, news.batch)?;
         for (path, action) in &news.activity {
             transaction.execute(
                 "INSERT INTO activity(pair, path, action, at) VALUES (?1, ?2, ?3, ?4)",
@@ -253,10 +266,35 @@ impl State {
             .optional()?)
     }
 
-    pub(crate) fn set_probed(&mut self, bucket: &str, at_ms: i64) -> Result<(), StateError> {
-        let query = "INSERT OR REPLACE INTO probe(bucket, at) VALUES (?1, ?2)";
-        self.connection.execute(query, params![bucket, at_ms])?;
+    pub(crate) fn set_probed(
+        &mut self,
+        bucket: &str,
+        at_ms: i64,
+        versioning: Support,
+    ) -> Result<(), StateError> {
+        let query = "INSERT OR REPLACE INTO probe(bucket, at, versioning) VALUES (?1, ?2, ?3)";
+        let word = match versioning {
+            Support::Proven => "proven",
+            Support::Ignored => "ignored",
+            Support::Refused => "refused",
+        };
+        self.connection
+            .execute(query, params![bucket, at_ms, word])?;
         Ok(())
+    }
+
+    /// Whether the store was seen to keep what is replaced.
+    pub(crate) fn versioning(&self, bucket: &str) -> Result<Support, StateError> {
+        let query = "SELECT versioning FROM probe WHERE bucket = ?1";
+        let word: Option<String> = self
+            .connection
+            .query_row(query, [bucket], |row| row.get(0))
+            .optional()?;
+        Ok(match word.as_deref() {
+            Some("proven") => Support::Proven,
+            Some("ignored") => Support::Ignored,
+            Some(_) | None => Support::Refused,
+        })
     }
 
     pub(crate) fn node_count(&self, pair: &str) -> Result<u64, StateError> {
@@ -293,11 +331,13 @@ fn add_history(
     pair: &str,
     entries: &[HistoryEntry],
     at_ms: i64,
+    batch: i64,
 ) -> Result<(), StateError> {
-    for entry in entries {
+    // No two are of one moment, so that a page can begin after any of them.
+    for (entry, at_ms) in entries.iter().zip(at_ms..) {
         transaction.execute(
-            "INSERT INTO history(pair, path, file, md5, size, reason, at)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+            "INSERT INTO history(pair, path, file, md5, size, reason, at, batch)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
             params![
                 pair,
                 entry.path,
@@ -305,7 +345,8 @@ fn add_history(
                 entry.kept.md5,
                 entry.kept.size.cast_signed(),
                 entry.reason,
-                at_ms
+                at_ms,
+                batch
             ],
         )?;
     }

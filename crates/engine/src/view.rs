@@ -289,6 +289,27 @@ pub struct HaltView {
     pub hint: String,
     /// Whether `ConfirmHalt` is a way out.
     pub can_confirm: bool,
+    /// The paths that show the cause; at most 50.
+    pub evidence: Vec<String>,
+    #[ts(type = "number")]
+    pub evidence_count: u64,
+    /// The ways out, the safest first; empty where it heals by itself.
+    pub actions: Vec<HaltAction>,
+}
+
+/// A way out of a halt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "camelCase")]
+#[ts(export)]
+pub enum HaltAction {
+    /// Go on: `ConfirmHalt`.
+    Confirm,
+    /// Adopt what is equal and make the rest conflicts: `SyncNow` with `Resync`.
+    CompareAgain,
+    /// Set up a folder again: `SetUp`.
+    ChooseFolder,
+    /// Bring the notes back as they were: `RestoreHalted`.
+    Restore,
 }
 
 /// What a cycle would do, or the first sync will do.

@@ -92,6 +92,9 @@ fn a_halt_tells_its_way_out() {
         message: "9 of 10 notes would be removed".into(),
         hint: "Look at the list.".into(),
         can_confirm: true,
+        evidence: vec!["a.md".into()],
+        evidence_count: 1,
+        actions: vec![engine::view::HaltAction::Confirm],
     };
     let result = RunResult::Halted {
         code: "TooManyDeletes".into(),

@@ -125,7 +125,11 @@ async fn a_damaged_state_is_put_aside_and_no_note_is_lost() {
     desktop.ok(&["bisync"]).await;
     laptop.write("Deep/er/b.md", "b\nedited\n");
     damage(laptop);
-    for device in [laptop, desktop, laptop, desktop] {
+    let said = laptop.run(&["bisync"]).await;
+    assert_eq!(said.code, Some(5), "{said:#?}");
+    assert!(said.err.contains("Sync lost its place"), "{said:#?}");
+    laptop.ok(&["bisync", "--yes"]).await;
+    for device in [desktop, laptop, desktop] {
         device.ok(&["bisync"]).await;
     }
     assert_eq!(laptop.all(), desktop.all());

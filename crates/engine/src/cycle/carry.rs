@@ -11,11 +11,11 @@ use tokio::sync::{mpsc, watch};
 use super::copy_names;
 use super::meter::Meter;
 use super::settle::{Evidence, Settled, settle};
-use super::verify::{SENTINEL_TEXT, Verified, sentinel};
+use super::verify::{Verified, sentinel};
 use super::workdir::{Workdir, fresh_folder};
 use super::{CycleFailure, CycleInput};
 use crate::config::Step;
-use crate::plan::SENTINEL;
+use crate::plan::{SENTINEL, SENTINEL_TEXT};
 use crate::profile::AccessCheck;
 use crate::vault::{self, PathProblem, Side, Signature};
 

@@ -2,15 +2,14 @@ use std::io;
 
 use guard::{BucketError, RefusedReason, SessionOutcome};
 
-use crate::plan::Brake;
+use crate::brakes::Brake;
 use crate::state::StateError;
 use crate::vault::{ApplyError, MirrorError, RootError, SideError};
-use crate::view::{ChangeAction, HaltView};
 
 /// Why a cycle did not finish. Nothing of it counts, and nothing is lost by it.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum CycleFailure {
-    #[error("{}", halt_words(.0).0)]
+    #[error("{}", super::halt::words(.0).message)]
     Braked(Brake),
     #[error("The notes folder is another one than before")]
     RootReplaced,
@@ -34,6 +33,11 @@ pub(crate) enum CycleFailure {
     Refused,
     #[error("the cloud cannot be reached")]
     Unreachable,
+    #[error("{}", super::halt::skew_words(*.ahead_ms))]
+    ClockSkew {
+        /// How far this clock is ahead, in milliseconds, where the cloud said its time.
+        ahead_ms: Option<i64>,
+    },
     #[error("this cloud storage does not protect a note from being overwritten")]
     UnsafeStore,
     #[error(transparent)]
@@ -75,9 +79,22 @@ impl CycleFailure {
         }
         match (outcome.refused.last(), error) {
             (Some(refused), _) if refused.reason == RefusedReason::Unreachable => Self::Unreachable,
+            (Some(refused), _) if refused.reason == RefusedReason::ClockSkew => {
+                Self::ClockSkew { ahead_ms: None }
+            }
             (Some(_), _) => Self::Refused,
             (None, rclone::CycleError::AccessCheckFailed) => Self::Braked(Brake::AccessCheckFailed),
             (None, error) => Self::Rclone(error),
+        }
+    }
+
+    /// Names a wrong clock with what is known of it.
+    pub(crate) fn timed(self, now_ms: i64) -> Self {
+        match self {
+            Self::Bucket(BucketError::ClockSkew { server_ms }) => Self::ClockSkew {
+                ahead_ms: server_ms.map(|server| now_ms - server),
+            },
+            other => other,
         }
     }
 
@@ -101,6 +118,7 @@ impl CycleFailure {
             | Self::State(_)
             | Self::Refused
             | Self::Unreachable
+            | Self::ClockSkew { .. }
             | Self::UnsafeStore
             | Self::Name(_)
             | Self::Listing(_)
@@ -124,6 +142,7 @@ impl CycleFailure {
             | Self::Side(_)
             | Self::State(_)
             | Self::Refused
+            | Self::ClockSkew { .. }
             | Self::UnsafeStore
             | Self::Name(_)
             | Self::Listing(_) => false,
@@ -145,6 +164,7 @@ impl CycleFailure {
             | Self::State(_)
             | Self::LostRace { .. }
             | Self::Refused
+            | Self::ClockSkew { .. }
             | Self::UnsafeStore
             | Self::Name(_)
             | Self::Listing(_)
@@ -165,7 +185,7 @@ impl CycleFailure {
     /// Stable name for scripts and logs.
     pub(crate) fn code(&self) -> &'static str {
         match self {
-            Self::Braked(brake) => halt_words(brake).2,
+            Self::Braked(brake) => super::halt::words(brake).code,
             Self::RootReplaced => "RootReplaced",
             Self::Root(_) => "RootMissing",
             Self::Side(_) => "side_folder",
@@ -173,7 +193,7 @@ impl CycleFailure {
             Self::Mirror(_) => "mirror",
             Self::Apply(ApplyError::DiskFull) => "DiskFull",
             Self::Apply(error) => error.code(),
-            Self::Bucket(BucketError::ClockSkew { .. }) => "ClockSkew",
+            Self::ClockSkew { .. } | Self::Bucket(BucketError::ClockSkew { .. }) => "ClockSkew",
             Self::Bucket(error) => error.code(),
             Self::State(_) => "state",
             Self::Rclone(rclone::CycleError::DiskFull) => "DiskFull",
@@ -199,7 +219,7 @@ impl CycleFailure {
                  Nothing was deleted in the cloud."
             }
             "DiskFull" => "Free some space; sync goes on by itself.",
-            "ClockSkew" => "Set this computer's clock right.",
+            "ClockSkew" => "Set this computer's clock right; sync goes on by itself.",
             "unreachable" => "Check the connection; changes wait here and go up by themselves.",
             "unsafe_store" => {
                 "Ask whoever runs the server for a store with conditional writes (If-Match)."
@@ -211,92 +231,5 @@ impl CycleFailure {
             _ => return None,
         };
         Some(hint.to_owned())
-    }
-
-    /// The halt this is, if a person has to look first.
-    pub(crate) fn halt(&self) -> Option<HaltView> {
-        match self {
-            Self::Braked(brake) => {
-                let (message, hint, code) = halt_words(brake);
-                let can_confirm = !matches!(brake, Brake::AccessCheckFailed);
-                Some(HaltView {
-                    code: code.to_owned(),
-                    message,
-                    hint: hint.to_owned(),
-                    can_confirm,
-                })
-            }
-            Self::RootReplaced => Some(HaltView {
-                code: self.code().to_owned(),
-                message: self.to_string(),
-                hint: "If this is the right folder, go on: both sides are compared and nothing \
-                       is deleted. Otherwise bring the old folder back."
-                    .to_owned(),
-                can_confirm: true,
-            }),
-            Self::Root(_) => Some(HaltView {
-                code: self.code().to_owned(),
-                message: self.to_string(),
-                hint: self.hint().unwrap_or_default(),
-                can_confirm: false,
-            }),
-            Self::Side(_)
-            | Self::Mirror(_)
-            | Self::Apply(_)
-            | Self::Bucket(_)
-            | Self::State(_)
-            | Self::Rclone(_)
-            | Self::LostRace { .. }
-            | Self::Refused
-            | Self::Unreachable
-            | Self::UnsafeStore
-            | Self::Name(_)
-            | Self::Listing(_)
-            | Self::Disk { .. }
-            | Self::Stopped
-            | Self::Panicked { .. } => None,
-        }
-    }
-}
-
-/// Message, hint and code of a brake.
-fn halt_words(brake: &Brake) -> (String, &'static str, &'static str) {
-    match brake {
-        Brake::VaultEmptied { known } => (
-            format!("The notes folder is empty, but {known} notes are known"),
-            "If the notes are elsewhere, bring them back. To delete them in the cloud too, go on.",
-            "RootEmptied",
-        ),
-        Brake::CloudEmptied { known } => (
-            format!("The cloud is empty, but {known} notes are known"),
-            "To remove the notes here too (they stay in history), go on. To put them back into \
-             the cloud: `bm-cloud bisync --resync`.",
-            "RootEmptied",
-        ),
-        Brake::TooManyDeletes {
-            deletes,
-            known,
-            side,
-        } => {
-            let place = match side {
-                ChangeAction::RemoveHere => "here",
-                ChangeAction::RemoveInCloud
-                | ChangeAction::Upload
-                | ChangeAction::Download
-                | ChangeAction::Conflict => "in the cloud",
-            };
-            (
-                format!("{deletes} of {known} notes would be removed {place}"),
-                "Look at the list with `bm-cloud bisync --dry-run`, then go on or bring the \
-                 notes back.",
-                "TooManyDeletes",
-            )
-        }
-        Brake::AccessCheckFailed => (
-            "The cloud side is not what we left: its sync marker is gone".to_owned(),
-            "Check that the account is the right one, then compare again: \
-             `bm-cloud bisync --resync`.",
-            "AccessCheckFailed",
-        ),
     }
 }

@@ -14,15 +14,16 @@ pub(crate) fn holds(tried_at: Option<i64>, now_ms: i64) -> bool {
 }
 
 /// Refuses a store that ignores conditions: without them two devices would overwrite each other.
-pub(super) async fn check(input: &CycleInput) -> Result<(), CycleFailure> {
+/// Answers whether it keeps old versions.
+pub(super) async fn check(input: &CycleInput) -> Result<Support, CycleFailure> {
     let bucket = input.bucket.name().to_owned();
-    let tried_at = input
+    let (tried_at, versioning) = input
         .state
-        .with(move |state| state.probed_at(&bucket))
+        .with(move |state| Ok((state.probed_at(&bucket)?, state.versioning(&bucket)?)))
         .await?;
     let now_ms = input.clock.now_ms();
     if holds(tried_at, now_ms) {
-        return Ok(());
+        return Ok(versioning);
     }
     let scratch = format!("{RESERVED}probe-{}", uuid::Uuid::now_v7().simple());
     let found = input.bucket.probe(&scratch).await?;
@@ -31,8 +32,10 @@ pub(super) async fn check(input: &CycleInput) -> Result<(), CycleFailure> {
         return Err(CycleFailure::UnsafeStore);
     }
     let bucket = input.bucket.name().to_owned();
-    Ok(input
+    let versioning = found.versioning;
+    input
         .state
-        .with(move |state| state.set_probed(&bucket, now_ms))
-        .await?)
+        .with(move |state| state.set_probed(&bucket, now_ms, versioning))
+        .await?;
+    Ok(versioning)
 }

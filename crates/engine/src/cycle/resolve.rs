@@ -1,6 +1,7 @@
 //! The last half of a cycle: conflicts get their winner, the vault gets its changes, and one
 //! transaction publishes what is now equal.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::time::SystemTime;
 
@@ -9,7 +10,7 @@ use time::OffsetDateTime;
 use super::carry::Carried;
 use super::settle::{CloudVersion, Settled};
 use super::verify::touched_nodes;
-use super::{CycleFailure, CycleInput, Next, Tally, conflict};
+use super::{Confirmed, CycleFailure, CycleInput, Next, Tally, conflict};
 use crate::clock::unix_ms;
 use crate::config::Step;
 use crate::state::{HistoryEntry, Node, Publication};
@@ -25,6 +26,7 @@ pub(super) struct Gathered<'a> {
     pub(super) next: Next,
     /// Files that were linked into the mirror; they are hashed again once it is empty.
     linked: Vec<String>,
+    spoiled: BTreeSet<String>,
 }
 
 pub(super) async fn apply_and_publish(
@@ -50,6 +52,8 @@ pub(super) async fn apply_and_publish(
             at_ms,
             set,
             root_ino,
+            wanted: input.confirmed == Confirmed::Yes,
+            batch: i64::try_from(input.number).unwrap_or(i64::MAX),
             ..Publication::default()
         },
         tally,
@@ -59,6 +63,7 @@ pub(super) async fn apply_and_publish(
             Next::Again
         },
         linked: Vec::new(),
+        spoiled: verified.spoiled,
     };
     for verdict in conflict::decide(input, side, &verified, &settled).await? {
         gathered.conflict(verdict).await?;
@@ -83,6 +88,7 @@ impl Gathered<'_> {
                 if uploaded {
                     self.tally.uploaded += 1;
                     self.note(&path, ChangeAction::Upload);
+                    self.news.spoiled.extend(self.spoiled.take(&path));
                 }
                 self.linked.push(path.clone());
                 self.record(path, version, signature);

@@ -9,13 +9,10 @@ use super::{CycleFailure, CycleInput, StateHandle};
 use crate::RunKind;
 use crate::config::Step;
 use crate::filters::Filters;
-use crate::plan::{self, Plan, SENTINEL};
+use crate::plan::{self, Plan, SENTINEL, SENTINEL_TEXT};
 use crate::state::{Baseline, Node, Publication};
 use crate::vault::{self, RootError, Scan, Signature};
 use crate::view::PreviewView;
-
-pub(super) const SENTINEL_TEXT: &[u8] =
-    b"Sync recognizes its bucket by this object. Please leave it here.\n";
 
 /// Lines a preview shows at most.
 const PREVIEW_LINES: usize = 200;
@@ -28,6 +25,8 @@ pub(super) struct Verified {
     /// Files that look different but hold the known bytes.
     pub(super) touched: BTreeMap<String, Signature>,
     pub(super) root_ino: u64,
+    /// Notes that became unreadable here, too few to stop.
+    pub(super) spoiled: BTreeSet<String>,
 }
 
 pub(super) async fn verify(input: &CycleInput) -> Result<Verified, CycleFailure> {
@@ -71,6 +70,7 @@ pub(super) async fn verify(input: &CycleInput) -> Result<Verified, CycleFailure>
         cloud,
         touched: BTreeMap::new(),
         root_ino,
+        spoiled: BTreeSet::new(),
     };
     clear_suspects(input, &mut verified).await?;
     prove_deletions(input, &mut verified.plan).await?;
@@ -266,16 +266,6 @@ pub(super) async fn preview(
         identical: (identical.len() + unchanged) as u64,
         changes: changes.into_iter().take(PREVIEW_LINES).collect(),
     })
-}
-
-pub(super) fn check_brakes(input: &CycleInput, verified: &Verified) -> Result<(), CycleFailure> {
-    let Verified {
-        plan, scan, cloud, ..
-    } = verified;
-    match plan::brake(plan, scan, cloud, input.profile) {
-        Some(brake) => Err(CycleFailure::Braked(brake)),
-        None => Ok(()),
-    }
 }
 
 /// Makes sure that the bucket holds the sentinel, and answers with it as it is there.

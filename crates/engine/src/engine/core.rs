@@ -407,8 +407,17 @@ impl Core {
         for settings in &self.model.settings.pairs {
             if Some(&settings.account) == key.as_ref() {
                 let id = settings.id.clone();
-                let count = self.state.with(move |state| state.node_count(&id)).await;
-                pairs.push(PairModel::new(settings.clone(), count.unwrap_or(0)));
+                let read = self
+                    .state
+                    .with(move |state| Ok((state.node_count(&id)?, state.standing(&id)?)))
+                    .await;
+                let (count, told) = read.unwrap_or_else(|error| {
+                    tracing::error!(%error, "could not read what is known of a folder");
+                    Default::default()
+                });
+                let number = told.last_run.as_ref().map_or(0, |run| run.number);
+                self.numbers = self.numbers.max(number);
+                pairs.push(PairModel::new(settings.clone(), count, told));
             }
         }
         self.model.pairs = pairs;

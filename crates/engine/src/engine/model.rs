@@ -6,6 +6,7 @@ use crate::filters::{FilterError, Filters};
 use crate::mounts::MountModel;
 use crate::power::Power;
 use crate::settings::{PairSettings, Settings};
+use crate::state::Standing;
 use crate::vault::PathProblem;
 use crate::view::{
     AccountView, ActivityView, CheckView, ConflictView, HaltView, MountSupport, PairView,
@@ -47,6 +48,8 @@ pub(crate) struct PairModel {
     pub(crate) filters: Result<Filters, FilterError>,
     pub(crate) files: u64,
     pub(crate) checked_at_ms: Option<i64>,
+    /// Whether a pass ended well since the start: what was known before may no longer be true.
+    pub(crate) passed: bool,
     pub(crate) waiting: u64,
     pub(crate) running: Option<ProgressView>,
     pub(crate) last_run: Option<RunView>,
@@ -59,16 +62,18 @@ pub(crate) struct PairModel {
 }
 
 impl PairModel {
-    pub(crate) fn new(settings: PairSettings, files: u64) -> Self {
+    /// A pair as it was last told of.
+    pub(crate) fn new(settings: PairSettings, files: u64, told: Standing) -> Self {
         Self {
             filters: settings.usable_filters(),
             settings,
             files,
-            checked_at_ms: None,
-            waiting: 0,
+            checked_at_ms: told.checked_at_ms,
+            passed: false,
+            waiting: told.waiting,
             running: None,
-            last_run: None,
-            halt: None,
+            last_run: told.last_run,
+            halt: told.halt,
             preview: None,
             check: None,
             problems: Vec::new(),
@@ -83,7 +88,21 @@ impl PairModel {
             RunResult::Verified | RunResult::Synced | RunResult::Previewed => true,
             RunResult::Halted { .. } | RunResult::Failed { .. } | RunResult::Stopped => false,
         });
-        passed && self.checked_at_ms.is_some() && self.halt.is_none() && !self.offline
+        let open = match &self.halt {
+            None => true,
+            Some(halt) => halt.code == "CaseCollision",
+        };
+        passed && self.passed && open && !self.offline
+    }
+
+    /// What the next start has to know.
+    pub(crate) fn standing(&self) -> Standing {
+        Standing {
+            checked_at_ms: self.checked_at_ms,
+            waiting: self.waiting,
+            last_run: self.last_run.clone(),
+            halt: self.halt.clone(),
+        }
     }
 
     fn failure(&self) -> Option<&str> {
@@ -306,7 +325,7 @@ fn status(model: &Model, now_ms: i64) -> (Status, String) {
     if model.pairs.is_empty() {
         return (Status::Starting, "No folder is set up yet".to_owned());
     }
-    if model.starting || oldest_check(model).is_none() {
+    if model.starting || model.pairs.iter().any(|pair| !pair.passed) {
         return (Status::Starting, "Starting".to_owned());
     }
     (Status::Idle, "Up to date".to_owned())

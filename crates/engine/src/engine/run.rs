@@ -12,7 +12,9 @@ use super::link::{Link, LinkError};
 use crate::RunKind;
 use crate::account::{Account, AuthError};
 use crate::config::Config;
-use crate::cycle::{self, Confirmed, CycleFailure, CycleInput, StateHandle, Tally};
+use crate::cycle::{
+    self, Confirmed, CycleFailure, CycleInput, LISTINGS_LOST, Place, StateHandle, Tally,
+};
 use crate::filters::{FilterError, Filters};
 use crate::profile::Profile;
 use crate::settings::PairSettings;
@@ -55,6 +57,7 @@ struct Errand {
     filters: Result<Filters, FilterError>,
     config: Config,
     account: Account,
+    place: Place,
     link: Option<Link>,
     rclone: Option<rclone::Binary>,
     state: StateHandle,
@@ -85,6 +88,11 @@ impl Core {
         pair.waiting_for_lane.clear();
         pair.running = Some(ProgressView::new(run.number, "verify", 0, 0));
         let (settings, filters) = (pair.settings.clone(), pair.filters.clone());
+        let lost = pair
+            .halt
+            .as_ref()
+            .is_some_and(|it| it.code == LISTINGS_LOST);
+        let place = if lost { Place::Lost } else { Place::Kept };
         let cancel = CancellationToken::new();
         self.running = Some(cancel.clone());
         let errand = Errand {
@@ -93,6 +101,7 @@ impl Core {
             filters,
             config: self.config.clone(),
             account,
+            place,
             link: self.link.clone(),
             rclone: self.rclone.clone(),
             state: self.state.clone(),
@@ -159,17 +168,23 @@ impl Core {
                 RunKind::Sync | RunKind::Resync => {
                     if failure.is_none() {
                         pair.checked_at_ms = Some(now_ms);
+                        pair.passed = true;
                         pair.problems = tally.problems;
                     }
                     pair.waiting = tally.waiting;
                     pair.preview = None;
-                    pair.halt = failure.as_ref().and_then(RunFailure::halt);
+                    pair.halt = match &failure {
+                        None => tally.held.as_ref().map(cycle::halt_of_brake),
+                        // What keeps the pair from being looked at does not end a halt.
+                        Some(failure) => failure.halt().or_else(|| pair.halt.take()),
+                    };
                 }
             }
             if let Some(files) = files {
                 pair.files = files;
             }
         }
+        self.keep_standing(&run.pair).await;
         if let Some(RunFailure::Auth(error) | RunFailure::Link(LinkError::Auth(error))) = &failure {
             self.take_auth_error(error).await;
         }
@@ -178,6 +193,18 @@ impl Core {
         }
         self.load_lists().await;
         self.plan_next_pass(retry);
+    }
+
+    /// Writes down what is told of a pair, for the next start.
+    pub(super) async fn keep_standing(&mut self, pair: &str) {
+        let Some(model) = self.model.pair_mut(pair) else {
+            return;
+        };
+        let (id, now) = (pair.to_owned(), model.standing());
+        let kept = self.state.with(move |state| state.set_standing(&id, &now));
+        if let Err(error) = kept.await {
+            tracing::error!(%error, "could not write down how a folder stands");
+        }
     }
 
     /// Looks for a fit rclone.
@@ -321,6 +348,7 @@ impl Errand {
             kind: self.run.kind,
             access,
             confirmed: self.run.confirmed,
+            place: self.place,
             state: self.state.clone(),
             bucket: link.bucket.clone(),
             guard: std::sync::Arc::clone(&link.guard),

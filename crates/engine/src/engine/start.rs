@@ -2,10 +2,12 @@ use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::brakes::Brake;
 use crate::config::Config;
+use crate::cycle::halt_of_brake;
 use crate::places::Places;
 use crate::settings::{Settings, SettingsError};
-use crate::state::{State, StateError};
+use crate::state::{Standing, State, StateError};
 
 /// Why an engine did not start. Nothing was changed.
 #[derive(Debug, thiserror::Error)]
@@ -69,7 +71,15 @@ pub(super) fn open(config: &Config) -> Result<Opened, StartError> {
         Err(StateError::Damaged { detail }) => {
             tracing::error!(detail, "the sync state is damaged and is put aside");
             let aside = put_aside(&path, config.clock.now_ms()).map_err(folder)?;
-            (State::open(&path).map_err(state_error)?, Some(aside))
+            let mut state = State::open(&path).map_err(state_error)?;
+            let lost = Standing {
+                halt: Some(halt_of_brake(&Brake::ListingsLost { held: Vec::new() })),
+                ..Standing::default()
+            };
+            for pair in &settings.pairs {
+                state.set_standing(&pair.id, &lost).map_err(state_error)?;
+            }
+            (state, Some(aside))
         }
         Err(error) => return Err(state_error(error)),
     };

@@ -54,6 +54,7 @@ pub(super) async fn carry(
         news: Publication {
             at_ms: input.clock.now_ms(),
             set: touched_nodes(&baseline, &touched),
+            batch: -input.clock.now_ms(),
             ..Publication::default()
         },
         baseline,

@@ -1,6 +1,5 @@
 use super::*;
 use crate::state::Node;
-use crate::view::ProfileName;
 
 fn signature(mtime_ns: i64) -> Signature {
     Signature {
@@ -177,78 +176,4 @@ fn read_only_keeps_downloads_and_counts_what_waits() {
     assert_eq!(plan.waiting(), 2);
     assert_eq!(plan.keep_downloads(), 2);
     assert_eq!(plan.scope.keys().collect::<Vec<_>>(), ["theirs"]);
-}
-
-#[test]
-fn brakes_before_a_side_is_emptied() {
-    let safe = Profile::named(ProfileName::Safe);
-    let fast = Profile::named(ProfileName::Fast);
-    let names: Vec<String> = (0..20).map(|n| format!("n{n:02}")).collect();
-    let known: Vec<&str> = names.iter().map(String::as_str).collect();
-    let all: Vec<(&str, &str)> = known.iter().map(|name| (*name, "m")).collect();
-    let here: Vec<(&str, i64)> = known.iter().map(|name| (*name, 0)).collect();
-    let tripped = |here: &[(&str, i64)], cloud: &BTreeMap<String, Object>, profile| {
-        let scan = vault(here);
-        brake(
-            &plan(&baseline(&known), &scan, cloud, &filters()),
-            &scan,
-            cloud,
-            profile,
-        )
-    };
-    assert_eq!(tripped(&here, &bucket(&all), safe), None);
-    assert_eq!(
-        tripped(&[], &bucket(&all), fast),
-        Some(Brake::VaultEmptied { known: 20 })
-    );
-    assert_eq!(
-        tripped(&here, &bucket(&[]), fast),
-        Some(Brake::CloudEmptied { known: 20 })
-    );
-    assert_eq!(tripped(&here[2..], &bucket(&all), safe), None);
-    assert_eq!(
-        tripped(&here[3..], &bucket(&all), safe),
-        Some(Brake::TooManyDeletes {
-            deletes: 3,
-            known: 20,
-            side: ChangeAction::RemoveInCloud
-        })
-    );
-    assert_eq!(tripped(&here[3..], &bucket(&all), fast), None);
-    assert_eq!(
-        tripped(&here, &bucket(&all[11..]), fast),
-        Some(Brake::TooManyDeletes {
-            deletes: 11,
-            known: 20,
-            side: ChangeAction::RemoveHere
-        })
-    );
-    let mut without_sentinel = bucket(&all);
-    without_sentinel.remove(SENTINEL);
-    assert_eq!(
-        tripped(&here, &without_sentinel, safe),
-        Some(Brake::AccessCheckFailed)
-    );
-    assert_eq!(tripped(&here, &without_sentinel, fast), None);
-}
-
-#[test]
-fn the_copies_of_settled_conflicts_are_no_mass_deletion() {
-    let copy = |note: &str| format!("{note} (conflict desktop 2026-11-22 05.23.27).md");
-    let (notes, copies): (Vec<String>, Vec<String>) = ["a", "b", "c", "d"]
-        .map(|note| (format!("{note}.md"), copy(note)))
-        .into_iter()
-        .unzip();
-    let names: Vec<&str> = notes.iter().chain(&copies).map(String::as_str).collect();
-    let known = baseline(&names);
-    let everything: Vec<(&str, i64)> = names.iter().map(|name| (*name, 0)).collect();
-    let stopped = |left: &[&str]| {
-        let (scan, left) = (vault(&everything), left.iter().map(|name| (*name, "m")));
-        let cloud = bucket(&left.collect::<Vec<_>>());
-        let plan = plan(&known, &scan, &cloud, &filters());
-        brake(&plan, &scan, &cloud, Profile::named(ProfileName::Safe)).is_some()
-    };
-    assert!(!stopped(&names[..4]), "the notes are still there");
-    assert!(stopped(&names[4..]), "the notes went");
-    assert!(stopped(&[]));
 }

@@ -134,7 +134,7 @@ impl State {
         at_ms: i64,
     ) -> Result<(), StateError> {
         let transaction = self.connection.transaction()?;
-        add_history(&transaction, &row.pair, history, at_ms)?;
+        add_history(&transaction, &row.pair, history, at_ms, 0)?;
         add_resolution(&transaction, &row.pair, resolution, at_ms)?;
         transaction.execute(
             "UPDATE conflict SET state = 'resolved', copy_path = NULL, merged = ?2 WHERE id = ?1",
@@ -156,7 +156,7 @@ impl State {
         at_ms: i64,
     ) -> Result<(), StateError> {
         let transaction = self.connection.transaction()?;
-        add_history(&transaction, pair, history, at_ms)?;
+        add_history(&transaction, pair, history, at_ms, 0)?;
         transaction.execute(
             "UPDATE resolution SET undone = 1 WHERE conflict = ?1 AND undo = ?2",
             [&resolution.conflict, &resolution.undo],

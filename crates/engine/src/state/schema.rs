@@ -39,6 +39,7 @@ CREATE INDEX node_fold ON node(pair, fold);
 UPDATE node SET fold = fold_key(path);
 ";
 
+/// What a person has to know survives a restart, and history says of which run an entry is.
 /// Conflicts know their versions and how to be taken back; small notes keep the text they were
 /// last equal as, so that two edits of it can be merged.
 const STEP_3: &str = "
@@ -68,6 +69,18 @@ CREATE TABLE resolution(
 CREATE INDEX resolution_undo ON resolution(undo);
 CREATE INDEX resolution_conflict ON resolution(conflict);
 CREATE INDEX history_md5 ON history(pair, md5);
+CREATE TABLE standing(
+  pair TEXT PRIMARY KEY, checked_at INTEGER, waiting INTEGER NOT NULL, run TEXT, halt TEXT)
+  WITHOUT ROWID;
+CREATE TABLE happening(
+  pair TEXT NOT NULL, path TEXT NOT NULL, kind TEXT NOT NULL, md5 TEXT NOT NULL,
+  at INTEGER NOT NULL, PRIMARY KEY(pair, kind, path)) WITHOUT ROWID;
+CREATE TABLE accepted(
+  pair TEXT NOT NULL, code TEXT NOT NULL, at INTEGER NOT NULL,
+  PRIMARY KEY(pair, code)) WITHOUT ROWID;
+ALTER TABLE probe ADD COLUMN versioning TEXT NOT NULL DEFAULT 'refused';
+ALTER TABLE history ADD COLUMN batch INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE history ADD COLUMN undone INTEGER NOT NULL DEFAULT 0;
 ";
 
 pub(super) fn migrate(connection: &Connection) -> Result<(), StateError> {

@@ -4,7 +4,7 @@ use guard::Access;
 
 use super::rig::map;
 use super::*;
-use crate::cycle::{Confirmed, CycleFailure};
+use crate::cycle::{self, Confirmed, CycleFailure};
 use crate::view::ProfileName;
 
 async fn filled(cloud: &Cloud, count: usize) -> Device {
@@ -120,4 +120,138 @@ async fn a_damaged_memory_means_comparing_again() {
         device.files(),
         map(&[("n00.md", "0\n"), ("n01.md", "1\n"), ("n02.md", "2\n")])
     );
+}
+
+/// What encryption makes of a note.
+fn noise(seed: u32) -> Vec<u8> {
+    use md5::Digest as _;
+    let parts =
+        (0..64_u32).flat_map(|n| md5::Md5::digest([seed, n].map(u32::to_le_bytes).concat()));
+    parts.chain([0xff, 0xfe]).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn held_deletes_do_not_stop_the_rest_and_renames_do_not_count() {
+    let cloud = Cloud::start().await;
+    let device = filled(&cloud, 20).await;
+    let other = Device::new("desktop", &cloud).await;
+    other.sync().await;
+    for number in 0..4 {
+        device.delete(&format!("n{number:02}.md"));
+    }
+    device.save("new.md", "new\n");
+    other.save("theirs.md", "theirs\n");
+    other.sync().await;
+    let (tally, result) = device.run().await;
+    let halt = result.unwrap_err().halt().unwrap();
+    assert_eq!(
+        (halt.code.as_str(), halt.evidence_count),
+        ("TooManyDeletes", 4)
+    );
+    assert_eq!(halt.evidence[0], "n00.md");
+    assert_eq!((tally.uploaded, tally.downloaded, tally.waiting), (1, 1, 4));
+    assert_eq!(cloud.files().await.len(), 22);
+    // Two come back under other names: renames, and the two that are left are few.
+    device.save("moved/a.md", "0\n");
+    device.save("moved/b.md", "1\n");
+    device.save("n02.md", "2\n");
+    let tally = device.sync().await;
+    assert_eq!(tally.removed_in_cloud, 3);
+    assert_eq!(cloud.files().await, device.files());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn deletes_one_after_the_other_are_counted_together() {
+    let cloud = Cloud::start().await;
+    let mut device = filled(&cloud, 20).await;
+    for number in 0..2 {
+        device.delete(&format!("n{number:02}.md"));
+        device.sync().await;
+    }
+    device.delete("n02.md");
+    assert_eq!(halt_code(&device.failure().await), "TooManyDeletes");
+    assert_eq!(cloud.files().await.len(), 18);
+    device.confirmed = Confirmed::Yes;
+    device.sync().await;
+    assert_eq!(cloud.files().await, device.files());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn notes_that_become_unreadable_at_once_do_not_go_up() {
+    let cloud = Cloud::start().await;
+    let mut device = filled(&cloud, 10).await;
+    let other = Device::new("desktop", &cloud).await;
+    other.sync().await;
+    other.save("theirs.md", "theirs\n");
+    other.sync().await;
+    for number in 0..6 {
+        device.save_bytes(&format!("n{number:02}.md"), &noise(number));
+    }
+    let (tally, result) = device.run().await;
+    let halt = result.unwrap_err().halt().unwrap();
+    assert_eq!(
+        (halt.code.as_str(), halt.evidence_count),
+        ("MassRewrite", 6)
+    );
+    assert_eq!((tally.uploaded, tally.downloaded, tally.waiting), (0, 1, 6));
+    assert_eq!(cloud.files().await["n00.md"], "0\n");
+    device.confirmed = Confirmed::Yes;
+    assert_eq!(device.sync().await.uploaded, 6);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_readable_edits_and_few_unreadable_ones_go_up() {
+    let cloud = Cloud::start().await;
+    let device = filled(&cloud, 10).await;
+    for number in 0..8 {
+        device.save(&format!("n{number:02}.md"), &format!("edited {number}\n"));
+    }
+    assert_eq!(device.sync().await.uploaded, 8);
+    for number in 0..4 {
+        device.save_bytes(&format!("n{number:02}.md"), &noise(number));
+    }
+    assert_eq!(device.sync().await.uploaded, 4);
+    // With those of the last minutes it is enough.
+    device.save_bytes("n04.md", &noise(4));
+    assert_eq!(halt_code(&device.failure().await), "MassRewrite");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_new_suffix_on_many_notes_holds_both_names() {
+    let cloud = Cloud::start().await;
+    let device = filled(&cloud, 10).await;
+    for number in 0..6 {
+        let path = format!("n{number:02}.md");
+        let from = device.vault.join(&path);
+        super::rig::move_folder(&from, &device.vault.join(format!("{path}.locked")));
+        device.save_bytes(&format!("{path}.locked"), &noise(number));
+    }
+    assert_eq!(halt_code(&device.failure().await), "MassRewrite");
+    assert_eq!(cloud.files().await.len(), 10);
+    assert_eq!(cloud.files().await["n00.md"], "0\n");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lost_baseline_adopts_what_is_equal_and_asks_about_the_rest() {
+    let cloud = Cloud::start().await;
+    let mut device = filled(&cloud, 5).await;
+    let other = Device::new("desktop", &cloud).await;
+    other.sync().await;
+    other.save("n00.md", "theirs\n");
+    other.sync().await;
+    device.save("n00.md", "mine\n");
+    device.save("new.md", "new\n");
+    device.state().forget_baseline("pair_test").await.unwrap();
+    device.place = cycle::Place::Lost;
+    let halt = device.failure().await.halt().unwrap();
+    assert_eq!(halt.code, "ListingsLost");
+    assert_eq!(halt.evidence, ["n00.md", "new.md"]);
+    let pair = "pair_test".to_owned();
+    let state = device.state();
+    let adopted = state.with(move |state| state.node_count(&pair)).await;
+    assert_eq!(adopted.unwrap(), 4);
+    device.confirmed = Confirmed::Yes;
+    let tally = device.sync().await;
+    assert_eq!((tally.conflicts, tally.uploaded), (1, 1));
+    assert_eq!(device.files(), cloud.files().await);
 }

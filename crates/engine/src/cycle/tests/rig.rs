@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use url::Url;
 
 use crate::config::{Observer, Step};
-use crate::cycle::{self, Confirmed, CycleFailure, CycleInput, StateHandle, Tally};
+use crate::cycle::{self, Confirmed, CycleFailure, CycleInput, Place, StateHandle, Tally};
 use crate::filters::Filters;
 use crate::profile::Profile;
 use crate::state::State;
@@ -119,6 +119,7 @@ pub(super) struct Device {
     pub(super) profile: ProfileName,
     pub(super) kind: RunKind,
     pub(super) confirmed: Confirmed,
+    pub(super) place: Place,
     pub(super) access: Access,
     pub(super) observer: Observer,
     pub(super) filters: Filters,
@@ -152,6 +153,7 @@ impl Device {
             profile: ProfileName::Safe,
             kind: RunKind::Sync,
             confirmed: Confirmed::No,
+            place: Place::Kept,
             access: Access::ReadWrite,
             observer: Observer::none(),
             filters: Filters::parse(Filters::DEFAULT_TEXT).unwrap(),
@@ -167,6 +169,10 @@ impl Device {
         let file = self.vault.join(path);
         fs::create_dir_all(file.parent().unwrap()).unwrap();
         write(&file, text);
+    }
+
+    pub(super) fn save_bytes(&self, path: &str, bytes: &[u8]) {
+        write(&self.vault.join(path), bytes);
     }
 
     /// Saves the way most editors do: a new file renamed over the note.
@@ -251,6 +257,7 @@ impl Device {
             kind: self.kind,
             access: self.access,
             confirmed: self.confirmed,
+            place: self.place,
             state,
             bucket: self.bucket.clone(),
             guard: Arc::clone(&self.guard),
@@ -293,7 +300,7 @@ fn files_below(root: &Path) -> BTreeMap<String, String> {
 }
 
 #[expect(clippy::disallowed_methods, reason = "the test plays the user")]
-pub(super) fn write(file: &Path, text: &str) {
+pub(super) fn write(file: &Path, text: impl AsRef<[u8]>) {
     fs::write(file, text).unwrap();
 }
 

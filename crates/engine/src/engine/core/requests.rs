@@ -47,7 +47,7 @@ impl Core {
                 self.set_switch(SyncSwitch::PausedUntil { until_ms })
             }
             Request::SyncNow { pair, run } => self.sync_now(pair.as_deref(), run),
-            Request::ConfirmHalt { pair } => self.confirm_halt(&pair),
+            Request::ConfirmHalt { pair } => self.confirm_halt(pair).await,
             Request::DismissConflict { id } => self.dismiss_conflict(id).await,
             Request::ReadConflict { id } => return self.read_conflict(id, answer),
             Request::ListConflicts => self.list_conflicts().await,
@@ -110,15 +110,21 @@ impl Core {
         Ok(Reply::Run { number })
     }
 
-    fn confirm_halt(&mut self, id: &str) -> Result<Reply, Refusal> {
-        let halt = self.pair(id)?.halt.as_ref();
-        if !halt.is_some_and(|halt| halt.can_confirm) {
+    async fn confirm_halt(&mut self, id: String) -> Result<Reply, Refusal> {
+        let halt = self.pair(&id)?.halt.as_ref();
+        let Some(halt) = halt.filter(|halt| halt.can_confirm) else {
             return Err(Refusal::new(
                 "nothing_to_confirm",
                 "There is nothing to go on with",
             ));
-        }
-        let number = self.queue_runs(vec![id.to_owned()], RunKind::Sync, Confirmed::Yes);
+        };
+        let (code, now_ms) = (halt.code.clone(), self.config.clock.now_ms());
+        let pair = id.clone();
+        self.state
+            .with(move |state| state.accept(&pair, &code, now_ms))
+            .await
+            .map_err(|error| Refusal::new("state", error.to_string()))?;
+        let number = self.queue_runs(vec![id], RunKind::Sync, Confirmed::Yes);
         Ok(Reply::Run { number })
     }
 

@@ -14,7 +14,8 @@ fn pair() -> PairModel {
     };
     PairModel {
         checked_at_ms: Some(NOW - 5),
-        ..PairModel::new(settings, 3)
+        passed: true,
+        ..PairModel::new(settings, 3, Standing::default())
     }
 }
 

@@ -1,0 +1,219 @@
+//! What a person reads of a halt: cause, evidence and ways out.
+
+use super::CycleFailure;
+use crate::brakes::Brake;
+use crate::view::{ChangeAction, HaltAction, HaltView};
+
+/// Paths that a halt shows at most.
+const EVIDENCE: usize = 50;
+
+/// The halt of a pair whose baseline was lost, until it is compared again.
+pub(crate) const LISTINGS_LOST: &str = "ListingsLost";
+
+pub(super) struct Words {
+    pub(super) message: String,
+    pub(super) hint: &'static str,
+    pub(super) code: &'static str,
+    actions: &'static [HaltAction],
+}
+
+impl CycleFailure {
+    /// The halt this is, if a person has to look first.
+    pub(crate) fn halt(&self) -> Option<HaltView> {
+        if let Self::Braked(brake) = self {
+            return Some(of_brake(brake));
+        }
+        let actions: &[HaltAction] = match self.code() {
+            "RootReplaced" => &[HaltAction::ChooseFolder, HaltAction::Confirm],
+            "RootMissing" => &[HaltAction::ChooseFolder],
+            "DiskFull" | "ClockSkew" => &[],
+            _ => return None,
+        };
+        let hint = match self {
+            Self::RootReplaced => {
+                "If this is the right folder, go on: both sides are compared and nothing is \
+                 deleted. Otherwise bring the old folder back."
+                    .to_owned()
+            }
+            _ => self.hint().unwrap_or_default(),
+        };
+        Some(HaltView {
+            code: self.code().to_owned(),
+            message: self.to_string(),
+            hint,
+            can_confirm: actions.contains(&HaltAction::Confirm),
+            evidence: Vec::new(),
+            evidence_count: 0,
+            actions: actions.to_vec(),
+        })
+    }
+}
+
+/// The halt that a brake is.
+pub(crate) fn of_brake(brake: &Brake) -> HaltView {
+    let Words {
+        message,
+        hint,
+        code,
+        actions,
+    } = words(brake);
+    let evidence = brake.evidence();
+    HaltView {
+        code: code.to_owned(),
+        message,
+        hint: hint.to_owned(),
+        can_confirm: actions.contains(&HaltAction::Confirm),
+        evidence: evidence.iter().take(EVIDENCE).cloned().collect(),
+        evidence_count: evidence.len() as u64,
+        actions: actions.to_vec(),
+    }
+}
+
+pub(super) fn words(brake: &Brake) -> Words {
+    let said = |message: String, hint, code, actions| Words {
+        message,
+        hint,
+        code,
+        actions,
+    };
+    match brake {
+        Brake::VaultEmptied { known } => said(
+            format!("The notes folder is empty, but {known} notes are known"),
+            "If the notes are elsewhere, bring them back. To delete them in the cloud too, go on.",
+            "RootEmptied",
+            &[
+                HaltAction::Restore,
+                HaltAction::ChooseFolder,
+                HaltAction::Confirm,
+            ],
+        ),
+        Brake::CloudEmptied { known } => said(
+            format!("The cloud is empty, but {known} notes are known"),
+            "To remove the notes here too (they stay in history), go on. To put them back into \
+             the cloud: `bm-cloud bisync --resync`.",
+            "RootEmptied",
+            &[
+                HaltAction::Restore,
+                HaltAction::CompareAgain,
+                HaltAction::Confirm,
+            ],
+        ),
+        Brake::TooManyDeletes {
+            deletes,
+            known,
+            side,
+            ..
+        } => {
+            let place = match side {
+                ChangeAction::RemoveHere => "here",
+                ChangeAction::RemoveInCloud
+                | ChangeAction::Upload
+                | ChangeAction::Download
+                | ChangeAction::Conflict => "in the cloud",
+            };
+            said(
+                format!("{deletes} of {known} notes would be removed {place}"),
+                "Everything else goes on. Look at the list with `bm-cloud bisync --dry-run`, then \
+                 go on or bring the notes back.",
+                "TooManyDeletes",
+                &[HaltAction::Restore, HaltAction::Confirm],
+            )
+        }
+        Brake::MassRewrite { changed, known, .. } => said(
+            format!("{changed} of {known} notes became unreadable within minutes"),
+            "A program may be encrypting or damaging this folder. Nothing goes up meanwhile, and \
+             the cloud has the notes as they were: bring them back, or go on if you did this.",
+            "MassRewrite",
+            &[HaltAction::Restore, HaltAction::Confirm],
+        ),
+        Brake::MarkerRewritten => said(
+            "The cloud side is not what we left: its sync marker was rewritten".to_owned(),
+            "Something changes everything there. Check the account and its other devices, then \
+             go on.",
+            "MassRewrite",
+            &[HaltAction::Confirm],
+        ),
+        Brake::AccessCheckFailed => said(
+            "The cloud side is not what we left: its sync marker is gone".to_owned(),
+            "Check that the account is the right one, then compare again: \
+             `bm-cloud bisync --resync`.",
+            "AccessCheckFailed",
+            &[HaltAction::CompareAgain],
+        ),
+        Brake::VersioningOff { .. } => said(
+            "This cloud storage keeps no old versions of notes".to_owned(),
+            "Changes that replace or remove something there wait; new notes go up. Turn \
+             versioning on for the bucket, or go on without.",
+            "VersioningOff",
+            &[HaltAction::Confirm],
+        ),
+        Brake::ListingsLost { held } => said(
+            match held.len() {
+                0 => "Sync lost its place and compares everything again".to_owned(),
+                count => format!("Sync lost its place, and {count} notes differ"),
+            },
+            "Equal notes are adopted. Go on to keep both versions of those that differ.",
+            LISTINGS_LOST,
+            &[HaltAction::CompareAgain, HaltAction::Confirm],
+        ),
+        Brake::DiskFull { held } => said(
+            format!("No space left: the disk is full, {} notes wait", held.len()),
+            "Free some space; sync goes on by itself. Your own edits still go up.",
+            "DiskFull",
+            &[],
+        ),
+        Brake::CaseCollision { names } => said(
+            format!("{} names differ only in capitals or accents", names.len()),
+            "Rename one of each two; everything else goes on.",
+            "CaseCollision",
+            &[],
+        ),
+    }
+}
+
+/// How wrong the clock is, in words.
+pub(super) fn skew_words(ahead_ms: Option<i64>) -> String {
+    let Some(ahead_ms) = ahead_ms else {
+        return "This computer's clock differs too much from the cloud's".to_owned();
+    };
+    let minutes = ahead_ms.unsigned_abs() / 60_000;
+    let span = match minutes {
+        0..120 => format!("{minutes} minutes"),
+        120..2880 => format!("{} hours", minutes / 60),
+        _ => format!("{} days", minutes / 1440),
+    };
+    let way = if ahead_ms > 0 { "ahead" } else { "behind" };
+    format!("This computer's clock is {span} {way}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn says_how_wrong_the_clock_is() {
+        assert_eq!(
+            skew_words(Some(-2 * 3_600_000)),
+            "This computer's clock is 2 hours behind"
+        );
+        assert_eq!(
+            skew_words(Some(16 * 60_000)),
+            "This computer's clock is 16 minutes ahead"
+        );
+        let halt = CycleFailure::ClockSkew { ahead_ms: None }.halt().unwrap();
+        assert_eq!((halt.code.as_str(), halt.can_confirm), ("ClockSkew", false));
+        assert!(halt.hint.contains("clock right"), "{halt:?}");
+    }
+
+    #[test]
+    fn shows_fifty_paths_and_counts_all() {
+        let held = (0..60).map(|n| format!("{n:02}.md")).collect();
+        let halt = of_brake(&Brake::MassRewrite {
+            changed: 60,
+            known: 100,
+            held,
+        });
+        assert_eq!((halt.evidence.len(), halt.evidence_count), (50, 60));
+        assert_eq!(halt.actions, [HaltAction::Restore, HaltAction::Confirm]);
+    }
+}
