@@ -70,6 +70,22 @@ pub(crate) enum Brake {
 }
 
 impl Brake {
+    /// Whether the other side still has the notes as they were.
+    pub(crate) fn can_be_restored(&self) -> bool {
+        match self {
+            Self::VaultEmptied { .. }
+            | Self::CloudEmptied { .. }
+            | Self::TooManyDeletes { .. }
+            | Self::MassRewrite { .. } => true,
+            Self::AccessCheckFailed
+            | Self::MarkerRewritten
+            | Self::VersioningOff { .. }
+            | Self::ListingsLost { .. }
+            | Self::DiskFull { .. }
+            | Self::CaseCollision { .. } => false,
+        }
+    }
+
     /// The paths that wait.
     pub(crate) fn evidence(&self) -> &[String] {
         match self {

@@ -30,6 +30,7 @@ use guard::{Access, Bucket, Guard};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use self::hold::Hold;
 use crate::brakes::Brake;
 use crate::config::{Observer, Step};
 use crate::filters::Filters;
@@ -82,6 +83,10 @@ pub(crate) struct CycleInput {
 pub(crate) enum Confirmed {
     No,
     Yes,
+    /// No, and what a halt holds is to be brought back.
+    Restore,
+    /// What the last run did here was undone: this one carries that, and asks as ever.
+    Undo,
 }
 
 /// Whether the baseline is the one that the last run left.
@@ -179,7 +184,9 @@ async fn once(input: &CycleInput, side: &Side, tally: &mut Tally) -> Result<Next
         Access::ReadOnly => verified.plan.keep_downloads(),
     };
     tally.held = None;
-    hold::hold(input, &mut verified, tally).await?;
+    if hold::hold(input, &mut verified, tally).await? == Hold::Restored {
+        return Ok(Next::Again);
+    }
     if verified.plan.scope.is_empty() {
         verify::publish_touched(input, verified).await?;
         return Ok(Next::Settled);

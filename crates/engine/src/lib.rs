@@ -17,6 +17,7 @@ mod diagnostics;
 mod doctor;
 mod engine;
 mod filters;
+mod history;
 mod lane;
 mod mounts;
 mod naming;

@@ -5,7 +5,7 @@ use ts_rs::TS;
 
 use crate::view::{
     ConflictChoice, ConflictDetail, ConflictView, CredentialView, FilterEffect, Finding,
-    InstallWayView, MountProfileName, ProfileName, SetUpPreview, SettingsView,
+    InstallWayView, MountProfileName, ProfileName, SetUpPreview, SettingsView, VersionView,
 };
 
 /// Everything that a front end can ask of the engine.
@@ -74,6 +74,29 @@ pub enum Request {
     },
     /// A person saw the evidence of a halt and wants the next cycle to go on.
     ConfirmHalt {
+        pair: String,
+    },
+    /// Brings the notes back that a halt holds, where that is one of its ways out.
+    RestoreHalted {
+        pair: String,
+    },
+    /// Earlier versions, newest first, 100 on a page; those in the cloud only for one `path`.
+    ListHistory {
+        pair: Option<String>,
+        path: Option<String>,
+        /// Only what is older (Unix milliseconds): the time of the last one of the page before.
+        #[ts(type = "number | null")]
+        before_ms: Option<i64>,
+    },
+    ReadVersion {
+        id: String,
+    },
+    /// Puts a version back under its note's name, as a save; what was there goes to history first.
+    RestoreVersion {
+        id: String,
+    },
+    /// Puts everything back that the last run replaced or removed here, and runs again.
+    UndoLastSync {
         pair: String,
     },
     DismissConflict {
@@ -199,6 +222,21 @@ pub enum Reply {
     },
     InstallWays {
         ways: Vec<InstallWayView>,
+    },
+    History {
+        versions: Vec<VersionView>,
+        /// Whether there are older ones.
+        more: bool,
+    },
+    Version {
+        version: VersionView,
+        /// Absent where it is no text, or too large to show.
+        text: Option<String>,
+    },
+    Restored {
+        path: String,
+        /// The version that made room; restoring it takes this back.
+        undo: Option<String>,
     },
     Credentials {
         credentials: Vec<CredentialView>,

@@ -4,8 +4,9 @@
 //! is published by one transaction here.
 
 mod conflicts;
-mod mounts;
 mod happening;
+mod history;
+mod mounts;
 mod schema;
 mod standing;
 mod texts;
@@ -24,6 +25,7 @@ pub(crate) use conflicts::{ConflictRow, Decided, IfKnown, Resolution, Stamp};
 pub(crate) use texts::{BaseText, is_mergeable};
 
 pub(crate) use happening::Happening;
+pub(crate) use history::{Held, Version};
 pub(crate) use standing::Standing;
 
 /// One path that was equal on both sides when it was recorded.

@@ -22,7 +22,7 @@ mod swap;
 mod tests;
 
 pub(crate) use apply::{Applied, ApplyError, ApplyStep, Change, Expect, NewBytes, apply};
-pub(crate) use history::{Kept, keep_version};
+pub(crate) use history::{Kept, discard_kept, keep_version};
 pub(crate) use look::{Note, look, read_note};
 pub(crate) use mirror::{Filled, MirrorError, MirrorFile, fill};
 pub(crate) use mirror::{clear as clear_mirror, read as read_mirror};

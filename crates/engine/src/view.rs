@@ -1,6 +1,7 @@
 mod check;
 mod conflict;
 mod filters;
+mod history;
 mod mounts;
 mod settings;
 mod setup;
@@ -14,6 +15,7 @@ pub use conflict::{
     DiffLine, MergeChunk, MergeOrigin, MergeView, SeenVersions, VersionText,
 };
 pub use filters::{FilterEffect, FilterError};
+pub use history::{ExplainState, HistoryView, VersionReason, VersionView};
 pub use mounts::{MountProfileName, MountState, MountSupport, MountView};
 pub use settings::{Limits, Notifications, QuietHours, SettingsView, WhenCostly};
 pub use setup::{FolderWarning, SetUpPreview};
@@ -43,6 +45,7 @@ pub struct View {
     pub problem_count: u32,
     /// Newest first; at most 50.
     pub activity: Vec<ActivityView>,
+    pub history: HistoryView,
     pub rclone: RcloneView,
     pub mounts: Vec<MountView>,
     pub mount_support: MountSupport,

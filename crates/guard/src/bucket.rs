@@ -2,6 +2,7 @@ pub(crate) mod operations;
 mod probe;
 mod sweep;
 pub(crate) mod transport;
+mod versions;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
@@ -14,6 +15,7 @@ use crate::error::BucketError;
 use crate::pace::{Limits, Pace};
 
 pub use probe::{Capabilities, Support};
+pub use versions::ObjectVersion;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 /// Short, so that a computer that wakes up does not write into connections that died meanwhile.

@@ -27,7 +27,9 @@ mod sign;
 mod snapshot;
 
 pub use body::{Body, Download};
-pub use bucket::{Bucket, BucketConfig, Capabilities, Clock, Credentials, RequestCounts, Support};
+pub use bucket::{
+    Bucket, BucketConfig, Capabilities, Clock, Credentials, ObjectVersion, RequestCounts, Support,
+};
 pub use error::BucketError;
 pub use gateway::Guard;
 pub use live::{CopyName, Held};

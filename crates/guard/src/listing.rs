@@ -3,6 +3,7 @@
 mod incoming;
 mod outgoing;
 mod page;
+mod versions;
 
 pub(crate) use incoming::{
     UpstreamPage, parse_complete, parse_delete, parse_error, parse_page, parse_upload_id,
@@ -12,3 +13,4 @@ pub(crate) use outgoing::{
     complete_result, copy_result, delete_result, error, initiate_result, list_result, location,
 };
 pub(crate) use page::{ListQuery, ListVersion, Naming, page};
+pub(crate) use versions::parse_versions;

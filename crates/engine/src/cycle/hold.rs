@@ -13,7 +13,7 @@ use super::{Confirmed, CycleFailure, CycleInput, Place, Tally};
 use crate::RunKind;
 use crate::brakes::{self, Brake, Rewrites};
 use crate::plan::Side;
-use crate::state::Happening;
+use crate::state::{Happening, Node, Publication};
 use crate::vault::{PathProblem, ProblemCode};
 use crate::view::ChangeAction;
 
@@ -24,6 +24,9 @@ const FETCHED: usize = 24;
 /// Of each, so many bytes.
 const LOOKED_AT: u64 = 64 * 1024;
 
+/// The `ETag` of no object: the cloud's version is a newer one.
+const BROUGHT_BACK: &str = "brought-back";
+
 /// Takes out of the plan what waits.
 ///
 /// # Errors
@@ -32,21 +35,26 @@ pub(super) async fn hold(
     input: &CycleInput,
     verified: &mut Verified,
     tally: &mut Tally,
-) -> Result<(), CycleFailure> {
+) -> Result<Hold, CycleFailure> {
     if let Some(brake) = collision(&tally.problems) {
         tally.held = Some(brake);
     }
     if verified.plan.scope.is_empty() {
-        return Ok(());
+        return Ok(Hold::GoOn);
     }
     make_room(input, verified, tally).await?;
     if input.confirmed == Confirmed::Yes {
-        return Ok(());
+        return Ok(Hold::GoOn);
     }
     let Verified {
         plan, scan, cloud, ..
     } = &*verified;
     if let Some(brake) = brakes::emptied(plan, scan, cloud, input.profile) {
+        if input.confirmed == Confirmed::Restore && brake.can_be_restored() {
+            let paths = verified.baseline.keys().cloned().collect();
+            bring_back(input, verified, paths).await?;
+            return Ok(Hold::Restored);
+        }
         return Err(CycleFailure::Braked(brake));
     }
     if input.place == Place::Lost && input.kind == RunKind::Sync {
@@ -77,7 +85,60 @@ pub(super) async fn hold(
             verified.keep_back(brake, tally);
         }
     }
-    Ok(())
+    match &tally.held {
+        Some(brake) if input.confirmed == Confirmed::Restore && brake.can_be_restored() => {
+            let paths = brake.evidence().to_vec();
+            bring_back(input, verified, paths).await?;
+            Ok(Hold::Restored)
+        }
+        Some(_) | None => Ok(Hold::GoOn),
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Hold {
+    GoOn,
+    /// What was held counts as a change of the other side now: the plan is to be made anew.
+    Restored,
+}
+
+/// Takes the side that still has the notes as they were for the newer one. What is replaced here
+/// goes to history, as ever; what is deleted on either side is new on the other.
+async fn bring_back(
+    input: &CycleInput,
+    verified: &Verified,
+    paths: Vec<String>,
+) -> Result<(), CycleFailure> {
+    let changed = |path: &&String| {
+        let known = verified.baseline.contains_key(*path);
+        known && verified.scan.files.contains_key(*path) && verified.cloud.contains_key(*path)
+    };
+    let rewritten = hash_all(input, paths.iter().filter(changed).cloned().collect()).await?;
+    let mut news = Publication {
+        at_ms: input.clock.now_ms(),
+        wanted: true,
+        ..Publication::default()
+    };
+    for path in paths {
+        match (rewritten.get(&path), verified.baseline.get(&path)) {
+            (Some((md5, signature)), Some(node)) if *md5 != node.md5 => {
+                let node = Node {
+                    md5: md5.clone(),
+                    etag: BROUGHT_BACK.to_owned(),
+                    size: signature.size,
+                    signature: *signature,
+                };
+                news.set.insert(path, node);
+            }
+            (Some(_), _) | (None, None) => {}
+            (None, Some(_)) => news.forget.push(path),
+        }
+    }
+    let pair = input.pair.clone();
+    Ok(input
+        .state
+        .with(move |state| state.publish(&pair, &news))
+        .await?)
 }
 
 /// How a run ended that keeps something back.

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use guard::{Access, Body, BucketError, Object, Precondition};
 
-use super::{CycleFailure, CycleInput, StateHandle};
+use super::{Confirmed, CycleFailure, CycleInput, StateHandle};
 use crate::RunKind;
 use crate::config::Step;
 use crate::filters::Filters;
@@ -46,8 +46,8 @@ pub(super) async fn verify(input: &CycleInput) -> Result<Verified, CycleFailure>
     let (scan, root_ino) = local.await.map_err(CycleFailure::panicked)??;
     if known_ino.is_some_and(|known| known != root_ino) && !baseline.is_empty() {
         return match input.confirmed {
-            super::Confirmed::No => Err(CycleFailure::RootReplaced),
-            super::Confirmed::Yes => {
+            Confirmed::No | Confirmed::Restore | Confirmed::Undo => Err(CycleFailure::RootReplaced),
+            Confirmed::Yes => {
                 input.state.forget_baseline(&input.pair).await?;
                 Box::pin(verify(input)).await
             }

@@ -36,6 +36,7 @@ mod credentials;
 mod doctor;
 mod export;
 mod filtering;
+mod history;
 mod installing;
 mod looking;
 mod mounting;
@@ -43,6 +44,7 @@ mod requests;
 mod session;
 
 use conflicts::{Decision, DecisionEnd};
+use history::RestoreEnd;
 
 /// Conflicts and activity lines that a view holds at most.
 const CONFLICTS: u32 = 100;
@@ -65,6 +67,7 @@ pub(super) enum Input {
     FilesChanged,
     TripEnded(Box<TripEnd>),
     DecisionEnded(Box<DecisionEnd>),
+    RestoreEnded(Box<RestoreEnd>),
     /// The cloud may have changed at these paths.
     Hinted(Vec<(String, Hint)>),
     /// The change stream is open; `missed` if changes from before are unknown.
@@ -90,6 +93,9 @@ pub(super) struct Core {
     pub(super) link: Option<Link>,
     pub(super) queue: VecDeque<QueuedRun>,
     decisions: VecDeque<(Decision, Answer)>,
+    /// Versions to be put back, by id.
+    restores: VecDeque<(String, Answer)>,
+    tidied_at_ms: Option<i64>,
     pub(super) running: Option<CancellationToken>,
     pub(super) progress: watch::Sender<Option<ProgressView>>,
     pub(super) limits: watch::Sender<guard::Limits>,
@@ -174,6 +180,8 @@ impl Core {
             link: None,
             queue: VecDeque::new(),
             decisions: VecDeque::new(),
+            restores: VecDeque::new(),
+            tidied_at_ms: None,
             running: None,
             progress: watch::Sender::new(None),
             limits: watch::Sender::new(limits),
@@ -267,6 +275,7 @@ impl Core {
             Input::FilesChanged => self.pass_within(QUIET),
             Input::TripEnded(end) => self.end_trip(*end).await,
             Input::DecisionEnded(end) => self.end_decision(*end).await,
+            Input::RestoreEnded(end) => self.end_restore(*end).await,
             Input::Hinted(hints) => self.take_hints(&hints),
             Input::StreamLive { missed } => self.stream_is_live(missed),
             Input::Answered(result, answer) => self.reply(answer, *result),
@@ -447,11 +456,13 @@ impl Core {
                     conflicts,
                     state.open_conflict_count(&pairs)?,
                     state.activity(&pairs, ACTIVITY)?,
+                    state.held(&pairs)?,
                 ))
             })
             .await;
         match read {
-            Ok((conflicts, open, activity)) => {
+            Ok((conflicts, open, activity, held)) => {
+                self.model.history = self.history_view(held);
                 self.model.conflicts = conflicts;
                 self.model.open_conflicts = open;
                 self.model.activity = activity;
@@ -521,6 +532,10 @@ impl Core {
                         break;
                     }
                     Input::Answered(result, answer) => self.reply(answer, *result),
+                    Input::RestoreEnded(end) => {
+                        self.end_restore(*end).await;
+                        break;
+                    }
                     Input::SignIn(_)
                     | Input::SignInEnded(_)
                     | Input::Subscription(..)

@@ -9,9 +9,9 @@ use crate::settings::{PairSettings, Settings};
 use crate::state::Standing;
 use crate::vault::PathProblem;
 use crate::view::{
-    AccountView, ActivityView, CheckView, ConflictView, HaltView, MountSupport, PairView,
-    PreviewView, ProblemView, ProgressView, RcloneView, RunResult, RunView, SecretStoreView,
-    Status, SubscriptionView, SyncSwitch, View,
+    AccountView, ActivityView, CheckView, ConflictView, HaltView, HistoryView, MountSupport,
+    PairView, PreviewView, ProblemView, ProgressView, RcloneView, RunResult, RunView,
+    SecretStoreView, Status, SubscriptionView, SyncSwitch, View,
 };
 
 /// Problems a view holds at most.
@@ -27,6 +27,7 @@ pub(crate) struct Model {
     pub(crate) conflicts: Vec<ConflictView>,
     pub(crate) open_conflicts: u32,
     pub(crate) activity: Vec<ActivityView>,
+    pub(crate) history: HistoryView,
     pub(crate) rclone: RcloneView,
     pub(crate) mounts: Vec<MountModel>,
     pub(crate) mount_support: MountSupport,
@@ -154,6 +155,7 @@ impl Model {
             conflicts: Vec::new(),
             open_conflicts: 0,
             activity: Vec::new(),
+            history: HistoryView::default(),
             rclone: RcloneView::Unknown,
             mounts: Vec::new(),
             mount_support: MountSupport::Missing {
@@ -243,6 +245,7 @@ pub(crate) fn render(model: &Model, now_ms: i64) -> View {
         problem_count: u32::try_from(problems.len()).unwrap_or(u32::MAX),
         problems: problems.into_iter().take(PROBLEMS).collect(),
         activity: model.activity.clone(),
+        history: model.history.clone(),
         rclone: model.rclone.clone(),
         mounts: model.mounts.iter().map(MountModel::view).collect(),
         mount_support: model.mount_support.clone(),

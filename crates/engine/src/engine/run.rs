@@ -16,6 +16,7 @@ use crate::cycle::{
     self, Confirmed, CycleFailure, CycleInput, LISTINGS_LOST, Place, StateHandle, Tally,
 };
 use crate::filters::{FilterError, Filters};
+use crate::history::{self, HistoryError, Shelf};
 use crate::profile::Profile;
 use crate::settings::PairSettings;
 use crate::view::{HaltView, ProgressView, RcloneView, RunResult};
@@ -48,6 +49,7 @@ pub(super) enum RunFailure {
     Cycle(CycleFailure),
     Rclone { message: String, hint: String },
     Filters(FilterError),
+    History(HistoryError),
 }
 
 /// What a run takes along from the engine.
@@ -70,6 +72,7 @@ impl Core {
     pub(super) fn start_next_run(&mut self) {
         if self.running.is_some()
             || self.start_decision()
+            || self.start_restore()
             || self.queue.is_empty() && self.start_trip()
         {
             return;
@@ -192,6 +195,7 @@ impl Core {
             self.model.notice = None;
         }
         self.load_lists().await;
+        self.tidy_history();
         self.plan_next_pass(retry);
     }
 
@@ -265,6 +269,9 @@ impl Errand {
     }
 
     async fn prepare_and_run(&mut self, ended: &mut Ended) -> Result<(), RunFailure> {
+        if self.run.confirmed == Confirmed::Undo {
+            self.undo_last().await?;
+        }
         let standing = self
             .account
             .subscription()
@@ -298,6 +305,23 @@ impl Errand {
         ended.requests = total(&link.bucket.requests()) - before;
         ended.tally = tally;
         result.map_err(RunFailure::Cycle)
+    }
+
+    /// Here and now, whatever becomes of the cloud; the cycle that follows carries it.
+    async fn undo_last(&self) -> Result<(), RunFailure> {
+        let shelf = Shelf {
+            pair: self.settings.id.clone(),
+            vault: self.settings.folder.clone(),
+            side_home: self.config.places.data.clone(),
+            state: self.state.clone(),
+            bucket: None,
+            device: self.config.device.clone(),
+            clock: self.config.clock.clone(),
+        };
+        let back = history::undo_last(&shelf).await;
+        let notes = back.map_err(RunFailure::History)?;
+        tracing::info!(notes, "the last run was undone");
+        Ok(())
     }
 
     /// Changes made here that cannot go up now.
@@ -464,6 +488,7 @@ impl RunFailure {
             Self::Rclone { message, hint } => {
                 failed("rclone", message.clone(), Some(hint.clone()), false)
             }
+            Self::History(error) => failed(error.code(), error.to_string(), None, false),
             Self::Filters(error) => {
                 let hint = "Mend the line: run `bm-cloud filters edit`, or use the window.";
                 failed("filters", error.to_string(), Some(hint.to_owned()), false)
@@ -474,7 +499,11 @@ impl RunFailure {
     fn halt(&self) -> Option<HaltView> {
         match self {
             Self::Cycle(failure) => failure.halt(),
-            Self::Auth(_) | Self::Link(_) | Self::Rclone { .. } | Self::Filters(_) => None,
+            Self::Auth(_)
+            | Self::Link(_)
+            | Self::Rclone { .. }
+            | Self::Filters(_)
+            | Self::History(_) => None,
         }
     }
 
@@ -482,7 +511,7 @@ impl RunFailure {
         match self {
             Self::Cycle(failure) => failure.is_offline(),
             Self::Auth(error) | Self::Link(LinkError::Auth(error)) => error.is_transient(),
-            Self::Link(_) | Self::Rclone { .. } | Self::Filters(_) => false,
+            Self::Link(_) | Self::Rclone { .. } | Self::Filters(_) | Self::History(_) => false,
         }
     }
 

@@ -37,6 +37,10 @@ impl Waiting {
         self.saved.is_empty() && self.hinted.is_empty()
     }
 
+    pub(super) fn note_saved(&mut self, path: &str) {
+        self.saved.insert(path.to_owned());
+    }
+
     /// A cycle looks at everything from now on.
     pub(super) fn clear(&mut self) {
         *self = Self::default();

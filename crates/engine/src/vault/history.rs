@@ -133,6 +133,28 @@ fn keep(
     })
 }
 
+/// Removes a version that was kept long enough, and the folders that were made for it. One that is
+/// gone already is a success.
+pub(crate) fn discard_kept(kept: &Kept, path: &str) -> io::Result<()> {
+    let below = Path::new(path).components().count() + 2;
+    let Some(root) = kept.file.ancestors().nth(below) else {
+        return Err(io::ErrorKind::InvalidInput.into());
+    };
+    let below = kept.file.strip_prefix(root).ok().and_then(Path::to_str);
+    let below = below.ok_or(io::ErrorKind::InvalidInput)?;
+    let root = match Folder::open_root(root) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        opened => opened?,
+    };
+    match root.parent_of(below) {
+        Ok((folder, name)) => folder.discard_own(name)?,
+        Err(PathError::Missing) => return Ok(()),
+        Err(error) => return Err(error.into()),
+    }
+    remove_empty_parents(&root, below);
+    Ok(())
+}
+
 /// Opens a file of ours, such as one in the mirror.
 pub(super) fn open_own(path: &Path) -> io::Result<File> {
     use rustix::fs::{Mode, OFlags};

@@ -126,7 +126,7 @@ async fn off_means_off_and_on_carries_what_waited() {
     let one = laptop.open().await;
     assert_eq!(one.view().sync, SyncSwitch::Off);
     assert!(
-        one.stays_without(interval * 4, |view| last_number(view) > 0)
+        one.stays_without(interval * 4, |view| last_number(view) > before)
             .await
     );
 

@@ -9,6 +9,8 @@ mod accounts;
 mod background;
 mod conflicts;
 mod device;
+mod halts;
+mod history;
 mod killed;
 mod lane;
 mod looking;

@@ -179,11 +179,11 @@ pub(crate) fn parse_delete(text: &str) -> Option<DeleteRequest> {
     })
 }
 
-fn read<'de, T: Deserialize<'de>>(text: &'de str, what: &str) -> Result<T, BucketError> {
+pub(super) fn read<'de, T: Deserialize<'de>>(text: &'de str, what: &str) -> Result<T, BucketError> {
     de::from_str(text).map_err(|error| nonsense(what, &error.to_string()))
 }
 
-fn nonsense(what: &str, reason: &str) -> BucketError {
+pub(super) fn nonsense(what: &str, reason: &str) -> BucketError {
     BucketError::Malformed {
         reason: format!("{what} cannot be read: {reason}"),
     }

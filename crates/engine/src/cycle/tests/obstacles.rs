@@ -255,3 +255,37 @@ async fn a_lost_baseline_adopts_what_is_equal_and_asks_about_the_rest() {
     assert_eq!((tally.conflicts, tally.uploaded), (1, 1));
     assert_eq!(device.files(), cloud.files().await);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_halt_holds_can_be_brought_back() {
+    let cloud = Cloud::start().await;
+    let mut device = filled(&cloud, 20).await;
+    let before = device.files();
+    for number in 0..4 {
+        device.delete(&format!("n{number:02}.md"));
+    }
+    assert_eq!(halt_code(&device.failure().await), "TooManyDeletes");
+    device.confirmed = Confirmed::Restore;
+    assert_eq!(device.sync().await.downloaded, 4);
+    assert_eq!(device.files(), before);
+
+    device.confirmed = Confirmed::No;
+    for number in 0..6 {
+        device.save_bytes(&format!("n{number:02}.md"), &noise(number));
+    }
+    assert_eq!(halt_code(&device.failure().await), "MassRewrite");
+    device.confirmed = Confirmed::Restore;
+    assert_eq!(device.sync().await.downloaded, 6);
+    assert_eq!(device.files(), before);
+    assert_eq!(device.history().len(), 6, "the spoiled versions are kept");
+
+    device.confirmed = Confirmed::No;
+    for number in 0..20 {
+        device.delete(&format!("n{number:02}.md"));
+    }
+    assert_eq!(halt_code(&device.failure().await), "RootEmptied");
+    device.confirmed = Confirmed::Restore;
+    device.sync().await;
+    assert_eq!(device.files(), before);
+    assert_eq!(cloud.files().await, before);
+}

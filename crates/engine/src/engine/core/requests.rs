@@ -48,6 +48,15 @@ impl Core {
             }
             Request::SyncNow { pair, run } => self.sync_now(pair.as_deref(), run),
             Request::ConfirmHalt { pair } => self.confirm_halt(pair).await,
+            Request::ListHistory {
+                pair,
+                path,
+                before_ms,
+            } => return self.list_history(pair.as_deref(), path, before_ms, answer),
+            Request::ReadVersion { id } => return self.read_version(id, answer),
+            Request::RestoreVersion { id } => return self.restore_version(id, answer),
+            Request::UndoLastSync { pair } => self.undo_last_sync(pair).await,
+            Request::RestoreHalted { pair } => self.restore_halted(pair),
             Request::DismissConflict { id } => self.dismiss_conflict(id).await,
             Request::ReadConflict { id } => return self.read_conflict(id, answer),
             Request::ListConflicts => self.list_conflicts().await,

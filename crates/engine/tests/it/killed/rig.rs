@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use engine::view::{ConflictState, ProfileName};
+use engine::view::{ConflictState, ProfileName, Status};
 use engine::{Mode, Observer, Request, RunKind, Step, View};
 use rustix::process::{Signal, getpid, kill_process};
 use tempfile::TempDir;
@@ -83,9 +83,7 @@ impl Orders {
         };
         let device = Device::open(config(&root, "laptop", mode, observer)).await;
         if step_of_the_lane {
-            device
-                .until(|view| view.pairs.iter().all(|pair| pair.checked_at_ms.is_some()))
-                .await;
+            device.until(|view| view.status == Status::Idle).await;
             write(&root.join("Notes").join(LANE_NOTE), LANE_TEXT);
             tokio::time::sleep(LONG).await;
         }
@@ -188,6 +186,9 @@ impl Desk {
             other,
             ..
         } = self;
+        for home in [laptop, desktop] {
+            home.let_minutes_pass();
+        }
         for (home, mine, fresh, gone) in [
             (desktop, "there", "new-there", "gone-there"),
             (laptop, "here", "new-here", "gone-here"),

@@ -1,0 +1,196 @@
+//! Earlier versions as front ends ask about them. Restoring takes turns with runs and the lane.
+
+use tokio_util::sync::CancellationToken;
+
+use super::{Answer, Core, Input};
+use crate::cycle::Confirmed;
+use crate::history::{self, HistoryError, More, Restored, Retention, Shelf};
+use crate::view::{HaltAction, HistoryView};
+use crate::{Refusal, Reply, RunKind};
+
+/// How often old versions are looked for, in milliseconds.
+const TIDY_EVERY_MS: i64 = 3_600_000;
+
+/// A restore that was carried out, or not.
+pub(in crate::engine) struct RestoreEnd {
+    result: Result<Restored, HistoryError>,
+    answer: Answer,
+}
+
+impl Core {
+    pub(super) fn list_history(
+        &mut self,
+        pair: Option<&str>,
+        path: Option<String>,
+        before_ms: Option<i64>,
+        answer: Answer,
+    ) {
+        let mut shelves = self.shelves();
+        if let Some(id) = pair {
+            if let Err(refusal) = self.pair(id) {
+                return self.reply(answer, Err(refusal));
+            }
+            shelves.retain(|shelf| shelf.pair == id);
+        }
+        self.answer_with(answer, async move {
+            let (versions, more) = history::list(&shelves, path, before_ms).await?;
+            let more = more == More::Yes;
+            Ok(Reply::History { versions, more })
+        });
+    }
+
+    pub(super) fn read_version(&self, id: String, answer: Answer) {
+        let shelves = self.shelves();
+        self.answer_with(answer, async move {
+            let (version, text) = history::read(&shelves, &id).await?;
+            Ok(Reply::Version { version, text })
+        });
+    }
+
+    fn answer_with(
+        &self,
+        answer: Answer,
+        work: impl Future<Output = Result<Reply, HistoryError>> + Send + 'static,
+    ) {
+        let inputs = self.inputs.clone();
+        tokio::spawn(async move {
+            let result = work.await.map_err(|error| refusal(&error));
+            let input = Input::Answered(Box::new(result), answer);
+            if inputs.send(input).await.is_err() {
+                tracing::debug!("the engine stopped meanwhile");
+            }
+        });
+    }
+
+    pub(super) fn restore_version(&mut self, id: String, answer: Answer) {
+        self.restores.push_back((id, answer));
+    }
+
+    /// Starts the next restore; answers whether there was one.
+    pub(in crate::engine) fn start_restore(&mut self) -> bool {
+        let Some((id, answer)) = self.restores.pop_front() else {
+            return false;
+        };
+        let (shelves, inputs) = (self.shelves(), self.inputs.clone());
+        self.running = Some(CancellationToken::new());
+        tokio::spawn(async move {
+            let result = history::restore(&shelves, &id).await;
+            let end = Box::new(RestoreEnd { result, answer });
+            if inputs.send(Input::RestoreEnded(end)).await.is_err() {
+                tracing::debug!("the engine stopped during a restore");
+            }
+        });
+        true
+    }
+
+    pub(super) async fn end_restore(&mut self, end: RestoreEnd) {
+        self.running = None;
+        self.resume_passes();
+        let RestoreEnd { result, answer } = end;
+        let result = match result {
+            Ok(Restored { pair, path, undo }) => {
+                if let Some(pair) = self.model.pair_mut(&pair) {
+                    pair.waiting_for_lane.note_saved(&path);
+                }
+                Ok(Reply::Restored { path, undo })
+            }
+            Err(error) => Err(refusal(&error)),
+        };
+        self.load_lists().await;
+        self.reply(answer, result);
+    }
+
+    pub(super) async fn undo_last_sync(&mut self, id: String) -> Result<Reply, Refusal> {
+        self.pair(&id)?;
+        let pair = id.clone();
+        let last = self.state.with(move |state| state.last_batch(&pair)).await;
+        match last {
+            Ok(versions) if versions.is_empty() => {
+                let refusal = Refusal::new("nothing_to_undo", "Sync replaced or removed nothing");
+                Err(refusal.hint("`bm-cloud history` lists what it ever did."))
+            }
+            Ok(_) => {
+                let number = self.queue_runs(vec![id], RunKind::Sync, Confirmed::Undo);
+                Ok(Reply::Run { number })
+            }
+            Err(error) => Err(Refusal::new("state", error.to_string())),
+        }
+    }
+
+    pub(super) fn restore_halted(&mut self, id: String) -> Result<Reply, Refusal> {
+        let halt = self.pair(&id)?.halt.as_ref();
+        let can = halt.is_some_and(|halt| halt.actions.contains(&HaltAction::Restore));
+        if !can {
+            let message = "There is nothing to bring back";
+            return Err(Refusal::new("nothing_to_restore", message));
+        }
+        let number = self.queue_runs(vec![id], RunKind::Sync, Confirmed::Restore);
+        Ok(Reply::Run { number })
+    }
+
+    /// Takes old versions off the disk, now and then.
+    pub(in crate::engine) fn tidy_history(&mut self) {
+        let now_ms = self.config.clock.now_ms();
+        let tidied = self.tidied_at_ms;
+        if tidied.is_some_and(|at| (0..TIDY_EVERY_MS).contains(&(now_ms - at))) {
+            return;
+        }
+        self.tidied_at_ms = Some(now_ms);
+        let (state, retention) = (self.state.clone(), self.retention());
+        tokio::spawn(async move {
+            match history::tidy(&state, retention, now_ms).await {
+                Ok(0) => {}
+                Ok(count) => tracing::info!(count, "old versions were removed from history"),
+                Err(error) => tracing::warn!(%error, "history could not be tidied"),
+            }
+        });
+    }
+
+    pub(super) fn retention(&self) -> Retention {
+        let choices = &self.model.settings.choices;
+        Retention {
+            days: choices.history_days,
+            budget_mib: choices.history_budget_mib,
+        }
+    }
+
+    pub(super) fn history_view(&self, held: crate::state::Held) -> HistoryView {
+        let Retention { days, budget_mib } = self.retention();
+        HistoryView {
+            days,
+            budget_mib: u64::from(budget_mib),
+            used_bytes: held.bytes,
+            versions: held.versions,
+        }
+    }
+
+    fn shelves(&self) -> Vec<Shelf> {
+        let bucket = self.link.as_ref().map(|link| link.bucket.clone());
+        let shelf = |pair: &crate::engine::model::PairModel| Shelf {
+            pair: pair.settings.id.clone(),
+            vault: pair.settings.folder.clone(),
+            side_home: self.config.places.data.clone(),
+            state: self.state.clone(),
+            bucket: bucket.clone(),
+            device: self.config.device.clone(),
+            clock: self.config.clock.clone(),
+        };
+        self.model.pairs.iter().map(shelf).collect()
+    }
+}
+
+fn refusal(error: &HistoryError) -> Refusal {
+    let refusal = Refusal::new(error.code(), error.to_string());
+    match error {
+        HistoryError::NotFound => refusal.hint("`bm-cloud history` lists versions with their ids."),
+        HistoryError::Gone => refusal.hint("History keeps versions for a time; see the settings."),
+        HistoryError::Offline => refusal.hint("Versions of this device are here all the same."),
+        HistoryError::Busy
+        | HistoryError::Blocked { .. }
+        | HistoryError::Bucket(_)
+        | HistoryError::State(_)
+        | HistoryError::Side(_)
+        | HistoryError::Apply(_)
+        | HistoryError::Cycle(_) => refusal,
+    }
+}
