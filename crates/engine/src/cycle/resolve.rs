@@ -63,7 +63,7 @@ pub(super) async fn apply_and_publish(
             Next::Again
         },
         linked: Vec::new(),
-        spoiled: verified.spoiled,
+        spoiled: verified.spoiled.clone(),
     };
     for verdict in conflict::decide(input, side, &verified, &settled).await? {
         gathered.conflict(verdict).await?;
