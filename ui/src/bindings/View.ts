@@ -2,6 +2,7 @@
 import type { AccountView } from "./AccountView";
 import type { ActivityView } from "./ActivityView";
 import type { ConflictView } from "./ConflictView";
+import type { HistoryView } from "./HistoryView";
 import type { MountSupport } from "./MountSupport";
 import type { MountView } from "./MountView";
 import type { PairView } from "./PairView";
@@ -36,4 +37,4 @@ problems: Array<ProblemView>, problemCount: number,
 /**
  * Newest first; at most 50.
  */
-activity: Array<ActivityView>, rclone: RcloneView, mounts: Array<MountView>, mountSupport: MountSupport, secretStore: SecretStoreView, settings: SettingsView, };
+activity: Array<ActivityView>, history: HistoryView, rclone: RcloneView, mounts: Array<MountView>, mountSupport: MountSupport, secretStore: SecretStoreView, settings: SettingsView, };
