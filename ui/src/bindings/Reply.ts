@@ -6,8 +6,21 @@ import type { FilterEffect } from "./FilterEffect";
 import type { Finding } from "./Finding";
 import type { InstallWayView } from "./InstallWayView";
 import type { SetUpPreview } from "./SetUpPreview";
+import type { VersionView } from "./VersionView";
 
 /**
  * What the engine answers to a request it took.
  */
-export type Reply = { "type": "done" } | { "type": "run", number: number, } | { "type": "filters", effect: FilterEffect, } | { "type": "setUpPreview", preview: SetUpPreview, } | { "type": "installWays", ways: Array<InstallWayView>, } | { "type": "credentials", credentials: Array<CredentialView>, } | { "type": "diagnosis", findings: Array<Finding>, } | { "type": "exported", path: string, backup: string | null, } | { "type": "conflict", conflict: ConflictDetail, } | { "type": "conflicts", conflicts: Array<ConflictView>, } | { "type": "resolved", undo: string, stale: Array<string>, };
+export type Reply = { "type": "done" } | { "type": "run", number: number, } | { "type": "filters", effect: FilterEffect, } | { "type": "setUpPreview", preview: SetUpPreview, } | { "type": "installWays", ways: Array<InstallWayView>, } | { "type": "history", versions: Array<VersionView>, 
+/**
+ * Whether there are older ones.
+ */
+more: boolean, } | { "type": "version", version: VersionView, 
+/**
+ * Absent where it is no text, or too large to show.
+ */
+text: string | null, } | { "type": "restored", path: string, 
+/**
+ * The version that made room; restoring it takes this back.
+ */
+undo: string | null, } | { "type": "credentials", credentials: Array<CredentialView>, } | { "type": "diagnosis", findings: Array<Finding>, } | { "type": "exported", path: string, backup: string | null, } | { "type": "conflict", conflict: ConflictDetail, } | { "type": "conflicts", conflicts: Array<ConflictView>, } | { "type": "resolved", undo: string, stale: Array<string>, };
