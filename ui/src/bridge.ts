@@ -2,7 +2,9 @@ import { invoke } from "@tauri-apps/api/core";
 import { listen } from "@tauri-apps/api/event";
 
 import type { Refusal } from "./bindings/Refusal";
-import type { Reply, Request, View } from "./contract";
+import type { Reply } from "./bindings/Reply";
+import type { Request } from "./bindings/Request";
+import type { View } from "./bindings/View";
 
 /** All that the window can reach outside itself. A refused request rejects with a `Refusal`. */
 export interface Bridge {

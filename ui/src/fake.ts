@@ -1,5 +1,7 @@
 import type { Bridge } from "./bridge";
-import type { Reply, Request, View } from "./contract";
+import type { Reply } from "./bindings/Reply";
+import type { Request } from "./bindings/Request";
+import type { View } from "./bindings/View";
 import { fixturePlaces, fixtures, isFixtureName } from "./fixtures";
 import { answersOf } from "./fixtures/answers";
 

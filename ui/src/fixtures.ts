@@ -1,5 +1,7 @@
 import type { ActivityView } from "./bindings/ActivityView";
-import type { ConflictView, PairView, View } from "./contract";
+import type { ConflictView } from "./bindings/ConflictView";
+import type { PairView } from "./bindings/PairView";
+import type { View } from "./bindings/View";
 import { pageFixtureNames, pageFixtures, pagePlaces } from "./fixtures/pages";
 import type { ProblemView } from "./bindings/ProblemView";
 import type { RunView } from "./bindings/RunView";

@@ -1,4 +1,4 @@
-import type { View } from "./contract";
+import type { View } from "./bindings/View";
 import { never } from "./never";
 
 /** The pages of the window once a folder is set up. */

@@ -1,5 +1,5 @@
 import type { AccountView } from "./bindings/AccountView";
-import type { View } from "./contract";
+import type { View } from "./bindings/View";
 import { never } from "./never";
 
 export type SignedIn = Extract<AccountView, { type: "signedIn" }>;

@@ -3,7 +3,9 @@ import { getContext, setContext, tick } from "svelte";
 import type { Refusal } from "./bindings/Refusal";
 import { type Bridge, refusalOf } from "./bridge";
 import { Clock } from "./clock.svelte";
-import type { Reply, Request, View } from "./contract";
+import type { Reply } from "./bindings/Reply";
+import type { Request } from "./bindings/Request";
+import type { View } from "./bindings/View";
 import { rememberFocus } from "./focus";
 import { type Location, locationOf, type Place, placesOf } from "./places";
 

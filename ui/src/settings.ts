@@ -1,4 +1,4 @@
-import type { SettingsView } from "./contract";
+import type { SettingsView } from "./bindings/SettingsView";
 
 export function sameSettings(one: SettingsView, other: SettingsView): boolean {
   const plain = (settings: SettingsView) => [

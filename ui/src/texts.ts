@@ -3,7 +3,7 @@ import type { ConflictState } from "./bindings/ConflictState";
 import type { ProfileName } from "./bindings/ProfileName";
 import type { SecretStoreView } from "./bindings/SecretStoreView";
 import type { Status } from "./bindings/Status";
-import type { HaltAction } from "./contract";
+import type { HaltAction } from "./bindings/HaltAction";
 import { type Age, count } from "./format";
 import type { Place } from "./places";
 import { conflict } from "./texts/conflicts";

@@ -1,7 +1,7 @@
 import { render } from "@testing-library/svelte";
 import { expect, it } from "vitest";
 
-import type { HaltView } from "../src/contract";
+import type { HaltView } from "../src/bindings/HaltView";
 import App from "../src/App.svelte";
 import { FakeBridge } from "../src/fake";
 import { fill, now, openWindow, settle, views } from "./window";

@@ -2,8 +2,8 @@ import { render } from "@testing-library/svelte";
 import { tick } from "svelte";
 
 import App from "../src/App.svelte";
-import type { Request } from "../src/contract";
-import type { View } from "../src/contract";
+import type { Request } from "../src/bindings/Request";
+import type { View } from "../src/bindings/View";
 import { FakeBridge } from "../src/fake";
 import { type FixtureName, fixturePlaces, fixtures } from "../src/fixtures";
 import { answersOf } from "../src/fixtures/answers";

@@ -1,4 +1,6 @@
-import type { Choice, ConflictDetail, ConflictView } from "../contract";
+import type { Choice } from "../bindings/Choice";
+import type { ConflictDetail } from "../bindings/ConflictDetail";
+import type { ConflictView } from "../bindings/ConflictView";
 import { texts } from "../texts";
 
 export type Simple = Exclude<Choice["type"], "merged">;

@@ -1,4 +1,5 @@
-import type { DiffLine, MergeChunk } from "../contract";
+import type { DiffLine } from "../bindings/DiffLine";
+import type { MergeChunk } from "../bindings/MergeChunk";
 
 /** A part of a line; marked where its words differ from the other side's. */
 export interface Piece {

@@ -1,5 +1,5 @@
 import type { Simple } from "../conflict/choices";
-import type { ConflictKind } from "../contract";
+import type { ConflictKind } from "../bindings/ConflictKind";
 import { count } from "../format";
 import { some } from "./words";
 
