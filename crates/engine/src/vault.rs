@@ -7,6 +7,7 @@
 
 mod apply;
 mod beneath;
+mod durable;
 mod history;
 mod intent;
 mod lease;
@@ -22,6 +23,7 @@ mod swap;
 mod tests;
 
 pub(crate) use apply::{Applied, ApplyError, ApplyStep, Change, Expect, NewBytes, apply};
+pub(crate) use durable::make_durable;
 pub(crate) use history::{Kept, discard_kept, keep_version};
 pub(crate) use look::{Note, look, read_note};
 pub(crate) use mirror::{Filled, MirrorError, MirrorFile, fill};

@@ -10,6 +10,7 @@ use tokio::sync::{mpsc, watch};
 
 use super::copy_names;
 use super::meter::Meter;
+use super::resolve::keep_durably;
 use super::settle::{Evidence, Settled, settle};
 use super::verify::{Verified, sentinel};
 use super::workdir::{Workdir, fresh_folder};
@@ -17,6 +18,7 @@ use super::{CycleFailure, CycleInput};
 use crate::config::Step;
 use crate::plan::{SENTINEL, SENTINEL_TEXT};
 use crate::profile::AccessCheck;
+use crate::state::{Node, Publication};
 use crate::vault::{self, PathProblem, Side, Signature};
 
 /// A bisync run that succeeded, with the meaning of every path.
@@ -120,9 +122,52 @@ pub(super) async fn carry(
     let finished = run_rclone(input, &bisync, &mut meter, received).await;
     let outcome = session.outcome();
     drop(session);
-    finished.map_err(|error| CycleFailure::from_run(error, &outcome))?;
+    if let Err(error) = finished {
+        record_uploads(input, side, &verified, &outcome).await?;
+        return Err(CycleFailure::from_run(error, &outcome));
+    }
     input.observer.reached(Step::BisyncEnded);
     read_evidence(input, verified, side, filled, &workdir, &outcome).await
+}
+
+/// Keeps in mind what a failed run stored under its own name: the bucket has our version then, and
+/// what is saved here next is newer than it, and no conflict.
+async fn record_uploads(
+    input: &CycleInput,
+    side: &Side,
+    verified: &Verified,
+    outcome: &SessionOutcome,
+) -> Result<(), CycleFailure> {
+    let set: BTreeMap<String, Node> = outcome
+        .uploaded
+        .iter()
+        .filter(|(path, stored)| {
+            let in_scope = verified.plan.scope.contains_key(*path);
+            in_scope && stored.key == **path && !stored.etag.contains('-')
+        })
+        .map(|(path, stored)| {
+            let node = Node {
+                md5: stored.etag.clone(),
+                etag: stored.etag.clone(),
+                size: stored.size,
+                signature: Signature::unknown(),
+            };
+            (path.clone(), node)
+        })
+        .collect();
+    if set.is_empty() {
+        return Ok(());
+    }
+    keep_durably(input, side, set.keys().cloned().collect()).await?;
+    let news = Publication {
+        at_ms: input.clock.now_ms(),
+        set,
+        root_ino: Some(verified.root_ino),
+        ..Publication::default()
+    };
+    let pair = input.pair.clone();
+    let publish = input.state.with(move |state| state.publish(&pair, &news));
+    Ok(publish.await?)
 }
 
 async fn fill_mirror(

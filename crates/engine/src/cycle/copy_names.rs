@@ -9,7 +9,7 @@ use time::OffsetDateTime;
 use super::settle::original_of;
 use super::verify::{Verified, hash_all};
 use super::{CycleFailure, CycleInput};
-use crate::naming::{conflict_name, numbered_conflict_name};
+use crate::naming::{conflict_name, note_of_copy, numbered_conflict_name};
 
 /// Gives the guard names for the versions that bisync sets aside under our mark.
 ///
@@ -26,7 +26,9 @@ pub(super) async fn namer(
         .map(|(path, (md5, signature))| {
             let at = time_of(signature.mtime_ns);
             let here = |name: &str| verified.scan.files.contains_key(name);
-            let name = free_name(&path, &input.device, at, &md5, &verified.cloud, here);
+            let settled = |name: &str| !verified.plan.scope.contains_key(name);
+            let asked = (here, settled);
+            let name = free_name(&path, &input.device, at, &md5, &verified.cloud, asked);
             (path, name)
         })
         .collect();
@@ -45,15 +47,24 @@ pub(super) async fn namer(
     }))
 }
 
-/// The first name that is free, or that holds these very bytes already.
-fn free_name(
+/// The name under which another device keeps these very bytes; otherwise the first that is free,
+/// or holds them already.
+pub(crate) fn free_name(
     path: &str,
     device: &str,
     at: OffsetDateTime,
     md5: &str,
     cloud: &BTreeMap<String, Object>,
-    here: impl Fn(&str) -> bool,
+    (here, settled): (impl Fn(&str) -> bool, impl Fn(&str) -> bool),
 ) -> String {
+    let kept = cloud.iter().find(|(name, object)| {
+        object.etag == md5
+            && note_of_copy(name).as_deref() == Some(path)
+            && (settled(name) || !here(name))
+    });
+    if let Some((name, _)) = kept {
+        return name.clone();
+    }
     let mut number = 1;
     loop {
         let name = numbered_conflict_name(path, device, at, number);
@@ -68,7 +79,7 @@ fn free_name(
     }
 }
 
-fn time_of(unix_ns: i64) -> OffsetDateTime {
+pub(crate) fn time_of(unix_ns: i64) -> OffsetDateTime {
     OffsetDateTime::from_unix_timestamp_nanos(unix_ns.into()).unwrap_or(OffsetDateTime::UNIX_EPOCH)
 }
 
@@ -91,11 +102,42 @@ mod tests {
         let third = numbered_conflict_name("n.md", "laptop", at, 3);
         let cloud = BTreeMap::from([(first.clone(), object("a")), (second.clone(), object("b"))]);
         let name = |md5: &str, here: &str| {
-            free_name("n.md", "laptop", at, md5, &cloud, |name| name == here)
+            let asked = (|name: &str| name == here, |_: &str| false);
+            free_name("n.md", "laptop", at, md5, &cloud, asked)
         };
         assert_eq!(name("a", ""), first);
         assert_eq!(name("b", ""), second);
         assert_eq!(name("c", ""), third);
         assert_ne!(name("c", &third), third);
+    }
+
+    #[test]
+    fn bytes_that_another_device_keeps_beside_the_note_are_kept_once() {
+        let at = OffsetDateTime::UNIX_EPOCH;
+        let theirs = conflict_name("d/n.md", "desktop", at);
+        let object = Object {
+            key: theirs.clone(),
+            size: 1,
+            etag: "a".into(),
+            last_modified_ms: 0,
+            mtime_ms: None,
+        };
+        let cloud = BTreeMap::from([(theirs.clone(), object)]);
+        let name = |path: &str, md5: &str, here: bool, settled: bool| {
+            let asked = (|_: &str| here, |_: &str| settled);
+            free_name(path, "laptop", at, md5, &cloud, asked)
+        };
+        assert_eq!(name("d/n.md", "a", false, false), theirs);
+        assert_eq!(name("d/n.md", "a", true, true), theirs);
+        for (path, md5) in [("d/n.md", "b"), ("d/m.md", "a"), ("n.md", "a")] {
+            assert_eq!(
+                name(path, md5, false, false),
+                conflict_name(path, "laptop", at)
+            );
+        }
+        // Changed here meanwhile: those bytes are about to leave it.
+        let own = numbered_conflict_name("d/n.md", "laptop", at, 1);
+        let asked = (|name: &str| name == theirs, |_: &str| false);
+        assert_eq!(free_name("d/n.md", "laptop", at, "a", &cloud, asked), own);
     }
 }

@@ -220,6 +220,7 @@ impl Gathered<'_> {
 
     async fn publish(mut self) -> Result<Next, CycleFailure> {
         self.input.report("publish", 0, 1);
+        keep_durably(self.input, &self.side, self.linked.clone()).await?;
         let side = self.side.clone();
         blocking(move || vault::clear_mirror(&side)).await?;
         self.refresh_signatures().await?;
@@ -277,6 +278,22 @@ impl Gathered<'_> {
     pub(super) fn now(&self) -> OffsetDateTime {
         OffsetDateTime::from(self.input.clock.now())
     }
+}
+
+/// Makes what went up, or was found equal, durable here, while the mirror still has a link to it.
+pub(super) async fn keep_durably(
+    input: &CycleInput,
+    side: &Side,
+    paths: Vec<String>,
+) -> Result<(), CycleFailure> {
+    let (vault, mirror) = (input.vault.clone(), side.mirror.clone());
+    blocking(move || {
+        vault::make_durable(&vault, &mirror, &paths).map_err(|source| CycleFailure::Disk {
+            what: "the notes folder",
+            source,
+        })
+    })
+    .await
 }
 
 impl From<ApplyStep> for Step {

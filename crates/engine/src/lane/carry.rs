@@ -128,12 +128,11 @@ async fn upload(
     };
     let text = BaseText::of(path, &note.md5, &note.bytes);
     let meta = [("mtime", seconds(note.signature.mtime_ns))];
-    let etag = input
-        .bucket
-        .put(path, Body::Bytes(note.bytes), when, &meta)
-        .await?;
+    let stored = input.bucket.put(path, Body::Bytes(note.bytes), when, &meta);
+    let (etag, durable) = tokio::join!(stored, keep_durably(input, path));
+    let etag = etag?;
     input.observer.reached(Step::LaneUploaded);
-    if etag != note.md5 {
+    if etag != note.md5 || durable.is_err() {
         return Ok(Answer::Left);
     }
     let node = Node {
@@ -143,6 +142,18 @@ async fn upload(
         signature: note.signature,
     };
     Ok(Answer::Uploaded(node, text))
+}
+
+/// Makes the note durable here while its bytes are on their way.
+async fn keep_durably(input: &LaneInput, path: &str) -> Result<(), CycleFailure> {
+    let (vault, paths) = (input.vault.clone(), vec![path.to_owned()]);
+    blocking(move || {
+        vault::make_durable(&vault, &vault, &paths).map_err(|source| CycleFailure::Disk {
+            what: "the notes folder",
+            source,
+        })
+    })
+    .await
 }
 
 async fn fetch(input: &LaneInput, path: &str) -> Result<Answer, BucketError> {

@@ -305,3 +305,29 @@ async fn a_copy_deleted_by_hand_settles_its_conflict() {
     desktop.sync().await;
     assert_eq!(listed(&desktop).await[0].state, ConflictState::Resolved);
 }
+
+/// What went up before a run failed is our own: a save meanwhile is newer, and contradicts nobody.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_save_after_an_upload_of_a_run_that_failed_is_no_conflict() {
+    let cloud = Cloud::start().await;
+    let (laptop, mut desktop) = two_devices(&cloud, ProfileName::Safe).await;
+    desktop.save("note.md", "from B\n");
+    desktop.save("other.md", "first\n");
+    laptop.save("note.md", "from A\n");
+    let runtime = tokio::runtime::Handle::current();
+    let other = desktop.vault.join("other.md");
+    desktop.at_step(crate::Step::BisyncStarting, move || {
+        tokio::task::block_in_place(|| runtime.block_on(async { laptop.sync().await }));
+        super::rig::replace(&other, "second\n");
+    });
+    desktop.sync().await;
+    let files = desktop.files();
+    assert_eq!(files["other.md"], "second\n");
+    let copies: Vec<&String> = files
+        .keys()
+        .filter(|path| path.contains("(conflict"))
+        .collect();
+    assert_eq!(copies.len(), 1, "{copies:?}");
+    assert!(copies[0].starts_with("note (conflict"), "{copies:?}");
+    assert_eq!(cloud.files().await, files);
+}
