@@ -8,7 +8,10 @@ use engine::view::{MountProfileName, ProfileName};
 
 use crate::credentials::Credentials;
 use crate::doctor::Doctor;
+use crate::halts::Confirm;
+use crate::history::History;
 use crate::rclone::Rclone;
+use crate::restore::{Restore, Undo};
 use crate::service::Service;
 use crate::words;
 
@@ -76,6 +79,14 @@ pub(crate) enum Command {
     MountStatus(Plain),
     /// Notes that were changed on two sides: list, compare, decide, take back.
     Conflicts(Conflicts),
+    /// Earlier versions of notes: what sync replaced or removed, and what the cloud keeps.
+    History(History),
+    /// Put an earlier version back under its note's name; what is there now goes to history.
+    Restore(Restore),
+    /// Put back what the last sync replaced or removed here.
+    Undo(Undo),
+    /// Go on after a safety stop, or bring the notes back that it holds.
+    Confirm(Confirm),
     /// List, revoke and make keys to the cloud storage.
     Credentials(Credentials),
     /// Let sync start at login, by the system's own means.
@@ -402,6 +413,10 @@ impl Command {
             Self::Setup(arguments) => arguments.json,
             Self::Bisync(arguments) => arguments.json,
             Self::Conflicts(arguments) => arguments.json,
+            Self::History(arguments) => arguments.json,
+            Self::Restore(arguments) => arguments.json,
+            Self::Undo(arguments) => arguments.json,
+            Self::Confirm(arguments) => arguments.json,
             Self::Credentials(arguments) => arguments.json,
             Self::Rclone(arguments) => arguments.json,
             Self::Doctor(arguments) => arguments.json,

@@ -37,7 +37,8 @@ pub(crate) async fn run(context: &Context, arguments: &Filters) -> Result<Exit, 
         .await
 }
 
-fn chosen(connection: &Connection, folder: Option<&Path>) -> Result<PairView, Failure> {
+/// The folder that is named, or the only one.
+pub(crate) fn chosen(connection: &Connection, folder: Option<&Path>) -> Result<PairView, Failure> {
     folders(connection)?;
     let view = connection.view();
     let is_asked = |pair: &&PairView| match folder {

@@ -17,6 +17,8 @@ mod doctor;
 mod exit;
 mod failure;
 mod filters;
+mod halts;
+mod history;
 mod login;
 mod logout;
 mod mount;
@@ -26,6 +28,7 @@ mod pause;
 mod progress;
 mod rclone;
 mod report;
+mod restore;
 mod runs;
 mod service;
 mod settings;
@@ -89,6 +92,10 @@ async fn run(command: &Command, output: Output, offset: UtcOffset) -> Result<Exi
         Command::Unmount(arguments) => mount::unmount(&context, arguments).await,
         Command::MountStatus(_) => mount::status(&context).await,
         Command::Conflicts(arguments) => conflicts::run(&context, arguments).await,
+        Command::History(arguments) => history::run(&context, arguments).await,
+        Command::Restore(arguments) => restore::run(&context, arguments).await,
+        Command::Undo(arguments) => restore::undo(&context, arguments).await,
+        Command::Confirm(arguments) => halts::run(&context, arguments).await,
         Command::BisyncService(arguments) => service::run(&context, arguments).await,
         Command::Doctor(arguments) => doctor::run(&context, arguments).await,
         Command::Rclone(arguments) => rclone::run(&context, arguments).await,

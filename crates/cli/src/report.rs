@@ -11,7 +11,7 @@ use time::UtcOffset;
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::failure::{Failure, SUBSCRIPTION_REQUIRED};
-use crate::words;
+use crate::{halts, words};
 
 /// Problems that are told one by one.
 const PROBLEMS: usize = 10;
@@ -94,8 +94,8 @@ impl Report {
             if conflicts > 0 {
                 output.hint("Both versions are kept; see `bm-cloud conflicts`.");
             }
-            if folder.halt.as_ref().is_some_and(|halt| halt.can_confirm) {
-                output.say("To go on all the same: bm-cloud bisync --yes");
+            for way in folder.halt.iter().flat_map(halts::ways) {
+                output.say(&way);
             }
         }
         for problem in self.problems.iter().take(PROBLEMS) {

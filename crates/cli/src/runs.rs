@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use engine::view::{AccountView, PairView, RunResult, SyncSwitch};
-use engine::{Connection, Reply, Request, View};
+use engine::{Connection, Reply, Request, RunKind, View};
 
 use crate::context::Context;
 use crate::failure::Failure;
@@ -49,6 +49,26 @@ pub(crate) async fn follow(
             changed = views.changed() => changed.map_err(|_| Failure::gone())?,
             failure = context.interrupted() => return Err(failure),
         }
+    }
+}
+
+/// Sends what was decided here on its way. It stands either way: what cannot go now goes with the
+/// next sync.
+pub(crate) async fn carry(context: &Context, connection: &Connection) {
+    let view = connection.view();
+    if view.sync != SyncSwitch::On {
+        return;
+    }
+    let pairs: Vec<String> = view.pairs.iter().map(|pair| pair.id.clone()).collect();
+    let request = Request::SyncNow {
+        pair: None,
+        run: RunKind::Sync,
+    };
+    if let Err(failure) = complete(context, connection, request, &pairs).await {
+        tracing::info!(?failure, "what was decided waits for the next sync");
+        context
+            .output
+            .warn("It goes to the cloud with the next sync");
     }
 }
 

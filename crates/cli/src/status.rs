@@ -11,6 +11,7 @@ use crate::account;
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::failure::Failure;
+use crate::halts;
 use crate::runs;
 use crate::words;
 
@@ -220,6 +221,8 @@ fn folder(pair: &PairView, now_ms: i64) -> Vec<String> {
     if let Some(halt) = &pair.halt {
         lines.push(format!("  Halted: {}", halt.message));
         lines.push(format!("  hint: {}", halt.hint));
+        let more = halts::evidence(halt).into_iter().chain(halts::ways(halt));
+        lines.extend(more.map(|line| format!("  {line}")));
     }
     lines
 }

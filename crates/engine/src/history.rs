@@ -121,6 +121,11 @@ impl VersionId {
     }
 }
 
+/// Whether this names a version that only the bucket has.
+pub(crate) fn is_in_cloud(id: &str) -> bool {
+    matches!(VersionId::parse(id), Some(VersionId::InCloud { .. }))
+}
+
 /// A page of versions, newest first; those in the bucket only for one named note.
 pub(crate) async fn list(
     shelves: &[Shelf],

@@ -4,9 +4,8 @@ use std::path::Path;
 
 use engine::view::{
     Choice, ConflictChoice, ConflictDetail, ConflictState, ConflictView, MergeChunk, SeenVersions,
-    SyncSwitch,
 };
-use engine::{Connection, Reply, Request, RunKind};
+use engine::{Connection, Reply, Request};
 use serde_json::json;
 
 use super::{Which, all, find, read, unexpected};
@@ -70,7 +69,7 @@ pub(super) async fn run(
                 .output
                 .hint(&format!("To take it back: bm-cloud conflicts undo {undo}"));
         }
-        carry(context, connection).await;
+        runs::carry(context, connection).await;
     }
     for path in &unclear {
         context
@@ -104,27 +103,8 @@ pub(super) async fn undo(
     context.ask(connection, request).await?;
     context.output.good("Taken back; both versions are there");
     context.output.json(&json!({ "ok": true, "undo": undo }));
-    carry(context, connection).await;
+    runs::carry(context, connection).await;
     Ok(Exit::Done)
-}
-
-/// Sends the decision on its way. It stands either way: what cannot go now goes with the next sync.
-async fn carry(context: &Context, connection: &Connection) {
-    let view = connection.view();
-    if view.sync != SyncSwitch::On {
-        return;
-    }
-    let pairs: Vec<String> = view.pairs.iter().map(|pair| pair.id.clone()).collect();
-    let request = Request::SyncNow {
-        pair: None,
-        run: RunKind::Sync,
-    };
-    if let Err(failure) = runs::complete(context, connection, request, &pairs).await {
-        tracing::info!(?failure, "the decision waits for the next sync");
-        context
-            .output
-            .warn("It goes to the cloud with the next sync");
-    }
 }
 
 fn chosen<'c>(

@@ -18,6 +18,7 @@ mod lapses;
 mod leaks;
 mod passphrases;
 mod recorder;
+mod restoring;
 mod service;
 mod shapes;
 mod sign_in;

@@ -1,15 +1,23 @@
 //! Earlier versions as front ends ask about them. Restoring takes turns with runs and the lane.
 
+use std::time::Duration;
+
+use guard::Bucket;
 use tokio_util::sync::CancellationToken;
 
 use super::{Answer, Core, Input};
+use crate::account::Account;
 use crate::cycle::Confirmed;
+use crate::engine::link::open_bucket;
 use crate::history::{self, HistoryError, More, Restored, Retention, Shelf};
 use crate::view::{HaltAction, HistoryView};
-use crate::{Refusal, Reply, RunKind};
+use crate::{Clock, Refusal, Reply, RunKind};
 
 /// How often old versions are looked for, in milliseconds.
 const TIDY_EVERY_MS: i64 = 3_600_000;
+
+/// Versions in the cloud are left out where the way there does not open within this time.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// A restore that was carried out, or not.
 pub(in crate::engine) struct RestoreEnd {
@@ -32,7 +40,11 @@ impl Core {
             }
             shelves.retain(|shelf| shelf.pair == id);
         }
+        let way = self.way();
         self.answer_with(answer, async move {
+            if path.is_some() {
+                way.lead(&mut shelves).await;
+            }
             let (versions, more) = history::list(&shelves, path, before_ms).await?;
             let more = more == More::Yes;
             Ok(Reply::History { versions, more })
@@ -40,8 +52,11 @@ impl Core {
     }
 
     pub(super) fn read_version(&self, id: String, answer: Answer) {
-        let shelves = self.shelves();
+        let (mut shelves, way) = (self.shelves(), self.way());
         self.answer_with(answer, async move {
+            if history::is_in_cloud(&id) {
+                way.lead(&mut shelves).await;
+            }
             let (version, text) = history::read(&shelves, &id).await?;
             Ok(Reply::Version { version, text })
         });
@@ -71,9 +86,13 @@ impl Core {
         let Some((id, answer)) = self.restores.pop_front() else {
             return false;
         };
-        let (shelves, inputs) = (self.shelves(), self.inputs.clone());
+        let (mut shelves, way) = (self.shelves(), self.way());
+        let inputs = self.inputs.clone();
         self.running = Some(CancellationToken::new());
         tokio::spawn(async move {
+            if history::is_in_cloud(&id) {
+                way.lead(&mut shelves).await;
+            }
             let result = history::restore(&shelves, &id).await;
             let end = Box::new(RestoreEnd { result, answer });
             if inputs.send(Input::RestoreEnded(end)).await.is_err() {
@@ -164,19 +183,64 @@ impl Core {
         }
     }
 
+    fn way(&self) -> Way {
+        Way {
+            known: self.link.as_ref().map(|link| link.bucket.clone()),
+            account: self.account.clone(),
+            clock: self.config.clock.clone(),
+        }
+    }
+
     fn shelves(&self) -> Vec<Shelf> {
-        let bucket = self.link.as_ref().map(|link| link.bucket.clone());
         let shelf = |pair: &crate::engine::model::PairModel| Shelf {
             pair: pair.settings.id.clone(),
             vault: pair.settings.folder.clone(),
             side_home: self.config.places.data.clone(),
             state: self.state.clone(),
-            bucket: bucket.clone(),
+            bucket: None,
             device: self.config.device.clone(),
             clock: self.config.clock.clone(),
         };
         self.model.pairs.iter().map(shelf).collect()
     }
+}
+
+/// The way to the bucket, opened where no run has done so yet.
+struct Way {
+    known: Option<Bucket>,
+    account: Option<Account>,
+    clock: Clock,
+}
+
+impl Way {
+    async fn lead(self, shelves: &mut [Shelf]) {
+        let bucket = match (self.known, &self.account) {
+            (Some(bucket), _) => Some(bucket),
+            (None, Some(account)) => {
+                let opening = opened(account, &self.clock);
+                tokio::time::timeout(PATIENCE, opening)
+                    .await
+                    .unwrap_or_default()
+            }
+            (None, None) => None,
+        };
+        for shelf in shelves {
+            shelf.bucket.clone_from(&bucket);
+        }
+    }
+}
+
+async fn opened(account: &Account, clock: &Clock) -> Option<Bucket> {
+    let credentials = match account.bucket_credentials().await {
+        Ok(credentials) => credentials,
+        Err(error) => {
+            tracing::debug!(%error, "there is no way to the versions in the cloud");
+            return None;
+        }
+    };
+    open_bucket(credentials, clock)
+        .inspect_err(|error| tracing::debug!(%error, "there is no way to the cloud"))
+        .ok()
 }
 
 fn refusal(error: &HistoryError) -> Refusal {
