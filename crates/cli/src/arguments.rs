@@ -8,6 +8,7 @@ use engine::view::{MountProfileName, ProfileName};
 
 use crate::credentials::Credentials;
 use crate::doctor::Doctor;
+use crate::explain::Explain;
 use crate::halts::Confirm;
 use crate::history::History;
 use crate::rclone::Rclone;
@@ -79,6 +80,8 @@ pub(crate) enum Command {
     MountStatus(Plain),
     /// Notes that were changed on two sides: list, compare, decide, take back.
     Conflicts(Conflicts),
+    /// Tell whether a file syncs, and if not, why and what helps.
+    Explain(Explain),
     /// Earlier versions of notes: what sync replaced or removed, and what the cloud keeps.
     History(History),
     /// Put an earlier version back under its note's name; what is there now goes to history.
@@ -413,6 +416,7 @@ impl Command {
             Self::Setup(arguments) => arguments.json,
             Self::Bisync(arguments) => arguments.json,
             Self::Conflicts(arguments) => arguments.json,
+            Self::Explain(arguments) => arguments.json,
             Self::History(arguments) => arguments.json,
             Self::Restore(arguments) => arguments.json,
             Self::Undo(arguments) => arguments.json,

@@ -15,6 +15,7 @@ mod context;
 mod credentials;
 mod doctor;
 mod exit;
+mod explain;
 mod failure;
 mod filters;
 mod halts;
@@ -92,6 +93,7 @@ async fn run(command: &Command, output: Output, offset: UtcOffset) -> Result<Exi
         Command::Unmount(arguments) => mount::unmount(&context, arguments).await,
         Command::MountStatus(_) => mount::status(&context).await,
         Command::Conflicts(arguments) => conflicts::run(&context, arguments).await,
+        Command::Explain(arguments) => explain::run(&context, arguments).await,
         Command::History(arguments) => history::run(&context, arguments).await,
         Command::Restore(arguments) => restore::run(&context, arguments).await,
         Command::Undo(arguments) => restore::undo(&context, arguments).await,

@@ -16,6 +16,7 @@ mod cycle;
 mod diagnostics;
 mod doctor;
 mod engine;
+mod explain;
 mod filters;
 mod history;
 mod lane;

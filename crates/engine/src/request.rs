@@ -4,8 +4,9 @@ use serde::{Deserialize, Serialize};
 use ts_rs::TS;
 
 use crate::view::{
-    ConflictChoice, ConflictDetail, ConflictView, CredentialView, FilterEffect, Finding,
-    InstallWayView, MountProfileName, ProfileName, SetUpPreview, SettingsView, VersionView,
+    ConflictChoice, ConflictDetail, ConflictView, CredentialView, ExplainState, FilterEffect,
+    Finding, InstallWayView, MountProfileName, ProfileName, SetUpPreview, SettingsView,
+    VersionView,
 };
 
 /// Everything that a front end can ask of the engine.
@@ -94,6 +95,11 @@ pub enum Request {
     /// Puts a version back under its note's name, as a save; what was there goes to history first.
     RestoreVersion {
         id: String,
+    },
+    /// Tells whether a file syncs, and if not, why and what helps. A relative path is one in the
+    /// folder that knows it.
+    Explain {
+        path: String,
     },
     /// Puts everything back that the last run replaced or removed here, and runs again.
     UndoLastSync {
@@ -237,6 +243,12 @@ pub enum Reply {
         path: String,
         /// The version that made room; restoring it takes this back.
         undo: Option<String>,
+    },
+    Explanation {
+        state: ExplainState,
+        reason: String,
+        /// What a person can do, in words or as a command.
+        action: Option<String>,
     },
     Credentials {
         credentials: Vec<CredentialView>,

@@ -2,6 +2,7 @@
 import type { ConflictDetail } from "./ConflictDetail";
 import type { ConflictView } from "./ConflictView";
 import type { CredentialView } from "./CredentialView";
+import type { ExplainState } from "./ExplainState";
 import type { FilterEffect } from "./FilterEffect";
 import type { Finding } from "./Finding";
 import type { InstallWayView } from "./InstallWayView";
@@ -23,4 +24,8 @@ text: string | null, } | { "type": "restored", path: string,
 /**
  * The version that made room; restoring it takes this back.
  */
-undo: string | null, } | { "type": "credentials", credentials: Array<CredentialView>, } | { "type": "diagnosis", findings: Array<Finding>, } | { "type": "exported", path: string, backup: string | null, } | { "type": "conflict", conflict: ConflictDetail, } | { "type": "conflicts", conflicts: Array<ConflictView>, } | { "type": "resolved", undo: string, stale: Array<string>, };
+undo: string | null, } | { "type": "explanation", state: ExplainState, reason: string, 
+/**
+ * What a person can do, in words or as a command.
+ */
+action: string | null, } | { "type": "credentials", credentials: Array<CredentialView>, } | { "type": "diagnosis", findings: Array<Finding>, } | { "type": "exported", path: string, backup: string | null, } | { "type": "conflict", conflict: ConflictDetail, } | { "type": "conflicts", conflicts: Array<ConflictView>, } | { "type": "resolved", undo: string, stale: Array<string>, };

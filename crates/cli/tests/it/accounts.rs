@@ -2,7 +2,8 @@
 
 use testkit::{Server, scratch};
 
-use crate::device::{ANA, Device};
+use crate::device::{ANA, Device, files};
+use crate::syncing::{Stage, stage};
 
 /// What a person without a subscription has to read, wherever they meet the refusal.
 const REFUSAL: &str = "\
@@ -116,6 +117,35 @@ async fn a_second_login_on_the_same_server_asks_for_no_code() {
     let said = device.ok(&["login", "--json"]).await;
     assert_eq!(said.last_json()["cloudMode"], true);
     assert!(!said.out.contains("userCode"), "{said:#?}");
+}
+
+#[tokio::test]
+async fn signing_out_leaves_nothing_of_ours_in_the_folder() {
+    let Stage {
+        laptop, desktop, ..
+    } = &stage("safe").await;
+    desktop.write("a.md", "replaced\n");
+    desktop.write("New/c.md", "c\n");
+    std::fs::remove_file(desktop.notes().join("Deep/er/b.md")).unwrap();
+    desktop.ok(&["bisync"]).await;
+    laptop.ok(&["bisync"]).await;
+    laptop.ok(&["check"]).await;
+    laptop.ok(&["restore", "a.md"]).await;
+    laptop.ok(&["logout"]).await;
+
+    let left: Vec<String> = files(laptop.notes())
+        .iter()
+        .map(|file| file.strip_prefix(laptop.notes()).unwrap())
+        .map(|file| file.to_str().unwrap().to_owned())
+        .collect();
+    assert_eq!(left, ["New/c.md", "a.md"]);
+    let mut top: Vec<String> = std::fs::read_dir(laptop.notes())
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .filter(|name| name != "Deep")
+        .collect();
+    top.sort();
+    assert_eq!(top, ["New", "a.md"], "no folder of ours either");
 }
 
 #[tokio::test]

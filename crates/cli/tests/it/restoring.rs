@@ -90,8 +90,28 @@ async fn a_stop_shows_its_evidence_and_its_ways_out_work() {
     ] {
         assert!(said.out.contains(line), "{said:#?}");
     }
+    let held = laptop.json(&["explain", "n0.md"]).await;
+    assert_eq!(held["state"], "waiting", "{held:#}");
+    assert!(
+        held["reason"].as_str().unwrap().contains("safety stop"),
+        "{held:#}"
+    );
     laptop.ok(&["confirm", "--restore"]).await;
     assert_eq!(laptop.all(), before);
+
+    laptop.write(".git/config", "c\n");
+    for (path, state, reason) in [
+        ("n0.md", "in sync", "last known equal"),
+        (".git/config", "left out", "`- .git/**`"),
+        ("none.md", "not known", "no such file"),
+    ] {
+        let said = laptop.ok(&["explain", path]).await;
+        assert!(
+            said.out.starts_with(&format!("{path}: {state}\n")),
+            "{said:#?}"
+        );
+        assert!(said.out.contains(reason), "{said:#?}");
+    }
 
     delete();
     assert_eq!(laptop.run(&["bisync"]).await.code, Some(5));

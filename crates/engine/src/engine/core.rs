@@ -34,6 +34,7 @@ mod choices;
 mod conflicts;
 mod credentials;
 mod doctor;
+mod explaining;
 mod export;
 mod filtering;
 mod history;

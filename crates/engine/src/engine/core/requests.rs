@@ -55,6 +55,7 @@ impl Core {
             } => return self.list_history(pair.as_deref(), path, before_ms, answer),
             Request::ReadVersion { id } => return self.read_version(id, answer),
             Request::RestoreVersion { id } => return self.restore_version(id, answer),
+            Request::Explain { path } => return self.explain(&path, answer),
             Request::UndoLastSync { pair } => self.undo_last_sync(pair).await,
             Request::RestoreHalted { pair } => self.restore_halted(pair),
             Request::DismissConflict { id } => self.dismiss_conflict(id).await,
