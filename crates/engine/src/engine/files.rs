@@ -171,6 +171,7 @@ mod tests {
         };
         assert!(reason.contains("missing"), "{reason}");
         let note = folder.path().join("note.md");
+        #[expect(clippy::disallowed_methods, reason = "a person saves")]
         File::create(&note).unwrap();
         let Some(Input::Saved(paths)) = received.recv().await else {
             panic!("the save comes next");

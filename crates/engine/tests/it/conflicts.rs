@@ -95,20 +95,21 @@ impl Desk {
 }
 
 async fn read(device: &Device, id: &str) -> ConflictDetail {
-    match device
+    let reply = device
         .ask(Request::ReadConflict { id: id.to_owned() })
-        .await
-    {
-        Reply::Conflict { conflict } => *conflict,
-        other => panic!("no conflict: {other:?}"),
-    }
+        .await;
+    let Reply::Conflict { conflict } = reply else {
+        panic!("no conflict: {reply:?}");
+    };
+    *conflict
 }
 
 async fn resolve(device: &Device, choices: Vec<ConflictChoice>) -> (String, Vec<String>) {
-    match device.ask(Request::ResolveConflicts { choices }).await {
-        Reply::Resolved { undo, stale } => (undo, stale),
-        other => panic!("not resolved: {other:?}"),
-    }
+    let reply = device.ask(Request::ResolveConflicts { choices }).await;
+    let Reply::Resolved { undo, stale } = reply else {
+        panic!("not resolved: {reply:?}");
+    };
+    (undo, stale)
 }
 
 async fn undo(device: &Device, undo: &str) -> Result<Reply, Refusal> {

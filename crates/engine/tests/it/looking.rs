@@ -9,17 +9,19 @@ use super::device::{Device, Home};
 const ANA: &str = "ana@example.org";
 
 async fn look(device: &Device, folder: std::path::PathBuf) -> SetUpPreview {
-    match device.ask(Request::PreviewSetUp { folder }).await {
-        Reply::SetUpPreview { preview } => preview,
-        other => panic!("no preview: {other:?}"),
-    }
+    let reply = device.ask(Request::PreviewSetUp { folder }).await;
+    let Reply::SetUpPreview { preview } = reply else {
+        panic!("no preview: {reply:?}");
+    };
+    preview
 }
 
 async fn keys(device: &Device) -> usize {
-    match device.ask(Request::ListCredentials).await {
-        Reply::Credentials { credentials } => credentials.len(),
-        other => panic!("no keys: {other:?}"),
-    }
+    let reply = device.ask(Request::ListCredentials).await;
+    let Reply::Credentials { credentials } = reply else {
+        panic!("no keys: {reply:?}");
+    };
+    credentials.len()
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -50,7 +50,7 @@ impl Desk {
             return None;
         }
         engine.ask(Request::Mount { folder, profile }).await;
-        engine.until(|view| is_mounted(view)).await;
+        engine.until(is_mounted).await;
         Some(Self {
             bucket: Member::sign_in(&server, ANA).await.client().await,
             laptop,

@@ -1,4 +1,4 @@
-//! Schemathesis holds the running server against its own OpenAPI document, as a member who
+//! Schemathesis holds the running server against its own `OpenAPI` document, as a member who
 //! is an administrator, too.
 
 use std::time::Duration;

@@ -2,6 +2,9 @@ use super::*;
 use crate::doctor::ConfigSeen;
 use crate::view::CredentialState;
 
+/// A finding's code, level and repair.
+type Expected = (&'static str, FindingLevel, Option<&'static str>);
+
 fn healthy() -> Facts {
     Facts {
         device: "laptop".into(),
@@ -94,7 +97,7 @@ fn each_trouble_has_its_finding() {
     let astray = "[basic-memory-t]\naccess_key_id = AK2\nendpoint = https://wrong\n\
                   secret_access_key = s\n";
     let open = OpenTo::Others { mode: 0o644 };
-    let cases: Vec<(Facts, Vec<(&str, FindingLevel, Option<&str>)>)> = vec![
+    let cases: Vec<(Facts, Vec<Expected>)> = vec![
         (
             Facts {
                 rclone: old,

@@ -1,5 +1,6 @@
 //! Answers and bodies that are passed on while they are made.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 
 use axum::Router;
@@ -15,7 +16,7 @@ use tokio_stream::wrappers::ReceiverStream;
 
 use super::{SOON, member_with_instance};
 
-type Piece = Result<Bytes, std::io::Error>;
+type Piece = Result<Bytes, Infallible>;
 
 /// Serves a handler as an instance; its address.
 pub(super) async fn serve(routes: Router) -> String {
@@ -25,8 +26,8 @@ pub(super) async fn serve(routes: Router) -> String {
     address.to_string()
 }
 
-fn piece(text: &str) -> Piece {
-    Ok(Bytes::copy_from_slice(text.as_bytes()))
+fn piece(text: &str) -> Bytes {
+    Bytes::copy_from_slice(text.as_bytes())
 }
 
 async fn next(
@@ -54,7 +55,7 @@ async fn events_arrive_one_by_one_as_they_are_made() {
     assert_eq!(answer.headers()["content-type"], "text/event-stream");
     let mut stream = answer.bytes_stream();
     for event in ["data: 1\n\n", "data: 2\n\n", "data: 3\n\n"] {
-        events.send(piece(event)).await.unwrap();
+        events.send(Ok(piece(event))).await.unwrap();
         assert_eq!(next(&mut stream).await, event);
     }
     drop(events);
@@ -71,7 +72,7 @@ async fn a_caller_that_leaves_ends_the_answer_at_the_instance() {
     let (server, token) = member_with_instance(&serve(routes).await).await;
     let request = server.request("GET", "/proxy/mcp").bearer_auth(&token);
     let mut stream = request.send().await.unwrap().bytes_stream();
-    events.send(piece("a")).await.unwrap();
+    events.send(Ok(piece("a"))).await.unwrap();
     assert_eq!(next(&mut stream).await, "a");
     drop(stream);
     tokio::time::timeout(SOON, events.closed())
@@ -95,7 +96,7 @@ async fn a_body_reaches_the_instance_while_it_is_sent() {
     let request = server.request("POST", "/proxy/upload").bearer_auth(&token);
     let answer = tokio::spawn(request.body(body).send());
     for text in ["one", "two", "three"] {
-        pieces.send(piece(text)).await.unwrap();
+        pieces.send(Ok(piece(text))).await.unwrap();
         let bytes = tokio::time::timeout(SOON, arrivals.recv()).await.unwrap();
         assert_eq!(bytes.unwrap(), text);
     }
@@ -110,12 +111,12 @@ async fn an_answer_may_begin_before_the_body_has_ended() {
     }));
     let (server, token) = member_with_instance(&serve(routes).await).await;
     let (pieces, given) = mpsc::channel::<Piece>(1);
-    pieces.send(piece("ping")).await.unwrap();
+    pieces.send(Ok(piece("ping"))).await.unwrap();
     let body = reqwest::Body::wrap_stream(ReceiverStream::new(given));
     let request = server.request("POST", "/proxy/echo").bearer_auth(&token);
     let answer = request.body(body).send().await.unwrap();
     let mut stream = answer.bytes_stream();
     assert_eq!(next(&mut stream).await, "ping");
-    pieces.send(piece("pong")).await.unwrap();
+    pieces.send(Ok(piece("pong"))).await.unwrap();
     assert_eq!(next(&mut stream).await, "pong");
 }
