@@ -44,6 +44,22 @@ impl Device {
         }
     }
 
+    /// A look at the engine that runs on a desktop.
+    pub(crate) async fn on(desktop: &Desktop, folder: &Path) -> Self {
+        Self {
+            connection: open(desktop.places(), "laptop").await,
+            folder: folder.to_owned(),
+            _home: None,
+        }
+    }
+
+    /// The number of the newest run that ended.
+    pub(crate) fn last_run(&self) -> u64 {
+        let view = self.connection.view();
+        let last = view.pairs.first().and_then(|pair| pair.last_run.as_ref());
+        last.map_or(0, |run| run.number)
+    }
+
     /// Runs until this folder and the cloud are the same.
     pub(crate) async fn sync(&self) {
         let request = Request::SyncNow {

@@ -90,12 +90,11 @@ impl CycleFailure {
 
     /// Names a wrong clock with what is known of it.
     pub(crate) fn timed(self, now_ms: i64) -> Self {
-        match self {
-            Self::Bucket(BucketError::ClockSkew { server_ms }) => Self::ClockSkew {
-                ahead_ms: server_ms.map(|server| now_ms - server),
-            },
-            other => other,
+        if let Self::Bucket(BucketError::ClockSkew { server_ms }) = self {
+            let ahead_ms = server_ms.map(|server| now_ms - server);
+            return Self::ClockSkew { ahead_ms };
         }
+        self
     }
 
     /// Whether the same cycle is worth another try this moment.

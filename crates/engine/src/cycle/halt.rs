@@ -29,13 +29,12 @@ impl CycleFailure {
             "DiskFull" | "ClockSkew" => &[],
             _ => return None,
         };
-        let hint = match self {
-            Self::RootReplaced => {
-                "If this is the right folder, go on: both sides are compared and nothing is \
-                 deleted. Otherwise bring the old folder back."
-                    .to_owned()
-            }
-            _ => self.hint().unwrap_or_default(),
+        let hint = if matches!(self, Self::RootReplaced) {
+            "If this is the right folder, go on: both sides are compared and nothing is \
+             deleted. Otherwise bring the old folder back."
+                .to_owned()
+        } else {
+            self.hint().unwrap_or_default()
         };
         Some(HaltView {
             code: self.code().to_owned(),

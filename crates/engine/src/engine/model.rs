@@ -336,7 +336,12 @@ fn status(model: &Model, now_ms: i64) -> (Status, String) {
 
 fn attention(model: &Model) -> Option<String> {
     if let Some(halt) = model.pairs.iter().find_map(|pair| pair.halt.as_ref()) {
-        return Some(halt.message.clone());
+        // Of a state that was put aside, the lost listings are only what follows.
+        let cause = model
+            .notice
+            .as_ref()
+            .filter(|_| halt.code == "ListingsLost");
+        return Some(cause.unwrap_or(&halt.message).clone());
     }
     match model.open_conflicts {
         0 => model.notice.clone(),
