@@ -173,7 +173,10 @@ mod tests {
         }
     }
 
-    fn state(batches: &[(i64, i64, &[(&str, u64)])]) -> (tempfile::TempDir, State) {
+    /// A run's number and time, and the files that it replaced with their sizes.
+    type Batch<'a> = (i64, i64, &'a [(&'a str, u64)]);
+
+    fn state(batches: &[Batch<'_>]) -> (tempfile::TempDir, State) {
         let folder = tempfile::tempdir().unwrap();
         let mut state = State::open(&folder.path().join("state.db")).unwrap();
         for (batch, at_ms, entries) in batches {

@@ -56,28 +56,29 @@ async fn history(device: &Device, path: Option<&str>) -> Vec<VersionView> {
         path: path.map(str::to_owned),
         before_ms: None,
     };
-    match device.ask(request).await {
-        Reply::History { versions, more } => {
-            assert!(!more);
-            versions
-        }
-        reply => panic!("{reply:?}"),
-    }
+    let reply = device.ask(request).await;
+    let Reply::History { versions, more } = reply else {
+        panic!("{reply:?}");
+    };
+    assert!(!more);
+    versions
 }
 
 async fn text(device: &Device, id: &str) -> Option<String> {
-    match device.ask(Request::ReadVersion { id: id.to_owned() }).await {
-        Reply::Version { text, .. } => text,
-        reply => panic!("{reply:?}"),
-    }
+    let reply = device.ask(Request::ReadVersion { id: id.to_owned() }).await;
+    let Reply::Version { text, .. } = reply else {
+        panic!("{reply:?}");
+    };
+    text
 }
 
 async fn restore(device: &Device, id: &str) -> (String, Option<String>) {
     let id = id.to_owned();
-    match device.ask(Request::RestoreVersion { id }).await {
-        Reply::Restored { path, undo } => (path, undo),
-        reply => panic!("{reply:?}"),
-    }
+    let reply = device.ask(Request::RestoreVersion { id }).await;
+    let Reply::Restored { path, undo } = reply else {
+        panic!("{reply:?}");
+    };
+    (path, undo)
 }
 
 #[tokio::test(flavor = "multi_thread")]
