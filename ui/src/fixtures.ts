@@ -145,7 +145,7 @@ export function fixtures(now: number): Record<FixtureName, View> {
       historyDays: 30,
       historyBudgetMib: 1024,
       intervalS: 300,
-      onMetered: "pause",
+      onMetered: "run",
       onBattery: "run",
       notifications: "important",
       quietHours: null,
