@@ -1,6 +1,6 @@
 //! `bm-cloud bisync`: one run of all folders.
 
-use engine::view::{AccountView, Status};
+use engine::view::{AccountView, HaltView, Status};
 use engine::{Connection, Request, RunKind, View};
 
 use crate::arguments::{Bisync, Profile};
@@ -126,7 +126,9 @@ async fn once(
 /// What needs attention though nothing halts and nothing is in conflict, such as a damaged state
 /// that was put aside. A run takes it off the view.
 fn notice(view: &View) -> Option<String> {
-    let explained = view.open_conflict_count > 0 || view.pairs.iter().any(|it| it.halt.is_some());
+    let is_headline = |halt: &HaltView| halt.message == view.headline;
+    let mut halts = view.pairs.iter().filter_map(|it| it.halt.as_ref());
+    let explained = view.open_conflict_count > 0 || halts.any(is_headline);
     (view.status == Status::Attention && !explained).then(|| view.headline.clone())
 }
 

@@ -44,7 +44,8 @@ async fn secrets_under_a_passphrase_open_with_it_and_with_nothing_else() {
     let said = device.run(&["credentials", "--json"]).await;
     assert_eq!(said.last_json()["code"], "passphrase_needed", "{said:#?}");
 
-    let at_a_terminal = "import os, pty, sys\n\
+    // What is typed before the terminal stops echoing would be thrown away.
+    let at_a_terminal = "import os, pty, sys, termios, time\n\
         pid, terminal = pty.fork()\n\
         if pid == 0:\n    os.execv(sys.argv[1], sys.argv[1:])\n\
         seen, typed = b'', False\n\
@@ -54,7 +55,10 @@ async fn secrets_under_a_passphrase_open_with_it_and_with_nothing_else() {
             if not part:\n        break\n    \
             seen += part\n    \
             if b'Passphrase' in seen and not typed:\n        \
-                typed = True\n        os.write(terminal, b'correct horse battery\\n')\n\
+                typed = True\n        \
+                while termios.tcgetattr(terminal)[3] & termios.ECHO:\n            \
+                    time.sleep(0.01)\n        \
+                os.write(terminal, b'correct horse battery\\n')\n\
         print(seen.decode())\n\
         sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))";
     let mut terminal = program("python3")
