@@ -41,6 +41,13 @@ use crate::{Clock, RunKind};
 
 pub(crate) use failure::CycleFailure;
 pub(crate) use halt::{LISTINGS_LOST, of_brake as halt_of_brake};
+
+/// What the model test calls besides.
+pub(crate) mod surface {
+    pub(crate) use super::conflict::{Winner, newer};
+    pub(crate) use super::copy_names::{free_name, time_of};
+    pub(crate) use super::settle::{CloudVersion, Evidence, Settled, original_of, settle};
+}
 pub(crate) use probe::holds as trial_holds;
 pub(crate) use resolve::blocking;
 pub(crate) use store::StateHandle;

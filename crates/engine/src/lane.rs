@@ -23,6 +23,7 @@ use crate::cycle::{CycleFailure, StateHandle, Tally};
 use crate::filters::Filters;
 
 pub(crate) use debounce::Debounce;
+pub(crate) use decide::{Move, decide};
 
 /// The largest file that the lane carries, in bytes; it is held in memory meanwhile.
 const LARGEST: u64 = 16 * 1024 * 1024;
@@ -85,6 +86,6 @@ impl Trip {
 /// finds what got through to be equal.
 pub(crate) async fn run(input: &LaneInput) -> Result<Trip, CycleFailure> {
     let seen = sight::look(input).await?;
-    let (moves, left) = decide::decide(&seen.plan, seen.left, input.access, input.spare_deletes);
+    let (moves, left) = decide(&seen.plan, seen.left, input.access, input.spare_deletes);
     carry::carry(input, seen.baseline, seen.notes, seen.touched, moves, left).await
 }

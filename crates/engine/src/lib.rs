@@ -20,6 +20,8 @@ mod explain;
 mod filters;
 mod history;
 mod lane;
+#[doc(hidden)]
+pub mod model_surface;
 mod mounts;
 mod naming;
 mod places;

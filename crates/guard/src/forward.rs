@@ -5,6 +5,9 @@ mod read;
 mod upload;
 mod write;
 
+pub use write::Settlement;
+pub(crate) use write::settled_by;
+
 use std::sync::Arc;
 
 use bytes::Bytes;

@@ -18,6 +18,8 @@ mod gateway;
 mod listing;
 mod live;
 mod metered;
+#[doc(hidden)]
+pub mod model_surface;
 mod object;
 mod pace;
 mod reply;

@@ -16,6 +16,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("server", &["wire", "s3-store"]),
     ("tenant", &["wire", "rclone"]),
     ("testkit", &[]),
+    ("model", &["engine", "guard"]),
     ("xtask", &[]),
 ];
 

@@ -41,7 +41,7 @@ pub(super) struct Verdict {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Winner {
+pub(crate) enum Winner {
     /// The cloud's version has the name, ours is visible beside it.
     Both,
     Ours,
@@ -51,7 +51,7 @@ enum Winner {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Merged {
+pub(crate) struct Merged {
     text: Bytes,
     md5: String,
 }
@@ -289,7 +289,7 @@ pub(super) async fn drop_copies(input: &CycleInput) -> Result<(), CycleFailure> 
 }
 
 /// The later save wins; where a time is not known, both stay visible.
-fn newer(ours_ms: Option<i64>, theirs_ms: Option<i64>) -> Winner {
+pub(crate) fn newer(ours_ms: Option<i64>, theirs_ms: Option<i64>) -> Winner {
     match (ours_ms, theirs_ms) {
         (Some(ours), Some(theirs)) if ours > theirs => Winner::Ours,
         (Some(_), Some(_)) => Winner::Theirs,

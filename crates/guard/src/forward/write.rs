@@ -9,7 +9,7 @@ use crate::encoding;
 use crate::error::BucketError;
 use crate::listing;
 use crate::metered::{Metered, Passed};
-use crate::object::Precondition;
+use crate::object::{Object, Precondition};
 use crate::reply::{self, Reply};
 use crate::session::{GuardEvent, SessionState, Stored};
 use crate::snapshot::Entry;
@@ -179,22 +179,53 @@ pub(super) async fn settle(
         Err(_) if is_refused => return Err(lost_race()),
         Err(_) => return Err(error),
     };
-    if let Some(object) = &found
-        && object.size == content.size
-        && content.etag.as_ref() == Some(&object.etag)
-    {
-        return Ok(object.etag.clone());
+    let sent = (content.size, content.etag.as_deref());
+    match settled_by(&target.when, sent, is_refused, found.as_ref()) {
+        Settlement::Done { etag } => Ok(etag),
+        Settlement::LostRace => {
+            session.inner().snapshot.lost(target, found.as_ref());
+            Err(lost_race())
+        }
+        Settlement::NotDone => Err(error),
     }
-    let is_unchanged = match (&target.when, &found) {
+}
+
+/// What a write came to whose answer was no plain success.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Settlement {
+    /// What is there is what was sent.
+    Done { etag: String },
+    /// Somebody else's version is there.
+    LostRace,
+    /// The object is as it was before.
+    NotDone,
+}
+
+/// Decides from what was sent (size, entity tag if known), whether the bucket refused it, and what is there now.
+pub(crate) fn settled_by(
+    when: &Precondition,
+    (size, etag): (u64, Option<&str>),
+    is_refused: bool,
+    found: Option<&Object>,
+) -> Settlement {
+    if let Some(object) = found
+        && object.size == size
+        && etag == Some(object.etag.as_str())
+    {
+        return Settlement::Done {
+            etag: object.etag.clone(),
+        };
+    }
+    let is_unchanged = match (when, found) {
         (Precondition::Absent, found) => found.is_none(),
         (Precondition::Match(etag), Some(object)) => object.etag == *etag,
         (Precondition::Match(_), None) => false,
     };
     if is_refused || !is_unchanged {
-        session.inner().snapshot.lost(target, found.as_ref());
-        return Err(lost_race());
+        Settlement::LostRace
+    } else {
+        Settlement::NotDone
     }
-    Err(error)
 }
 
 /// Takes a successful write into the session's view.
