@@ -143,3 +143,11 @@ it("saves a report where the person wants it", async () => {
   expect(window.sent()).toMatchObject([{ type: "exportDiagnostics" }]);
   expect(window.text()).toContain("The report is in /home/ana/");
 });
+
+it("explains why a note is not synced", async () => {
+  const window = await openWindow("diagnostics");
+  await fill(window.find("textbox", "Path of the file"), " draft.tmp ");
+  await window.press("button", "Explain");
+  expect(window.sent()).toEqual([{ type: "explain", path: "draft.tmp" }]);
+  expect(window.text()).toContain("Left out by a rule. Line 3 of the rules leaves it out");
+});

@@ -1,4 +1,5 @@
 import type { CheckLine } from "../bindings/CheckLine";
+import type { ExplainState } from "../bindings/ExplainState";
 import type { Finding } from "../bindings/Finding";
 import type { MountProfileName } from "../bindings/MountProfileName";
 import type { MountState } from "../bindings/MountState";
@@ -28,6 +29,17 @@ const mountSentence: Record<MountProfileName, string> = {
   fast: "Looks for changes in the cloud every 3 seconds. For live work with others.",
   balanced: "Looks every 5 seconds. Right for most people.",
   safe: "Looks every 10 seconds, and keeps a copy when a note changed elsewhere.",
+};
+
+const explainState: Record<ExplainState, string> = {
+  synced: "In sync",
+  waiting: "Waiting to be carried",
+  hidden: "Left out by a rule",
+  cannotSync: "Cannot be synced",
+  paused: "Sync is paused",
+  conflict: "In conflict",
+  readOnly: "Read-only",
+  unknown: "Not known",
 };
 
 const difference: Record<CheckLine["difference"], string> = {
@@ -161,6 +173,15 @@ export const diagnostics = {
   exportText: "A report for support: settings and log, without note texts, names of notes or keys.",
   fileName: "basic-memory-report.zip",
   written: (path: string) => `The report is in ${path}.`,
+};
+
+export const explain = {
+  title: "Why is this note not synced?",
+  text: "Name a file of your notes folder to learn how it stands.",
+  path: "Path of the file",
+  placeholder: "Journal/2026-03-14.md",
+  ask: "Explain",
+  state: explainState,
 };
 
 export const settings = {
