@@ -2,7 +2,8 @@ import type { ActivityView } from "./bindings/ActivityView";
 import type { ConflictView } from "./bindings/ConflictView";
 import type { PairView } from "./bindings/PairView";
 import type { View } from "./bindings/View";
-import { pageFixtureNames, pageFixtures, pagePlaces } from "./fixtures/pages";
+import type { FixtureName } from "./fixtures/names";
+import { pageFixtures, pagePlaces } from "./fixtures/pages";
 import type { ProblemView } from "./bindings/ProblemView";
 import type { RunView } from "./bindings/RunView";
 import type { SubscriptionView } from "./bindings/SubscriptionView";
@@ -12,44 +13,8 @@ const minute = 60 * second;
 const hour = 60 * minute;
 const day = 24 * hour;
 
-export const fixtureNames = [
-  "starting",
-  "cannotRun",
-  "signedOut",
-  "signedOutReason",
-  "signedOutFolder",
-  "signingIn",
-  "awaitingBrowser",
-  "codeExpired",
-  "noSubscription",
-  "setUp",
-  "firstRun",
-  "idle",
-  "syncing",
-  "paused",
-  "switchedOff",
-  "offline",
-  "attention",
-  "halt",
-  "rootMissing",
-  "preview",
-  "expired",
-  "rcloneMissing",
-  "rcloneTooOld",
-  "rcloneInstalling",
-  "keyringLocked",
-  "keyringLockedLater",
-  "failedRun",
-  "manyProblems",
-  "twoFolders",
-  ...pageFixtureNames,
-] as const;
-
-export type FixtureName = (typeof fixtureNames)[number];
-
-export function isFixtureName(name: string): name is FixtureName {
-  return (fixtureNames as readonly string[]).includes(name);
-}
+export { fixtureNames, isFixtureName } from "./fixtures/names";
+export type { FixtureName } from "./fixtures/names";
 
 /** Where the window is opened for a fixture; the overview where it is not named. */
 export const fixturePlaces: Partial<Record<FixtureName, string>> = pagePlaces;
