@@ -42,14 +42,17 @@ pub(crate) struct NewCredentialIn {
 const UNNAMED: &str = "CLI mount credentials";
 const LONGEST_NAME: usize = 64;
 
-/// The name in a body that may be empty.
+/// The name in a body that may be empty or `null`.
 fn named(body: &[u8]) -> Result<String, ApiError> {
     if body.trim_ascii().is_empty() {
         return Ok(UNNAMED.to_owned());
     }
     let invalid = |what: &str| ApiError::InvalidRequest(what.to_owned());
-    let NewCredentialIn { name } =
+    let asked: Option<NewCredentialIn> =
         serde_json::from_slice(body).map_err(|_| invalid("The body is no JSON with a name."))?;
+    let Some(NewCredentialIn { name }) = asked else {
+        return Ok(UNNAMED.to_owned());
+    };
     let name = name.trim();
     let long = name.chars().count() > LONGEST_NAME;
     if name.is_empty() || long || name.chars().any(char::is_control) {
@@ -139,6 +142,7 @@ mod tests {
     #[test]
     fn a_key_is_called_what_the_client_says_or_what_keys_are_called() {
         assert_eq!(named(b"").unwrap(), UNNAMED);
+        assert_eq!(named(b"null").unwrap(), UNNAMED);
         assert_eq!(named(br#"{"name": " laptop "}"#).unwrap(), "laptop");
         for body in [&b"x"[..], b"{}", br#"{"name": ""}"#, br#"{"name": "a\nb"}"#] {
             assert!(named(body).is_err(), "{body:?}");
