@@ -53,6 +53,13 @@ impl<'f> Claim<'f> {
     }
 }
 
+/// Whether a program has a file open, or mapped, for writing at this moment. False where nobody
+/// can tell.
+pub(super) fn has_writers(file: &File) -> bool {
+    // Asking anew would give up a lease that is held already.
+    !system::intact(file) && matches!(Claim::take_now(file), Claim::Busy)
+}
+
 impl Lease<'_> {
     /// Whether no program has asked to write since the lease was taken.
     pub(super) fn intact(&self) -> bool {

@@ -8,7 +8,7 @@ use super::apply::{Applied, ApplyError, State, Stop, Work, doing, on_way};
 use super::beneath::{Folder, Moved, PathError};
 use super::history::{Kept, Slot, day, remove_empty_parents};
 use super::intent::{Intent, Names, unsettled};
-use super::lease::Claim;
+use super::lease::has_writers;
 use super::problem::PathProblem;
 use super::side::Side;
 use super::signature::md5_of_file;
@@ -208,18 +208,20 @@ impl Work<'_> {
         if let Ok((folder, name)) = history.parent_of(&below)
             && let Ok(file) = folder.open_file(name)
         {
-            let claim = Claim::take_now(&file);
+            // Open for writing, whatever it says by now: next time.
+            if has_writers(&file) {
+                return Ok(None);
+            }
             match md5_of_file(&file) {
                 Ok((md5, _)) if md5 == intent.expect || Some(&md5) == intent.ours.as_ref() => {}
-                Ok(_) if !matches!(claim, Claim::Busy) => {
+                Ok(_) => {
                     folder
                         .move_to(name, &self.stage, &names.file)
                         .map_err(&failed)?;
                     outcome = Some(self.lay_back(&names.file, &intent.path)?);
                     remove_empty_parents(&history, &below);
                 }
-                // Still being written: next time.
-                Ok(_) | Err(_) => return Ok(None),
+                Err(_) => return Ok(None),
             }
         }
         names.forget(&self.stage).map_err(doing("tidy the stage"))?;

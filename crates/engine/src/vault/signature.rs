@@ -7,6 +7,8 @@ use rustix::fs::{FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
 use rustix::time::{ClockId, clock_gettime};
 
+use super::lease::has_writers;
+
 /// What `stat` says about one version of a file.
 ///
 /// The change time cannot be set by a program, so it shows an edit that keeps size and
@@ -41,7 +43,8 @@ pub(crate) enum HashError {
 
 impl Signature {
     /// Stands for a change time that a later write could repeat, because the kernel's clock had
-    /// not ticked since. It equals no scanned one, so the next scan hashes the file again.
+    /// not ticked since or a program has the file open for writing. It equals no scanned one, so
+    /// the next scan hashes the file again.
     pub(crate) const UNTRUSTED: i64 = i64::MIN;
 
     /// Equals no scanned one, for a path whose file is not known.
@@ -122,6 +125,9 @@ pub(super) fn md5_of_open(
     read: impl FnOnce(&File) -> io::Result<(String, u64)>,
 ) -> Result<(String, Signature), HashError> {
     let unreadable = |source| HashError::Unreadable { source };
+    // Memory that is mapped and dirty takes more bytes and leaves all times as they are. A program
+    // that comes later has to open the file, and that shows.
+    let written = has_writers(file);
     let tick = now_of_the_kernel();
     let stat = rustix::fs::fstat(file).map_err(|error| unreadable(error.into()))?;
     if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
@@ -133,7 +139,7 @@ pub(super) fn md5_of_open(
     if before != after || size != after.size {
         return Err(HashError::Moved);
     }
-    let certain = after.ctime_ns < tick;
+    let certain = after.ctime_ns < tick && !written;
     Ok((md5, if certain { after } else { after.untrusted() }))
 }
 
