@@ -1,3 +1,4 @@
+mod basic_memory;
 mod debian;
 mod node;
 mod pins;
@@ -18,7 +19,8 @@ pub(crate) fn install_all(repo: &Repo) -> Result<()> {
     node::install_for_window(repo)?;
     rclone::install(repo)?;
     node::install_judges(repo)?;
-    python::install(repo)
+    python::install(repo)?;
+    basic_memory::install(repo)
 }
 
 /// The same, and whom sync is measured against.

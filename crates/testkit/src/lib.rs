@@ -6,6 +6,7 @@
 //! alone. Whatever goes wrong in here panics with a message that says what to do, at the line of
 //! the test that asked. Nothing listens beyond 127.0.0.1, and nothing outlives its test.
 
+mod basic_memory;
 mod binaries;
 mod bus;
 mod child;
@@ -23,6 +24,7 @@ mod seaweedfs;
 mod server;
 mod wait;
 
+pub use basic_memory::{BasicMemory, basic_memory};
 pub use binaries::{bin, rclone};
 pub use bus::{Bus, Keyring, keyring, private_bus};
 pub use child::{Child, Program, program};
