@@ -5,6 +5,7 @@ use anyhow::Context as _;
 use engine::{Config, Connection, View};
 use tauri::{AppHandle, Emitter as _, Manager as _, RunEvent};
 use tauri_plugin_autostart::MacosLauncher;
+use time::UtcOffset;
 
 use crate::shell::Shell;
 use crate::tray::{Looks, Tray};
@@ -23,6 +24,8 @@ pub struct Options {
     /// The server that the sign-in form offers first.
     pub server_url: Option<String>,
     pub looks: Looks,
+    /// How far the person's clock is from UTC.
+    pub offset: UtcOffset,
 }
 
 /// Runs the app until a person quits it.
@@ -50,11 +53,13 @@ pub fn run(config: Config, options: Options) -> anyhow::Result<()> {
             commands::pick_folder,
             commands::pick_file,
             commands::starts_at_login,
-            commands::set_start_at_login
+            commands::set_start_at_login,
+            commands::tray_host
         ])
         .setup(move |app| {
             let handle = app.handle().clone();
-            app.manage(Tray::new(&handle, &shell.view(), &options.looks)?);
+            let tray = Tray::new(&handle, &shell.view(), &options.looks, options.offset)?;
+            app.manage(tray);
             tauri::async_runtime::spawn(follow(handle.clone(), shell, config));
             if options.show_window {
                 window::show(&handle, None);

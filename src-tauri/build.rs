@@ -9,6 +9,7 @@ fn main() {
         "pick_file",
         "starts_at_login",
         "set_start_at_login",
+        "tray_host",
     ]);
     let attributes = Attributes::new()
         .app_manifest(commands)

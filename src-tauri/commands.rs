@@ -7,7 +7,7 @@ use tauri_plugin_autostart::ManagerExt as _;
 use tauri_plugin_dialog::DialogExt as _;
 
 use crate::shell::Shell;
-use crate::tray::{StartAtLogin, Tray, start_at_login};
+use crate::tray::{StartAtLogin, Tray, TrayHost, start_at_login};
 
 #[tauri::command]
 #[expect(
@@ -103,6 +103,20 @@ pub(crate) fn set_start_at_login(app: AppHandle, on: bool) -> Result<bool, Refus
         hint: Some("Look at the folder ~/.config/autostart.".to_owned()),
         field: None,
     })
+}
+
+/// Whether a panel shows the tray icon: `unknown`, `present` or `missing`.
+#[tauri::command]
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "the command macro passes state by value"
+)]
+pub(crate) fn tray_host(tray: State<'_, Tray>) -> &'static str {
+    match *tray.host().borrow() {
+        TrayHost::Unknown => "unknown",
+        TrayHost::Present => "present",
+        TrayHost::Missing => "missing",
+    }
 }
 
 /// The web addresses in a view.

@@ -5,6 +5,7 @@
 //! [`engine::Request`]s. It must not know servers, buckets, rclone or files.
 
 mod app;
+mod clipboard;
 mod commands;
 mod shell;
 mod tray;

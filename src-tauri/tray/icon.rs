@@ -3,18 +3,41 @@ use tauri::image::Image;
 
 use super::panel::Panel;
 
+/// How large the picture is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Size {
+    /// 16 pixels wide.
+    Small,
+    /// 22 pixels wide.
+    Normal,
+    /// 44 pixels wide.
+    Large,
+}
+
+macro_rules! sized {
+    ($size:expr, $ink:literal, $name:literal) => {
+        match $size {
+            Size::Small => {
+                include_bytes!(concat!("../../icons/tray/", $ink, "/", $name, "-16.png")).as_slice()
+            }
+            Size::Normal => {
+                include_bytes!(concat!("../../icons/tray/", $ink, "/", $name, ".png")).as_slice()
+            }
+            Size::Large => {
+                include_bytes!(concat!("../../icons/tray/", $ink, "/", $name, "@2x.png")).as_slice()
+            }
+        }
+    };
+}
+
 /// Makes the match from status to picture, so that a missing file fails the build.
 macro_rules! pictures {
     ($($status:ident => $name:literal),+ $(,)?) => {
-        fn bytes(status: Status, panel: Panel) -> &'static [u8] {
+        fn bytes(status: Status, panel: Panel, size: Size) -> &'static [u8] {
             match (status, panel) {
                 $(
-                    (Status::$status, Panel::Dark) => {
-                        include_bytes!(concat!("../../icons/tray/light/", $name, "@2x.png"))
-                    }
-                    (Status::$status, Panel::Light) => {
-                        include_bytes!(concat!("../../icons/tray/dark/", $name, "@2x.png"))
-                    }
+                    (Status::$status, Panel::Dark) => sized!(size, "light", $name),
+                    (Status::$status, Panel::Light) => sized!(size, "dark", $name),
                 )+
             }
         }
@@ -33,8 +56,8 @@ pictures! {
     Idle => "idle",
 }
 
-pub(crate) fn icon(status: Status, panel: Panel) -> tauri::Result<Image<'static>> {
-    Image::from_bytes(bytes(status, panel))
+pub(crate) fn icon(status: Status, panel: Panel, size: Size) -> tauri::Result<Image<'static>> {
+    Image::from_bytes(bytes(status, panel, size))
 }
 
 #[cfg(test)]
@@ -54,10 +77,18 @@ mod tests {
             Status::Starting,
             Status::Idle,
         ];
-        for panel in [Panel::Dark, Panel::Light] {
+        let sizes = [(Size::Small, 16), (Size::Normal, 22), (Size::Large, 44)];
+        for (panel, (size, wide)) in [Panel::Dark, Panel::Light]
+            .into_iter()
+            .flat_map(|panel| sizes.map(|size| (panel, size)))
+        {
             let pictures: Vec<Vec<u8>> = all
                 .into_iter()
-                .map(|status| icon(status, panel).unwrap().rgba().to_vec())
+                .map(|status| {
+                    let picture = icon(status, panel, size).unwrap();
+                    assert_eq!((picture.width(), picture.height()), (wide, wide));
+                    picture.rgba().to_vec()
+                })
                 .collect();
             for (index, picture) in pictures.iter().enumerate() {
                 assert!(!pictures[..index].contains(picture), "{:?}", all[index]);

@@ -1,7 +1,17 @@
 //! The tray menu as a pure function of the view.
 
-use engine::view::{AccountView, Status, SyncSwitch};
-use engine::{RunKind, View};
+mod action;
+mod places;
+mod words;
+
+use engine::View;
+use engine::view::{AccountView, SyncSwitch};
+use time::UtcOffset;
+
+use crate::clipboard;
+
+pub(crate) use action::{Action, Page, Pause};
+pub(crate) use words::status_line;
 
 /// The whole menu; equal menus need not be set again.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,13 +31,36 @@ pub(crate) enum Item {
         label: String,
         checked: bool,
     },
+    /// One of several that exclude each other.
+    Choice {
+        action: Action,
+        label: String,
+        chosen: bool,
+    },
+    /// Has a level of its own; there is none below it.
+    Submenu {
+        branch: Branch,
+        label: String,
+        items: Vec<Item>,
+    },
     Separator,
+}
+
+/// Which submenu it is, whatever its label says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Branch {
+    Pause,
+    Folders,
+    Mounts,
+    Help,
 }
 
 /// What the menu shows that is not in the view.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Surroundings<'a> {
     pub(crate) now_ms: i64,
+    /// How far the person's clock is from UTC.
+    pub(crate) offset: UtcOffset,
     /// What quitting does to sync, in words.
     pub(crate) quit: &'a str,
     pub(crate) login: StartAtLogin,
@@ -42,160 +75,118 @@ pub(crate) enum StartAtLogin {
     Unknown,
 }
 
-/// What a click does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Action {
-    OpenFolder,
-    OpenWindow,
-    ReviewConflicts,
-    LookAtProblems,
-    ToggleSync,
-    SyncNow,
-    CancelSignIn,
-    ToggleLogin,
-    Quit,
-}
-
-impl Action {
-    pub(crate) const ALL: [Self; 9] = [
-        Self::OpenFolder,
-        Self::OpenWindow,
-        Self::ReviewConflicts,
-        Self::LookAtProblems,
-        Self::ToggleSync,
-        Self::SyncNow,
-        Self::CancelSignIn,
-        Self::ToggleLogin,
-        Self::Quit,
-    ];
-
-    pub(crate) fn id(self) -> &'static str {
-        match self {
-            Self::OpenFolder => "open-folder",
-            Self::OpenWindow => "open-window",
-            Self::ReviewConflicts => "review-conflicts",
-            Self::LookAtProblems => "look-at-problems",
-            Self::ToggleSync => "toggle-sync",
-            Self::SyncNow => "sync-now",
-            Self::CancelSignIn => "cancel-sign-in",
-            Self::ToggleLogin => "toggle-login",
-            Self::Quit => "quit",
-        }
-    }
-}
-
-pub(crate) const RUN: RunKind = RunKind::Sync;
-
 /// Makes the menu of a view.
 pub(crate) fn menu(view: &View, around: Surroundings<'_>) -> Menu {
-    let mut items = vec![Item::Fact(status_line(view, around.now_ms))];
+    let mut items = vec![Item::Fact(status_line(view, around))];
     let has_folder = !view.pairs.is_empty();
     match &view.account {
         AccountView::SignedIn { .. } => {
-            items.push(command(Action::OpenFolder, "Open notes folder", has_folder));
-            items.push(command(Action::OpenWindow, "Open window…", true));
-            items.push(Item::Separator);
-            items.push(Item::Toggle {
-                action: Action::ToggleSync,
-                label: "Sync".to_owned(),
-                checked: view.sync == SyncSwitch::On,
-            });
-            items.push(command(Action::SyncNow, "Sync now", has_folder));
-            items.extend(reviews(view));
+            items.extend(at_work(view, around));
         }
         AccountView::SignedOut { .. } => {
-            items.push(command(Action::OpenWindow, "Sign in…", true));
+            items.push(command(Action::Open(Page::Any), "Sign in…"));
             if has_folder {
-                items.push(command(Action::OpenFolder, "Open notes folder", true));
+                items.push(command(Action::OpenFolder(None), "Open notes folder"));
             }
         }
-        AccountView::SigningIn { .. } | AccountView::AwaitingBrowser { .. } => {
-            items.push(command(Action::OpenWindow, "Show sign-in…", true));
-            items.push(command(Action::CancelSignIn, "Cancel sign-in", true));
+        AccountView::SigningIn { .. } => {
+            items.push(command(Action::Open(Page::Any), "Show sign-in…"));
+            items.push(command(Action::CancelSignIn, "Cancel sign-in"));
+        }
+        AccountView::AwaitingBrowser { user_code, .. } => {
+            items.push(Item::Fact(format!("Code: {user_code}")));
+            items.push(command(Action::OpenSignInPage, "Open sign-in page"));
+            if clipboard::WORKS {
+                items.push(command(Action::CopySignInLink, "Copy link"));
+            }
+            items.push(command(Action::Open(Page::Any), "Show sign-in…"));
+            items.push(command(Action::CancelSignIn, "Cancel sign-in"));
         }
     }
-    if let Some(line) = account_line(view) {
-        items.push(Item::Separator);
-        items.push(Item::Fact(line));
+    items.push(Item::Separator);
+    items.extend(ending(view, around));
+    Menu(items)
+}
+
+fn at_work(view: &View, around: Surroundings<'_>) -> Vec<Item> {
+    let has_folder = !view.pairs.is_empty();
+    let mut items = vec![
+        enabled_where(has_folder, Action::OpenFolder(None), "Open notes folder"),
+        command(Action::Open(Page::Any), "Open window…"),
+        Item::Separator,
+        Item::Toggle {
+            action: Action::ToggleSync,
+            label: "Sync".to_owned(),
+            checked: view.sync == SyncSwitch::On,
+        },
+    ];
+    items.extend(pause(view, around));
+    items.push(enabled_where(has_folder, Action::SyncNow(None), "Sync now"));
+    for part in [places::waiting(view), places::submenus(view)] {
+        if !part.is_empty() {
+            items.push(Item::Separator);
+            items.extend(part);
+        }
     }
     items.push(Item::Separator);
-    let starts = match around.login {
-        StartAtLogin::On => Some(true),
-        StartAtLogin::Off => Some(false),
-        StartAtLogin::Unknown => None,
+    items.extend(
+        words::account_line(view, around).map(|line| command(Action::Open(Page::Account), &line)),
+    );
+    items
+}
+
+/// A pause has an end, so there is none while sync is off until it is turned on again.
+fn pause(view: &View, around: Surroundings<'_>) -> Option<Item> {
+    let label = match view.sync {
+        SyncSwitch::On => "Pause".to_owned(),
+        SyncSwitch::PausedUntil { until_ms } => words::paused_until(until_ms, around),
+        SyncSwitch::Off => return None,
     };
-    items.extend(starts.map(|checked| Item::Toggle {
+    let choices = Pause::ALL
+        .into_iter()
+        .map(|pause| command(Action::Pause(pause), pause.label()));
+    Some(Item::Submenu {
+        branch: Branch::Pause,
+        label,
+        items: choices.collect(),
+    })
+}
+
+fn ending(view: &View, around: Surroundings<'_>) -> Vec<Item> {
+    let mut items = vec![command(Action::Open(Page::Settings), "Settings…")];
+    items.extend(login(around).map(|checked| Item::Toggle {
         action: Action::ToggleLogin,
         label: "Start at login".to_owned(),
         checked,
     }));
-    items.push(command(Action::Quit, around.quit, true));
-    Menu(items)
-}
-
-/// The status in words, with the age of the last check where that says something.
-pub(crate) fn status_line(view: &View, now_ms: i64) -> String {
-    match (view.status, view.checked_at_ms) {
-        (Status::Idle, Some(at)) => format!("{} · checked {}", view.headline, age(now_ms - at)),
-        _ => view.headline.clone(),
-    }
-}
-
-fn reviews(view: &View) -> Vec<Item> {
-    let count = |action, count: u32, one: &str, many: &str| match count {
-        0 => None,
-        1 => Some(command(action, &format!("1 {one}…"), true)),
-        count => Some(command(action, &format!("{count} {many}…"), true)),
-    };
-    let lines = [
-        count(
-            Action::ReviewConflicts,
-            view.open_conflict_count,
-            "conflict to review",
-            "conflicts to review",
-        ),
-        count(
-            Action::LookAtProblems,
-            view.problem_count,
-            "problem to look at",
-            "problems to look at",
-        ),
-    ];
-    let mut items: Vec<Item> = lines.into_iter().flatten().collect();
-    if !items.is_empty() {
-        items.insert(0, Item::Separator);
-    }
+    items.push(Item::Submenu {
+        branch: Branch::Help,
+        label: "Help".to_owned(),
+        items: vec![
+            command(Action::OpenDocumentation, "Documentation"),
+            command(Action::Open(Page::SetUp), "Set up again…"),
+            command(Action::Open(Page::Diagnostics), "Export diagnostics…"),
+            Item::Fact(format!("Basic Memory {}", view.version)),
+        ],
+    });
+    items.push(Item::Separator);
+    items.push(command(Action::Quit, around.quit));
     items
 }
 
-fn account_line(view: &View) -> Option<String> {
-    let AccountView::SignedIn { email, user_id, .. } = &view.account else {
-        return None;
-    };
-    let name = email.as_ref().unwrap_or(user_id);
-    Some(match &view.subscription {
-        None => name.clone(),
-        Some(subscription) if !subscription.current => {
-            format!("{name} · no active subscription")
-        }
-        Some(subscription) => match &subscription.plan {
-            Some(plan) => format!("{name} · {plan}"),
-            None => name.clone(),
-        },
-    })
-}
-
-/// Coarse on purpose: an age that changed every second would set the menu again every second.
-fn age(ms: i64) -> String {
-    match ms / 60_000 {
-        ..=0 => "just now".to_owned(),
-        minutes @ 1..=59 => format!("{minutes} min ago"),
-        minutes @ 60..=2879 => format!("{} h ago", minutes / 60),
-        minutes => format!("{} days ago", minutes / 1440),
+fn login(around: Surroundings<'_>) -> Option<bool> {
+    match around.login {
+        StartAtLogin::On => Some(true),
+        StartAtLogin::Off => Some(false),
+        StartAtLogin::Unknown => None,
     }
 }
 
-fn command(action: Action, label: &str, enabled: bool) -> Item {
+fn command(action: Action, label: &str) -> Item {
+    enabled_where(true, action, label)
+}
+
+fn enabled_where(enabled: bool, action: Action, label: &str) -> Item {
     Item::Command {
         action,
         label: label.to_owned(),

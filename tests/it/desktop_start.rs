@@ -56,7 +56,20 @@ async fn start_at_login_writes_and_removes_an_autostart_entry() {
     let icon = panel.icon().await;
     let menu = |mark: &str| {
         format!(
-            "  - Sign in\n  > Sign in…\n---\n[{mark}] Start at login\n  > Quit and stop syncing"
+            "
+  - Sign in
+  > Sign in…
+---
+  > Settings…
+[{mark}] Start at login
+  > Help
+      > Documentation
+      > Set up again…
+      > Export diagnostics…
+      - Basic Memory 0.1.0
+---
+  > Quit and stop syncing
+"
         )
     };
     icon.shows(&menu(" ")).await;

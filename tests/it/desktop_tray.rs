@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use engine::view::ProfileName;
 use testkit::{Server, scratch, wait_until};
 
 use crate::desktop::{Desktop, SOON};
@@ -15,12 +16,38 @@ const UP_TO_DATE: &str = "
   > Open window…
 ---
 [x] Sync
+  > Pause
+      > 30 minutes
+      > 1 hour
+      > Until tomorrow
   > Sync now
 ---
-  - ana@example.org · development
+  > Folders
+      - Notes
+      > Open
+      > Sync now
+    (o) Safe: keep both versions
+    ( ) Balanced: newer version wins
+    ( ) Fast: fewer checks
 ---
+  > ana@example.org · development, renews 1 Jan 2099
+---
+  > Settings…
 [ ] Start at login
+  > Help
+      > Documentation
+      > Set up again…
+      > Export diagnostics…
+      - Basic Memory 0.1.0
+---
   > Quit and stop syncing
+";
+
+/// The pause entries, as they are while sync is on.
+const PAUSE: &str = "  > Pause
+      > 30 minutes
+      > 1 hour
+      > Until tomorrow
 ";
 
 /// A desktop where Ana is signed in and `~/Notes` is set up, and her other device.
@@ -47,7 +74,14 @@ async fn offers_sign_in_when_nobody_is_signed_in() {
   - Sign in
   > Sign in…
 ---
+  > Settings…
 [ ] Start at login
+  > Help
+      > Documentation
+      > Set up again…
+      > Export diagnostics…
+      - Basic Memory 0.1.0
+---
   > Quit and stop syncing
 ",
     )
@@ -75,7 +109,8 @@ async fn the_toggle_pauses_sync_and_lets_it_go_on() {
     icon.shows(
         &UP_TO_DATE
             .replace("Up to date · checked just now", "Sync is off")
-            .replace("[x]", "[ ]"),
+            .replace("[x]", "[ ]")
+            .replace(PAUSE, ""),
     )
     .await;
     icon.looks("paused").await;
@@ -134,22 +169,82 @@ async fn a_conflict_waits_in_the_menu_for_a_review() {
     other.sync().await;
     icon.click("Sync").await;
     icon.shows(
-        "
-  - 1 conflict to review
-  > Open notes folder
-  > Open window…
----
-[x] Sync
-  > Sync now
----
-  > 1 conflict to review…
----
-  - ana@example.org · development
----
-[ ] Start at login
-  > Quit and stop syncing
-",
+        &UP_TO_DATE
+            .replace("Up to date · checked just now", "1 conflict to review")
+            .replace(
+                "  > Sync now\n---\n  > Folders",
+                "  > Sync now\n---\n  > 1 conflict to review…\n---\n  > Folders",
+            ),
     )
     .await;
     icon.looks("attention").await;
+    assert_eq!(icon.urgency().await, "NeedsAttention");
+}
+
+#[tokio::test]
+async fn a_pause_has_an_end_and_the_toggle_ends_it_before() {
+    let (desktop, _server, _state, folder, other) = at_work().await;
+    let mut panel = Panel::start(&desktop).await;
+    let _app = desktop.app(&["--background"]);
+    let icon = panel.icon().await;
+    icon.shows(UP_TO_DATE).await;
+    assert_eq!(icon.urgency().await, "Active");
+
+    icon.click("Pause / Until tomorrow").await;
+    icon.shows(
+        &UP_TO_DATE
+            .replace(
+                "Up to date · checked just now",
+                "Paused until tomorrow, 08:00",
+            )
+            .replace("  > Pause\n", "  > Paused until tomorrow, 08:00\n")
+            .replace("[x]", "[ ]"),
+    )
+    .await;
+    icon.looks("paused").await;
+
+    save(&folder, "later.md", "Saved during the pause.\n");
+    icon.click("Sync").await;
+    icon.shows(UP_TO_DATE).await;
+    wait_until(SOON, async || other.in_cloud("later.md").await.is_some()).await;
+}
+
+#[tokio::test]
+async fn the_profile_is_chosen_in_the_menu_and_an_entry_keeps_its_number() {
+    let (desktop, _server, _state, folder, _other) = at_work().await;
+    let mut panel = Panel::start(&desktop).await;
+    let _app = desktop.app(&["--background"]);
+    let icon = panel.icon().await;
+    icon.shows(UP_TO_DATE).await;
+    let here = Device::on(&desktop, &folder).await;
+
+    let sync_now = icon.number("Sync now").await;
+    let pause = icon.number("Pause / 1 hour").await;
+    icon.click("Folders / Fast: fewer checks").await;
+    icon.shows(
+        &UP_TO_DATE
+            .replace("(o) Safe", "( ) Safe")
+            .replace("( ) Fast", "(o) Fast"),
+    )
+    .await;
+    assert_eq!(here.profile(), ProfileName::Fast);
+
+    icon.click("Sync").await;
+    icon.looks("paused").await;
+    assert_eq!(icon.number("Sync now").await, sync_now);
+    // It left the menu with the toggle; a click that was on its way still does what it said.
+    icon.click_number(pause).await;
+    wait_until(SOON, async || icon.text().await.contains("Paused until")).await;
+}
+
+#[tokio::test]
+async fn a_left_click_shows_the_window() {
+    let desktop = Desktop::start().await;
+    let mut panel = Panel::start(&desktop).await;
+    let _app = desktop.app(&["--background"]);
+    let icon = panel.icon().await;
+    icon.looks("signedOut").await;
+    assert_eq!(desktop.windows("^Basic Memory$").await, 0);
+    icon.activate().await;
+    wait_until(SOON, async || desktop.windows("^Basic Memory$").await == 1).await;
 }

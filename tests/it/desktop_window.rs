@@ -17,6 +17,8 @@ async fn leads_a_new_person_from_sign_in_to_a_synced_folder() {
     save(&folder, "Start here.md", "# Start here\n");
 
     let window = Window::open(&desktop).await;
+    window.screen("detect").await;
+    window.button("Continue").await.click().await;
     window.screen("signIn").await;
     let offered = "return document.querySelector('#server-url').value";
     let offered = window.run(offered, json!([])).await;
@@ -33,7 +35,6 @@ async fn leads_a_new_person_from_sign_in_to_a_synced_folder() {
 
     window.screen("subscriptionRequired").await;
     server.activate(ANA).await;
-    window.button("Check again").await.click().await;
 
     window.screen("setUp").await;
     let path = folder.display().to_string();
@@ -66,7 +67,7 @@ async fn leads_a_new_person_from_sign_in_to_a_synced_folder() {
 async fn refuses_the_page_what_no_capability_allows() {
     let desktop = Desktop::start().await;
     let window = Window::open(&desktop).await;
-    window.screen("signIn").await;
+    window.screen("detect").await;
 
     let view = window.invoke("view", json!({})).await.unwrap();
     assert_eq!(view["status"], "signedOut");

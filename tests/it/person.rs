@@ -60,6 +60,11 @@ impl Device {
         last.map_or(0, |run| run.number)
     }
 
+    /// The profile of this folder.
+    pub(crate) fn profile(&self) -> ProfileName {
+        self.connection.view().pairs[0].profile
+    }
+
     /// Runs until this folder and the cloud are the same.
     pub(crate) async fn sync(&self) {
         let request = Request::SyncNow {

@@ -19,9 +19,6 @@ use zbus::{Connection, Proxy, connection, interface};
 
 use crate::desktop::{Desktop, Look, SOON};
 
-/// How the menu's side refuses an entry of an older menu.
-const UNKNOWN_ID: &str = "does not refer to a menu item";
-
 type Registered = Option<(OwnedUniqueName, String)>;
 
 struct Watcher(watch::Sender<Registered>);
@@ -162,25 +159,32 @@ impl Icon {
         lines.join("\n")
     }
 
-    /// Clicks the entry with this label, as it is now.
+    /// Clicks the entry with this label, as it is now; one below others as `Folders / Sync now`.
     pub(crate) async fn click(&self, label: &str) {
-        let end = Instant::now() + SOON;
-        loop {
-            let entries = self.entries().await;
-            let Some(entry) = entries.iter().find(|entry| entry.label == label) else {
-                let lines: Vec<&str> = entries.iter().map(|entry| &*entry.line).collect();
-                panic!("no `{label}` in\n{}", lines.join("\n"))
-            };
-            let body = (entry.id, "clicked", Value::from(0_i32), 0_u32);
-            match self.menu.call::<_, _, ()>("Event", &body).await {
-                Ok(()) => return,
-                // The app set a new menu since we read it; nothing was clicked.
-                Err(error) if error.to_string().contains(UNKNOWN_ID) => {
-                    assert!(Instant::now() < end, "`{label}`: {error}");
-                }
-                Err(error) => panic!("`{label}`: {error}"),
-            }
-        }
+        let id = self.number(label).await;
+        self.click_number(id).await;
+    }
+
+    /// The number under which the menu knows this entry.
+    pub(crate) async fn number(&self, label: &str) -> i32 {
+        let entries = self.entries().await;
+        let Some(entry) = entries.iter().find(|entry| entry.label == label) else {
+            let lines: Vec<&str> = entries.iter().map(|entry| &*entry.line).collect();
+            panic!("no `{label}` in\n{}", lines.join("\n"))
+        };
+        entry.id
+    }
+
+    /// Clicks what had this number in any menu so far.
+    pub(crate) async fn click_number(&self, id: i32) {
+        let body = (id, "clicked", Value::from(0_i32), 0_u32);
+        self.menu.call::<_, _, ()>("Event", &body).await.unwrap();
+    }
+
+    /// What a left click on the icon does.
+    pub(crate) async fn activate(&self) {
+        let body = (0_i32, 0_i32);
+        self.item.call::<_, _, ()>("Activate", &body).await.unwrap();
     }
 
     /// Waits until the icon is the picture of this name, in the ink that shows on the panel.
@@ -189,13 +193,19 @@ impl Icon {
         let wanted = picture(&Path::new(env!("CARGO_MANIFEST_DIR")).join(file)).unwrap();
         let end = Instant::now() + SOON;
         loop {
-            let path: String = self.property("IconName").await;
-            if picture(Path::new(&path)).is_some_and(|shown| shown == wanted) {
+            let shown: OwnedValue = self.property("IconPixmap").await;
+            let shown = Vec::<Pixmap>::try_from(shown).unwrap();
+            if shown.iter().any(|(_, _, pixels)| *pixels == wanted) {
                 return;
             }
-            assert!(Instant::now() < end, "{path} is not the icon for {name}");
+            assert!(Instant::now() < end, "this is not the icon for {name}");
             tokio::time::sleep(std::time::Duration::from_millis(15)).await;
         }
+    }
+
+    /// How urgent the icon is to the panel.
+    pub(crate) async fn urgency(&self) -> String {
+        self.property("Status").await
     }
 
     async fn property<T>(&self, name: &str) -> T
@@ -221,19 +231,22 @@ impl Icon {
         let (_revision, root): (u32, (i32, Layout, Vec<OwnedValue>)) =
             self.menu.call("GetLayout", &body).await.unwrap();
         let (_, _, children) = root;
-        children.into_iter().map(entry).collect()
+        let each = children.into_iter().flat_map(|node| entry(node, ""));
+        each.collect()
     }
 }
 
+/// Width, height, and pixels of four bytes: alpha first.
+type Pixmap = (i32, i32, Vec<u8>);
+
 type Layout = std::collections::HashMap<String, OwnedValue>;
 
-fn entry(node: OwnedValue) -> Entry {
+/// The entry, then what is below it, a step further to the right.
+fn entry(node: OwnedValue, above: &str) -> Vec<Entry> {
     let node = Structure::try_from(node).unwrap();
     let [id, properties, children] = node.fields() else {
         panic!("an entry has an id, properties and children");
     };
-    let below = Array::try_from(children.clone()).unwrap();
-    assert_eq!(below.len(), 0, "our menus have one level");
     let properties = Dict::try_from(properties.clone()).unwrap();
     let text = |name: &str| properties.get::<_, String>(&name).unwrap();
     let label = text("label").unwrap_or_default();
@@ -242,29 +255,38 @@ fn entry(node: OwnedValue) -> Entry {
         .replace('_', "")
         .replace('\0', "_");
     let enabled = properties.get::<_, bool>(&"enabled").unwrap();
-    let line = if text("type").as_deref() == Some("separator") {
-        "---".to_owned()
-    } else if text("toggle-type").is_some() {
-        let on = properties.get::<_, i32>(&"toggle-state").unwrap() == Some(1);
-        format!("[{}] {label}", if on { 'x' } else { ' ' })
-    } else if enabled == Some(false) {
-        format!("  - {label}")
-    } else {
-        format!("  > {label}")
+    let on = properties.get::<_, i32>(&"toggle-state").unwrap() == Some(1);
+    let line = match (text("type").as_deref(), text("toggle-type").as_deref()) {
+        (Some("separator"), _) => "---".to_owned(),
+        (_, Some("radio")) => format!("({}) {label}", if on { 'o' } else { ' ' }),
+        (_, Some(_)) => format!("[{}] {label}", if on { 'x' } else { ' ' }),
+        (_, None) if enabled == Some(false) => format!("  - {label}"),
+        (_, None) => format!("  > {label}"),
     };
-    Entry {
+    let indent = if above.is_empty() { "" } else { "    " };
+    let mut all = vec![Entry {
         id: i32::try_from(id).unwrap(),
-        label,
-        line,
+        line: format!("{indent}{line}"),
+        label: format!("{above}{label}"),
+    }];
+    let below = Array::try_from(children.clone()).unwrap();
+    let above = format!("{label} / ");
+    for child in below.iter() {
+        let Value::Value(child) = child else {
+            panic!("what is below an entry are entries");
+        };
+        all.extend(entry(child.try_to_owned().unwrap(), &above));
     }
+    all
 }
 
+/// The picture's pixels as they go over the bus.
 fn picture(path: &Path) -> Option<Vec<u8>> {
     let bytes = std::fs::read(path).ok()?;
-    Some(
-        tauri::image::Image::from_bytes(&bytes)
-            .ok()?
-            .rgba()
-            .to_vec(),
-    )
+    let image = tauri::image::Image::from_bytes(&bytes).ok()?;
+    let mut pixels = image.rgba().to_vec();
+    for pixel in pixels.chunks_exact_mut(4) {
+        pixel.rotate_right(1);
+    }
+    Some(pixels)
 }

@@ -1,4 +1,7 @@
-use engine::view::{PairView, ProfileName, SubscriptionView};
+use engine::view::{
+    HaltView, MountProfileName, MountState, MountView, PairView, ProblemView, ProfileName, Status,
+    SubscriptionView,
+};
 
 use super::*;
 
@@ -31,50 +34,91 @@ fn signed_in() -> View {
     }
 }
 
+fn around(login: StartAtLogin) -> Surroundings<'static> {
+    Surroundings {
+        now_ms: NOW,
+        offset: UtcOffset::UTC,
+        quit: "Quit and stop syncing",
+        login,
+    }
+}
+
 /// The menu as a person reads it.
 fn text(view: &View) -> String {
     text_with(view, StartAtLogin::Off)
 }
 
 fn text_with(view: &View, login: StartAtLogin) -> String {
-    let around = Surroundings {
-        now_ms: NOW,
-        quit: "Quit and stop syncing",
-        login,
-    };
-    let lines = menu(view, around).0.into_iter().map(|item| match item {
-        Item::Fact(text) => format!("    {text}"),
+    lines(&menu(view, around(login)).0, "").join("\n")
+}
+
+fn lines(items: &[Item], indent: &str) -> Vec<String> {
+    let each = items.iter().map(|item| match item {
+        Item::Fact(text) => vec![format!("{indent}    {text}")],
         Item::Command {
             label,
             enabled: true,
             ..
-        } => format!("  > {label}"),
+        } => vec![format!("{indent}  > {label}")],
         Item::Command {
             label,
             enabled: false,
             ..
-        } => format!("  - {label}"),
+        } => vec![format!("{indent}  - {label}")],
         Item::Toggle { label, checked, .. } => {
-            format!("[{}] {label}", if checked { 'x' } else { ' ' })
+            vec![format!(
+                "{indent}[{}] {label}",
+                if *checked { 'x' } else { ' ' }
+            )]
         }
-        Item::Separator => "---".to_owned(),
+        Item::Choice { label, chosen, .. } => {
+            vec![format!(
+                "{indent}({}) {label}",
+                if *chosen { 'o' } else { ' ' }
+            )]
+        }
+        Item::Submenu { label, items, .. } => {
+            let mut all = vec![format!("{indent}  > {label} >")];
+            all.extend(lines(items, &format!("{indent}    ")));
+            all
+        }
+        Item::Separator => vec![format!("{indent}---")],
     });
-    lines.collect::<Vec<_>>().join("\n")
+    each.flatten().collect()
 }
 
 #[test]
 fn shows_everything_when_all_is_well() {
     insta::assert_snapshot!(text(&signed_in()), @r"
-        Up to date · checked just now
+        Up to date · checked 10 s ago
       > Open notes folder
       > Open window…
     ---
     [x] Sync
+      > Pause >
+          > 30 minutes
+          > 1 hour
+          > Until tomorrow
       > Sync now
     ---
-        ana@example.org · Plus
+      > Folders >
+            Notes
+          > Open
+          > Sync now
+        ( ) Safe: keep both versions
+        (o) Balanced: newer version wins
+        ( ) Fast: fewer checks
     ---
+      > ana@example.org · Plus
+    ---
+      > Settings…
     [ ] Start at login
+      > Help >
+          > Documentation
+          > Set up again…
+          > Export diagnostics…
+            Basic Memory 0.1.0
+    ---
       > Quit and stop syncing
     ");
 }
@@ -84,23 +128,106 @@ fn names_what_waits_for_a_person() {
     let view = View {
         open_conflict_count: 2,
         problem_count: 1,
+        problems: vec![ProblemView {
+            pair: "pair_1".to_owned(),
+            path: "big.md".to_owned(),
+            code: "DiskFull".to_owned(),
+            message: "No space left on the disk. Free some.".to_owned(),
+        }],
         ..signed_in()
     };
     insta::assert_snapshot!(text(&view), @r"
-        Up to date · checked just now
+        Up to date · checked 10 s ago
       > Open notes folder
       > Open window…
     ---
     [x] Sync
+      > Pause >
+          > 30 minutes
+          > 1 hour
+          > Until tomorrow
       > Sync now
     ---
       > 2 conflicts to review…
-      > 1 problem to look at…
+      > 1 problem: No space left on the disk…
     ---
-        ana@example.org · Plus
+      > Folders >
+            Notes
+          > Open
+          > Sync now
+        ( ) Safe: keep both versions
+        (o) Balanced: newer version wins
+        ( ) Fast: fewer checks
     ---
+      > ana@example.org · Plus
+    ---
+      > Settings…
     [ ] Start at login
+      > Help >
+          > Documentation
+          > Set up again…
+          > Export diagnostics…
+            Basic Memory 0.1.0
+    ---
       > Quit and stop syncing
+    ");
+}
+
+#[test]
+fn a_safety_stop_is_named_and_leads_to_its_folder() {
+    let mut view = signed_in();
+    view.pairs[0].halt = Some(HaltView {
+        code: "TooManyDeletes".to_owned(),
+        message: "140 of 900 notes would be deleted".to_owned(),
+        hint: "Look at them first.".to_owned(),
+        can_confirm: true,
+        evidence: Vec::new(),
+        evidence_count: 140,
+        actions: Vec::new(),
+    });
+    let shown = text(&view);
+    assert!(
+        shown.contains("  > Stopped: 140 of 900 notes would be deleted…\n"),
+        "{shown}"
+    );
+    assert!(shown.contains("Notes · stopped\n"), "{shown}");
+}
+
+#[test]
+fn drives_can_be_opened_and_taken_away() {
+    let drive = |id: &str, state| MountView {
+        id: id.to_owned(),
+        folder: format!("/home/ana/{id}"),
+        profile: MountProfileName::Balanced,
+        state,
+        waiting: 0,
+        waiting_bytes: 0,
+        message: None,
+        hint: None,
+    };
+    let view = View {
+        mounts: vec![
+            drive("Archive", MountState::Mounted),
+            drive("Old", MountState::Unmounted),
+            drive("New", MountState::Starting),
+        ],
+        ..signed_in()
+    };
+    let shown = text(&view);
+    let start = shown.find("  > Mounts >").unwrap();
+    let end = shown[start..].find("\n---").unwrap();
+    insta::assert_snapshot!(shown[start..start + end], @r"
+    > Mounts >
+          Archive
+        > Open
+        > Unmount
+      ---
+          Old · not mounted
+        > Mount
+      ---
+          New · starting
+        - Open
+        > Unmount
     ");
 }
 
@@ -115,33 +242,46 @@ fn offers_sign_in_and_little_else_when_signed_out() {
         Sign in
       > Sign in…
     ---
+      > Settings…
     [ ] Start at login
+      > Help >
+          > Documentation
+          > Set up again…
+          > Export diagnostics…
+            Basic Memory 0.1.0
+    ---
       > Quit and stop syncing
     ");
 }
 
 #[test]
-fn lets_a_sign_in_be_cancelled() {
+fn lets_a_sign_in_be_finished_or_cancelled() {
     let view = View {
         status: Status::SignedOut,
-        headline: "Enter ABCD-EFGH in the browser".to_owned(),
-        account: AccountView::SigningIn {
+        headline: "Waiting for the browser".to_owned(),
+        account: AccountView::AwaitingBrowser {
             server_url: "https://example.org".to_owned(),
+            user_code: "ABCD-EFGH".to_owned(),
+            verification_url: "https://example.org/device".to_owned(),
+            verification_url_complete: None,
+            expires_at_ms: NOW,
         },
         ..View::starting("laptop")
     };
-    insta::assert_snapshot!(text(&view), @r"
-        Enter ABCD-EFGH in the browser
-      > Show sign-in…
-      > Cancel sign-in
-    ---
-    [ ] Start at login
-      > Quit and stop syncing
+    let shown = text(&view);
+    let end = shown.find("---").unwrap();
+    insta::assert_snapshot!(shown[..end].trim_end(), @r"
+      Waiting for the browser
+      Code: ABCD-EFGH
+    > Open sign-in page
+    > Copy link
+    > Show sign-in…
+    > Cancel sign-in
     ");
 }
 
 #[test]
-fn a_paused_folder_shows_the_toggle_off_and_no_age() {
+fn the_toggle_is_off_while_sync_is_and_there_is_nothing_to_pause() {
     let view = View {
         status: Status::Paused,
         headline: "Sync is off".to_owned(),
@@ -150,7 +290,73 @@ fn a_paused_folder_shows_the_toggle_off_and_no_age() {
     };
     let shown = text(&view);
     assert!(shown.starts_with("    Sync is off\n"), "{shown}");
-    assert!(shown.contains("[ ] Sync\n"), "{shown}");
+    assert!(shown.contains("[ ] Sync\n  > Sync now\n"), "{shown}");
+}
+
+#[test]
+fn a_pause_says_when_it_ends() {
+    let paused = |until_ms: i64| {
+        let view = View {
+            status: Status::Paused,
+            headline: "Paused".to_owned(),
+            sync: SyncSwitch::PausedUntil { until_ms },
+            ..signed_in()
+        };
+        let shown = text(&view);
+        let line = shown.lines().next().unwrap().trim().to_owned();
+        assert!(
+            shown.contains(&format!("[ ] Sync\n  > {line} >\n")),
+            "{shown}"
+        );
+        line
+    };
+    // NOW is 17:46:40 on 26 April 1970.
+    assert_eq!(paused(NOW + 30 * 60_000), "Paused until 18:16");
+    let tomorrow = Pause::UntilTomorrow.until_ms(NOW, UtcOffset::UTC);
+    assert_eq!(paused(tomorrow), "Paused until tomorrow, 08:00");
+    assert_eq!(paused(tomorrow + 86_400_000), "Paused until 28 Apr, 08:00");
+}
+
+#[test]
+fn tomorrow_begins_at_eight_where_the_person_is() {
+    let east = UtcOffset::from_hms(8, 0, 0).unwrap();
+    let hours = |offset| (Pause::UntilTomorrow.until_ms(NOW, offset) - NOW) as f64 / 3_600_000.0;
+    assert!((hours(UtcOffset::UTC) - 14.222).abs() < 0.001);
+    assert!((hours(east) - 30.222).abs() < 0.001);
+}
+
+#[test]
+fn the_account_line_tells_what_the_subscription_is() {
+    let line = |current, status: &str, period_end_ms| {
+        let mut view = signed_in();
+        let subscription = view.subscription.as_mut().unwrap();
+        subscription.current = current;
+        subscription.status = status.to_owned();
+        subscription.period_end_ms = period_end_ms;
+        words::account_line(&view, around(StartAtLogin::Off)).unwrap()
+    };
+    let day = 86_400_000;
+    let ana = "ana@example.org ·";
+    assert_eq!(
+        line(true, "active", Some(NOW + 7 * day)),
+        format!("{ana} Plus, renews 3 May")
+    );
+    assert_eq!(
+        line(true, "canceled", Some(NOW + 7 * day)),
+        format!("{ana} Plus, ends 3 May")
+    );
+    assert_eq!(
+        line(false, "active", Some(NOW - day)),
+        format!("{ana} read-only since 25 Apr")
+    );
+    assert_eq!(
+        line(false, "none", None),
+        format!("{ana} no active subscription")
+    );
+    assert_eq!(
+        line(true, "active", Some(NOW + 800 * day)),
+        format!("{ana} Plus, renews 4 Jul 1972")
+    );
 }
 
 #[test]
@@ -159,8 +365,10 @@ fn the_age_is_coarse_so_that_the_menu_stays() {
         checked_at_ms: Some(NOW - ms),
         ..signed_in()
     };
-    let line = |ms: i64| status_line(&aged(ms), NOW);
-    assert_eq!(line(1), line(59_999));
+    let line = |ms: i64| status_line(&aged(ms), around(StartAtLogin::Off));
+    assert_eq!(line(1), line(9_999));
+    assert_eq!(line(12_000), "Up to date · checked 10 s ago");
+    assert_eq!(line(12_000), line(19_999));
     assert_eq!(line(60_000), "Up to date · checked 1 min ago");
     assert_eq!(line(3 * 3_600_000), "Up to date · checked 3 h ago");
     assert_eq!(line(72 * 3_600_000), "Up to date · checked 3 days ago");
@@ -168,17 +376,34 @@ fn the_age_is_coarse_so_that_the_menu_stays() {
 
 #[test]
 fn start_at_login_is_a_toggle_where_the_desktop_knows() {
-    let end = |login| {
-        let shown = text_with(&signed_in(), login);
-        let lines: Vec<&str> = shown.lines().rev().take(3).collect();
-        lines.into_iter().rev().collect::<Vec<_>>().join("\n")
-    };
-    assert_eq!(
-        end(StartAtLogin::On),
-        "---\n[x] Start at login\n  > Quit and stop syncing"
-    );
-    assert_eq!(
-        end(StartAtLogin::Unknown),
-        "    ana@example.org · Plus\n---\n  > Quit and stop syncing"
-    );
+    let shown = text_with(&signed_in(), StartAtLogin::On);
+    assert!(shown.contains("[x] Start at login\n"), "{shown}");
+    let shown = text_with(&signed_in(), StartAtLogin::Unknown);
+    assert!(!shown.contains("Start at login"), "{shown}");
+}
+
+#[test]
+fn every_action_of_a_menu_has_a_key_of_its_own() {
+    let mut view = signed_in();
+    view.pairs.push(PairView::new(
+        "pair_2",
+        "/home/ana/Work",
+        "b",
+        ProfileName::Safe,
+    ));
+    fn keys(items: &[Item]) -> Vec<String> {
+        let each = items.iter().flat_map(|item| match item {
+            Item::Command { action, .. }
+            | Item::Toggle { action, .. }
+            | Item::Choice { action, .. } => vec![action.key()],
+            Item::Submenu { items, .. } => keys(items),
+            Item::Fact(_) | Item::Separator => Vec::new(),
+        });
+        each.collect()
+    }
+    let mut all = keys(&menu(&view, around(StartAtLogin::Off)).0);
+    let count = all.len();
+    all.sort();
+    all.dedup();
+    assert_eq!(all.len(), count);
 }

@@ -95,12 +95,12 @@ impl Desktop {
         })
     }
 
-    /// Opens the tray icon's menu with the mouse.
+    /// Opens the tray icon's menu with the right button; the left one opens the window.
     pub(crate) fn open_tray_menu(&self, scratch: &Path) -> Result<()> {
         let (x, y) = TRAY_ICON;
         self.photograph(Part::Tray, scratch)?;
         let before = std::fs::read(scratch)?;
-        self.xdotool(&["mousemove", x, y, "click", "1"])?;
+        self.xdotool(&["mousemove", x, y, "click", "3"])?;
         child::wait_for("the tray menu to open", SOON, || {
             std::thread::sleep(Duration::from_millis(400));
             self.photograph(Part::Tray, scratch)?;

@@ -212,7 +212,7 @@ fn entry(before: &str, depth: usize, properties: &str) -> Option<Entry> {
             .replace('\u{0}', "_")
     });
     let is_separator = value("type").is_some_and(|text| text.starts_with("'separator'"));
-    let is_check = value("toggle-type").is_some_and(|text| text.starts_with("'checkmark'"));
+    let is_check = value("toggle-type").is_some();
     let is_on = value("toggle-state")
         .is_some_and(|text| text.trim_start_matches("int32 ").starts_with('1'));
     let mark = match (is_check, is_on) {

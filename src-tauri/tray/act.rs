@@ -1,0 +1,100 @@
+use std::path::Path;
+
+use engine::view::{AccountView, MountView, SyncSwitch};
+use engine::{Request, RunKind, View};
+use tauri::{AppHandle, Manager as _};
+use tauri_plugin_autostart::ManagerExt as _;
+
+use super::menu::{Action, StartAtLogin};
+use super::{Tray, start_at_login};
+use crate::shell::Shell;
+use crate::{app, clipboard, window};
+
+const DOCUMENTATION: &str = "https://docs.basicmemory.com";
+
+/// Does what a click asks for; on the main thread.
+pub(super) fn act(app: &AppHandle, action: Action) {
+    let shell = app.state::<Shell>().inner().clone();
+    let view = shell.view();
+    let request = match action {
+        Action::Open(page) => return window::show(app, page.place()),
+        Action::Quit => return app::quit(app),
+        Action::ToggleLogin => return toggle_login(app),
+        Action::OpenDocumentation => return open(DOCUMENTATION),
+        Action::OpenSignInPage => return sign_in_link(&view).map_or((), open),
+        Action::CopySignInLink => return sign_in_link(&view).map_or((), clipboard::set),
+        Action::OpenMount(id) => {
+            return found(&view, &id).map_or((), |mount| open(&mount.folder));
+        }
+        Action::OpenFolder(pair) => Request::OpenFolder { pair },
+        Action::ToggleSync => Request::SetSync {
+            on: view.sync != SyncSwitch::On,
+        },
+        Action::Pause(pause) => Request::PauseUntil {
+            until_ms: app.state::<Tray>().end_of(pause),
+        },
+        Action::SyncNow(pair) => Request::SyncNow {
+            pair,
+            run: RunKind::Sync,
+        },
+        Action::SetProfile { pair, profile } => Request::SetProfile { pair, profile },
+        Action::Mount(id) => {
+            let Some(mount) = found(&view, &id) else {
+                return;
+            };
+            Request::Mount {
+                folder: Path::new(&mount.folder).to_owned(),
+                profile: mount.profile,
+            }
+        }
+        Action::Unmount(id) => Request::Unmount { id },
+        Action::CancelSignIn => Request::CancelSignIn,
+    };
+    let app = app.clone();
+    tauri::async_runtime::spawn(async move {
+        if let Err(refusal) = shell.send(request).await {
+            tracing::warn!(code = refusal.code, error = refusal.message, "refused");
+            app.state::<Tray>().set_again(&app);
+            window::show(&app, None);
+        }
+    });
+}
+
+fn found<'a>(view: &'a View, id: &str) -> Option<&'a MountView> {
+    view.mounts.iter().find(|mount| mount.id == id)
+}
+
+fn sign_in_link(view: &View) -> Option<&str> {
+    match &view.account {
+        AccountView::AwaitingBrowser {
+            verification_url,
+            verification_url_complete,
+            ..
+        } => verification_url_complete
+            .as_deref()
+            .or(Some(verification_url))
+            .filter(|link| link.starts_with("https://") || link.starts_with("http://")),
+        AccountView::SignedOut { .. }
+        | AccountView::SigningIn { .. }
+        | AccountView::SignedIn { .. } => None,
+    }
+}
+
+fn open(what: &str) {
+    if let Err(error) = open::that_detached(what) {
+        tracing::warn!(%error, "the desktop did not open what was asked for");
+    }
+}
+
+fn toggle_login(app: &AppHandle) {
+    let login = app.autolaunch();
+    let done = match start_at_login(app) {
+        StartAtLogin::On => login.disable(),
+        StartAtLogin::Off | StartAtLogin::Unknown => login.enable(),
+    };
+    if let Err(error) = done {
+        tracing::warn!(%error, "start at login could not be changed");
+    }
+    let app = app.clone();
+    tauri::async_runtime::spawn(async move { app.state::<Tray>().set_again(&app) });
+}
