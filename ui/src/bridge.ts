@@ -6,6 +6,9 @@ import type { Reply } from "./bindings/Reply";
 import type { Request } from "./bindings/Request";
 import type { View } from "./bindings/View";
 
+/** Whether something on the desktop shows tray icons. */
+export type TrayHost = "unknown" | "present" | "missing";
+
 /** All that the window can reach outside itself. A refused request rejects with a `Refusal`. */
 export interface Bridge {
   /** The server that the sign-in form offers first; null for the usual one. */
@@ -27,6 +30,7 @@ export interface Bridge {
   /** Null where the desktop does not say. */
   startsAtLogin(): Promise<boolean | null>;
   setStartAtLogin(on: boolean): Promise<true>;
+  trayHost(): Promise<TrayHost>;
 }
 
 export const tauriBridge: Bridge = {
@@ -41,6 +45,7 @@ export const tauriBridge: Bridge = {
   pickFile: (name) => invoke<string | null>("pick_file", { name }),
   startsAtLogin: () => invoke<boolean | null>("starts_at_login"),
   setStartAtLogin: (on) => invoke<true>("set_start_at_login", { on }),
+  trayHost: () => invoke<TrayHost>("tray_host"),
 };
 
 export function insideTauri(): boolean {

@@ -1,4 +1,4 @@
-import type { Bridge } from "./bridge";
+import type { Bridge, TrayHost } from "./bridge";
 import type { Reply } from "./bindings/Reply";
 import type { Request } from "./bindings/Request";
 import type { View } from "./bindings/View";
@@ -20,6 +20,8 @@ export class FakeBridge implements Bridge {
   answer: (request: Request) => Reply | null = () => null;
   /** What the desktop says about starting at login. */
   atLogin: boolean | null = false;
+  /** What the desktop says about tray icons. */
+  tray: TrayHost = "present";
   #view: View;
   readonly #callbacks = new Set<(view: View) => void>();
   readonly #placeCallbacks = new Set<(place: string) => void>();
@@ -89,6 +91,10 @@ export class FakeBridge implements Bridge {
   setStartAtLogin(on: boolean): Promise<true> {
     this.atLogin = on;
     return Promise.resolve(true);
+  }
+
+  trayHost(): Promise<TrayHost> {
+    return Promise.resolve(this.tray);
   }
 
   push(view: View): void {

@@ -284,6 +284,21 @@ export function fixtures(now: number): Record<FixtureName, View> {
       account: { type: "signingIn", serverUrl: server },
     },
     awaitingBrowser,
+    detect: signedOut,
+    detectLacking: {
+      ...signedOut,
+      rclone: {
+        type: "missing",
+        message: "No rclone was found on this device.",
+        hint: "Install the app's own copy (25 MB). Nothing else on the system changes.",
+      },
+      secretStore: "encryptedFile",
+      mountSupport: {
+        type: "missing",
+        message: "This system cannot show drives yet.",
+        hint: "Install the package fuse3.",
+      },
+    },
     codeExpired: {
       ...awaitingBrowser,
       account: {

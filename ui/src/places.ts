@@ -13,7 +13,9 @@ export const places = [
   "diagnostics",
 ] as const;
 
-export type Place = (typeof places)[number];
+/** The set-up is a page that nothing leads to but its own commands. */
+export type Place = NavPlace | "setUp";
+export type NavPlace = (typeof places)[number];
 
 /** Where the window is: a page, and on it the one thing that is open. */
 export interface Location {
@@ -24,14 +26,14 @@ export interface Location {
 /** Reads what a link from outside the window names, such as `conflicts` or `conflicts/ID`. */
 export function locationOf(link: string | null): Location {
   const [name, ...subject] = (link ?? "").split("/");
-  const place = places.find((known) => known === name);
+  const place = name === "setUp" ? name : places.find((known) => known === name);
   return place === undefined
     ? { place: "overview", subject: null }
     : { place, subject: subject.join("/") || null };
 }
 
 /** The pages that this engine can fill. */
-export function placesOf(view: View): Place[] {
+export function placesOf(view: View): NavPlace[] {
   return places.filter((place) => {
     switch (place) {
       case "overview":

@@ -11,6 +11,7 @@ export type Screen =
   | { name: "starting" }
   | { name: "cannotRun" }
   | { name: "keyringLocked" }
+  | { name: "detect" }
   | { name: "signIn"; account: SignedOut }
   | { name: "signingIn"; serverUrl: string }
   | { name: "awaitingBrowser"; account: AwaitingBrowser }
@@ -18,7 +19,8 @@ export type Screen =
   | { name: "setUp"; account: SignedIn }
   | { name: "overview"; account: SignedIn };
 
-export function screenOf(view: View): Screen {
+/** A person who has looked at what the computer has goes on to the sign-in. */
+export function screenOf(view: View, person: "new" | "looked"): Screen {
   const { account } = view;
   switch (account.type) {
     case "signedOut":
@@ -28,7 +30,12 @@ export function screenOf(view: View): Screen {
       if (view.status === "error") {
         return { name: "cannotRun" };
       }
-      return view.status === "starting" ? { name: "starting" } : { name: "signIn", account };
+      if (view.status === "starting") {
+        return { name: "starting" };
+      }
+      return person === "new" && view.pairs.length === 0 && account.reason === null
+        ? { name: "detect" }
+        : { name: "signIn", account };
     case "signingIn":
       return { name: "signingIn", serverUrl: account.serverUrl };
     case "awaitingBrowser":

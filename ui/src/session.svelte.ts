@@ -1,7 +1,7 @@
 import { getContext, setContext, tick } from "svelte";
 
 import type { Refusal } from "./bindings/Refusal";
-import { type Bridge, refusalOf } from "./bridge";
+import { type Bridge, refusalOf, type TrayHost } from "./bridge";
 import { Clock } from "./clock.svelte";
 import type { Reply } from "./bindings/Reply";
 import type { Request } from "./bindings/Request";
@@ -17,6 +17,8 @@ export class Session {
   view = $state.raw<View | null>(null);
   /** Why the newest request was not taken; gone with the next one that is. */
   refused = $state.raw<{ asked: Asked; refusal: Refusal } | null>(null);
+  /** Whether the person has seen what this computer has. */
+  person = $state<"new" | "looked">("new");
   readonly clock: Clock;
   #wanted = $state.raw<Location>({ place: "overview", subject: null });
   readonly #bridge: Bridge;
@@ -30,7 +32,9 @@ export class Session {
 
   /** The page that is open; the first one where this engine cannot fill the wanted one. */
   get location(): Location {
-    const there = this.view === null || placesOf(this.view).includes(this.#wanted.place);
+    const { place } = this.#wanted;
+    const there =
+      this.view === null || place === "setUp" || placesOf(this.view).includes(place);
     return there ? this.#wanted : { place: "overview", subject: null };
   }
 
@@ -138,6 +142,15 @@ export class Session {
   async setStartAtLogin(on: boolean): Promise<boolean> {
     const done = await this.#ask("startAtLogin", () => this.#bridge.setStartAtLogin(on));
     return done !== null;
+  }
+
+  async trayHost(): Promise<TrayHost> {
+    return (await this.#ask("startAtLogin", () => this.#bridge.trayHost())) ?? "unknown";
+  }
+
+  /** Leaves the first page of the set-up. */
+  look(): void {
+    this.person = "looked";
   }
 
   forgive(): void {

@@ -8,7 +8,7 @@ import { type Age, count } from "./format";
 import type { Place } from "./places";
 import { conflict } from "./texts/conflicts";
 import * as pages from "./texts/pages";
-import { setUp } from "./texts/setup";
+import * as wizard from "./texts/setup";
 import { some } from "./texts/words";
 
 function ago(age: Age): string {
@@ -87,6 +87,7 @@ const places: Record<Place, string> = {
   account: "Account",
   settings: "Settings",
   diagnostics: "Diagnostics",
+  setUp: "Set up again",
 };
 
 const phases: Record<string, string> = {
@@ -139,6 +140,7 @@ export const texts = {
 
   steps: {
     label: "Steps",
+    detect: "Start",
     signIn: "Sign in",
     subscription: "Subscription",
     folder: "Folder",
@@ -167,8 +169,11 @@ export const texts = {
     copyCode: "Copy code",
     copyLink: "Copy link",
     openPage: "Open the page",
+    qr: "QR code of the link",
+    phone: "Or use your phone",
+    retry: "Get a new code",
     expiresIn: (left: string) => `The code is good for ${left}`,
-    expired: "The code is no longer good. Cancel and sign in again.",
+    expired: "The code is no longer good. Nothing has changed on this device.",
     cancel: "Cancel sign-in",
   },
   keyring: {
@@ -184,8 +189,9 @@ export const texts = {
     thisAccount: "This account",
     open: "Open subscription page",
     again: "Check again",
+    goesOn: "As soon as the subscription is active, the set-up goes on by itself.",
   },
-  setUp,
+  ...wizard,
 
   headline: {
     checked: (age: Age) => `checked ${ago(age)}`,

@@ -168,8 +168,10 @@ it("signs in at the address that was typed, and shows a refused address at its f
 it("offers the server that the app was started for", async () => {
   const bridge = new FakeBridge(views.signedOut);
   bridge.offeredServer = "http://127.0.0.1:8765";
-  const { getByLabelText, findByRole } = render(App, { props: { bridge, readTime: () => now } });
+  const { getByLabelText, getByRole, findByRole } = render(App, { props: { bridge, readTime: () => now } });
   await findByRole("main");
+  await settle();
+  getByRole("button", { name: "Continue" }).click();
   await settle();
   expect((getByLabelText("Server address") as HTMLInputElement).value).toBe(bridge.offeredServer);
 });

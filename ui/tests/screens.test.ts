@@ -10,6 +10,8 @@ import { openWindow, views } from "./window";
 const screens: Record<FixtureName, Screen["name"] | Place | "conflict"> = {
   starting: "starting",
   cannotRun: "cannotRun",
+  detect: "detect",
+  detectLacking: "detect",
   signedOut: "signIn",
   signedOutReason: "signIn",
   signedOutFolder: "signIn",
@@ -63,6 +65,7 @@ const screens: Record<FixtureName, Screen["name"] | Place | "conflict"> = {
   settingsFilled: "settings",
   diagnostics: "diagnostics",
   diagnosticsTrouble: "diagnostics",
+  setUpAgain: "setUp",
   setUpPreview: "setUp",
   setUpChoices: "setUp",
   setUpSummary: "setUp",
@@ -85,12 +88,14 @@ const screens: Record<FixtureName, Screen["name"] | Place | "conflict"> = {
 const words: Record<FixtureName, string[]> = {
   starting: ["Starting"],
   cannotRun: ["another account's sync holds this folder", "stay as they are"],
+  detect: ["Keep your notes the same everywhere", "rclone 1.75.2", "system keyring", "FUSE 3", "has a place for the icon"],
+  detectLacking: ["rclone is missing", "The app's own copy", "brew install rclone", "administrator's rights", "package fuse3", "encrypted file", "at an old address"],
   signedOut: ["Sign in to your notes", "Server address"],
   signedOutReason: ["The server ended this device's session."],
   signedOutFolder: ["Sign in again", "4 changes wait to be uploaded", "revoked on another device"],
   signingIn: ["Asking cloud.basicmemory.com for a code"],
   awaitingBrowser: ["WDJB-MJHT", "https://auth.basicmemory.com/device", "good for 4:38"],
-  codeExpired: ["QRTK-ZBNP", "The code is no longer good"],
+  codeExpired: ["QRTK-ZBNP", "The code is no longer good", "Get a new code"],
   noSubscription: ["Subscription required", "https://basicmemory.com/subscribe", "ana@example.org"],
   setUp: ["Choose your notes folder", "nothing changes on this device"],
   firstRun: ["Not checked yet".toLowerCase(), "Comparing both sides", "No run yet"],
@@ -153,6 +158,7 @@ const words: Record<FixtureName, string[]> = {
   settingsFilled: ["Download limit", "Use at most"],
   diagnostics: ["System keyring", "1.75.2", "4 things looked at, all in order"],
   diagnosticsTrouble: ["and 104 more", "This system watches too few folders.", "Problem", "Repair"],
+  setUpAgain: ["Choose your notes folder", "Leave as it is", "nothing changes on this device"],
   setUpPreview: ["Only here312", "Only in the cloud5", "The same1,204", "Different3", "78 GB free"],
   setUpChoices: ["How careful should sync be?", "Also show my cloud as a drive", "Start when I log in"],
   setUpSummary: [
@@ -179,7 +185,8 @@ const words: Record<FixtureName, string[]> = {
 
 describe.each(fixtureNames)("the view %s", (name) => {
   it("chooses its screen", () => {
-    const screen = screenOf(views[name]).name;
+    const person = name.startsWith("detect") ? "new" : "looked";
+    const screen = screenOf(views[name], person).name;
     expect(screen).toBe(name in pagePlaces ? "overview" : screens[name]);
   });
 
@@ -220,5 +227,5 @@ describe.each(fixtureNames)("the view %s", (name) => {
 it("asks for a subscription before a folder, whatever else the account has", () => {
   const { setUp } = views;
   const lapsed = { ...setUp, subscription: setUp.subscription && { ...setUp.subscription, current: false } };
-  expect(screenOf(lapsed).name).toBe("subscriptionRequired");
+  expect(screenOf(lapsed, "looked").name).toBe("subscriptionRequired");
 });

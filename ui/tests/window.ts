@@ -32,6 +32,7 @@ const reads = new Set<Request["type"]>([
   "diagnose",
   "checkFilters",
   "previewSetUp",
+  "listInstallWays",
 ]);
 
 export async function openWindow(start: FixtureName | View): Promise<OpenWindow> {

@@ -186,6 +186,8 @@ export const explain = {
 
 export const settings = {
   title: "Settings",
+  setUpHelp: "Goes through folder, preview and choices again. Nothing changes before its last page.",
+  setUpOpen: "Open the set-up",
   atLogin: "Start when I log in",
   atLoginHelp: "Without a window: only the icon appears.",
   network: "Network",

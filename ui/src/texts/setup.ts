@@ -24,6 +24,7 @@ export const setUp = {
   back: "Back",
   next: "Continue",
   button: "Start syncing",
+  leave: "Leave as it is",
   untilNow: "Until you press “Start syncing”, nothing changes on this device or in the cloud.",
   created: "It will be created.",
   free: (size: string) => `${size} free.`,
@@ -45,4 +46,39 @@ export const setUp = {
     noLogin: "The app no longer starts when you log in.",
     rclone: "The app's own copy of rclone is installed; nothing else on the system changes.",
   },
+};
+
+export const detect = {
+  title: "Keep your notes the same everywhere",
+  text: "First a look at what this computer has for it.",
+  found: "This computer",
+  untilNow: "Looking changes nothing. What is missing can also be added later.",
+  looking: "is being looked for",
+  isMissing: "is missing",
+  rclone: "The program that carries the notes. Choose below how to get it.",
+  keys: "Keys",
+  keyring: "are kept in the system keyring",
+  keyringLocked: "are in the system keyring, which is locked",
+  file: "are kept in an encrypted file",
+  fileHint: "No keyring answers here. The file and its key are readable only for you.",
+  drives: "Drives",
+  tray: "Tray",
+  trayPresent: "has a place for the icon",
+  state: { found: "Found", note: "Note", missing: "Missing" },
+};
+
+export const install = {
+  title: "Ways to get rclone",
+  button: "Install",
+  own: "The app's own copy",
+  ownText: "Only for this app; nothing else on the system changes.",
+  administrator: "For everybody on this computer; asks for an administrator's rights.",
+  person: "For you, with a package manager that is already here.",
+  with: (command: string) =>
+    command === "" ? "Install the app's own copy" : `Install with ${command}`,
+};
+
+export const tray = {
+  missing: "No panel here shows tray icons, so everything is in this window.",
+  hint: "On GNOME the extension “AppIndicator and KStatusNotifierItem Support” shows them.",
 };

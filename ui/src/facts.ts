@@ -1,0 +1,94 @@
+import type { Finding } from "./bindings/Finding";
+import type { RcloneView } from "./bindings/RcloneView";
+import type { View } from "./bindings/View";
+import type { TrayHost } from "./bridge";
+import { never } from "./never";
+import { texts } from "./texts";
+
+/** Something that this computer has, lacks, or has in another form. */
+export interface Fact {
+  state: "found" | "note" | "missing";
+  name: string;
+  words: string;
+  hint: string | null;
+}
+
+/** What the view and the desktop say better than the findings of the same matters. */
+const told = [
+  "rclone",
+  "signed_out",
+  "server",
+  "secrets",
+  "secrets_in_file",
+  "keyring_locked",
+  "drives",
+  "no_fuse",
+];
+
+/** What the first page of the set-up shows; findings that are fine are left out. */
+export function factsOf(view: View, findings: Finding[], tray: TrayHost): Fact[] {
+  const worth = findings.filter(({ code, level }) => level !== "ok" && !told.includes(code));
+  return [
+    rclone(view.rclone),
+    keys(view),
+    drives(view),
+    ...trayFact(tray),
+    ...worth.map(({ level, message, hint }): Fact => {
+      const state = level === "error" ? "missing" : "note";
+      return { state, name: message, words: "", hint };
+    }),
+  ];
+}
+
+function rclone(view: RcloneView): Fact {
+  const name = "rclone";
+  switch (view.type) {
+    case "unknown":
+      return { state: "note", name, words: texts.detect.looking, hint: null };
+    case "ready":
+      return { state: "found", name, words: view.version, hint: view.path };
+    case "installing":
+      return { state: "note", name, words: texts.device.installing, hint: null };
+    case "missing":
+      return { state: "missing", name, words: texts.detect.isMissing, hint: texts.detect.rclone };
+    case "tooOld":
+      return { state: "missing", name, words: texts.device.tooOld(view.version), hint: view.message };
+    default:
+      return never(view);
+  }
+}
+
+function keys(view: View): Fact {
+  const name = texts.detect.keys;
+  switch (view.secretStore) {
+    case "keyring":
+      return { state: "found", name, words: texts.detect.keyring, hint: null };
+    case "keyringLocked":
+      return { state: "note", name, words: texts.detect.keyringLocked, hint: null };
+    case "encryptedFile":
+      return { state: "note", name, words: texts.detect.file, hint: texts.detect.fileHint };
+    default:
+      return never(view.secretStore);
+  }
+}
+
+function drives({ mountSupport }: View): Fact {
+  const name = texts.detect.drives;
+  return mountSupport.type === "ready"
+    ? { state: "found", name, words: mountSupport.driver, hint: null }
+    : { state: "note", name, words: mountSupport.message, hint: mountSupport.hint };
+}
+
+function trayFact(tray: TrayHost): Fact[] {
+  const name = texts.detect.tray;
+  switch (tray) {
+    case "unknown":
+      return [];
+    case "present":
+      return [{ state: "found", name, words: texts.detect.trayPresent, hint: null }];
+    case "missing":
+      return [{ state: "note", name, words: texts.tray.missing, hint: texts.tray.hint }];
+    default:
+      return never(tray);
+  }
+}
