@@ -86,6 +86,11 @@ impl Places {
         self.state.join("engine.lock")
     }
 
+    /// What is known of the programs that were asked for their version.
+    pub(crate) fn known_programs(&self) -> PathBuf {
+        self.cache.join("rclone.json")
+    }
+
     /// Where the app keeps its own rclone.
     pub fn own_rclone(&self) -> PathBuf {
         self.data.join("rclone")

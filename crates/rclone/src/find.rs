@@ -4,6 +4,9 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+mod memory;
+
+use self::memory::Memory;
 use crate::supervisor::{Environment, Exit, Recipe, capture};
 use crate::version::{FLOOR, Version};
 
@@ -62,9 +65,29 @@ pub fn candidates(
 /// # Errors
 /// [`FindError::TooOld`] if any is too old, else [`FindError::Broken`] if any exists.
 pub async fn find(candidates: &[PathBuf]) -> Result<Binary, FindError> {
+    choose(candidates, &mut Memory::none()).await
+}
+
+/// As [`find`], but does not ask a program that was found fit before and is the same file still.
+/// Asking costs a third of a second. What was found is kept in the file `memory`, which may be lost.
+///
+/// # Errors
+/// As [`find`].
+pub async fn find_again(candidates: &[PathBuf], memory: &Path) -> Result<Binary, FindError> {
+    let mut memory = Memory::load(memory);
+    let found = choose(candidates, &mut memory).await;
+    memory.save();
+    found
+}
+
+async fn choose(candidates: &[PathBuf], memory: &mut Memory) -> Result<Binary, FindError> {
     let mut failure = None;
     for path in candidates.iter().filter(|path| path.is_file()) {
-        let refusal = match ask(path).await {
+        let answer = match memory.version_of(path) {
+            Some(version) => Ok(version),
+            None => memory.ask(path).await,
+        };
+        let refusal = match answer {
             Ok(version) if version >= FLOOR => {
                 return Ok(Binary {
                     path: path.clone(),

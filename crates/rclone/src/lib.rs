@@ -30,7 +30,7 @@ mod version;
 
 pub use bisync::{Bisync, DryRun, PARTIAL_SUFFIX, Pacing, bisync};
 pub use error::CycleError;
-pub use find::{Binary, FindError, candidates, config_file, find};
+pub use find::{Binary, FindError, candidates, config_file, find, find_again};
 pub use install::{InstallError, WheelSource, install};
 pub use ladder::{Candidate, Machine, Platform, Rights, Standing, Way, climb, ladder};
 pub use log::{Progress, Side};

@@ -389,11 +389,25 @@ impl Errand {
     }
 }
 
+/// The rclone that is used: asked for its version, unless it is the same file as the last time.
 pub(crate) async fn find_rclone(config: &Config) -> Result<rclone::Binary, RcloneView> {
+    let memory = config.places.known_programs();
+    told(rclone::find_again(&candidates(config), &memory).await)
+}
+
+/// As [`find_rclone`], and really asked.
+pub(crate) async fn try_rclone(config: &Config) -> Result<rclone::Binary, RcloneView> {
+    told(rclone::find(&candidates(config)).await)
+}
+
+fn candidates(config: &Config) -> Vec<std::path::PathBuf> {
     let own = config.places.own_rclone();
     let path = config.path_variable.as_deref();
-    let candidates = rclone::candidates(config.rclone.as_deref(), &own, path);
-    rclone::find(&candidates).await.map_err(|error| {
+    rclone::candidates(config.rclone.as_deref(), &own, path)
+}
+
+fn told(found: Result<rclone::Binary, rclone::FindError>) -> Result<rclone::Binary, RcloneView> {
+    found.map_err(|error| {
         let message = error.to_string();
         let hint = "Choose Install in the window or run `bm-cloud setup`; \
                     the app keeps a copy of its own.";

@@ -84,3 +84,45 @@ async fn a_candidate_sees_nothing_of_our_environment() {
         "{names:?}"
     );
 }
+
+#[tokio::test]
+async fn a_program_that_is_the_same_file_is_asked_once() {
+    let folder = testkit::scratch();
+    let at = |name: &str| folder.path().join(name);
+    let (path, memory, asked) = (at("rclone"), at("memory.json"), at("asked"));
+    let answering = |version: Version| {
+        let Version(major, minor, patch) = version;
+        let json = format!(r#"{{"decomposed":[{major},{minor},{patch}]}}"#);
+        script(
+            &path,
+            &format!("echo asked >> '{}'\necho '{json}'", asked.display()),
+        );
+    };
+    let times_asked = || {
+        fs::read_to_string(&asked)
+            .unwrap_or_default()
+            .lines()
+            .count()
+    };
+    answering(PINNED);
+    for _ in 0..3 {
+        let found = rclone::find_again(std::slice::from_ref(&path), &memory).await;
+        assert_eq!(found.unwrap().version, PINNED);
+    }
+    assert_eq!(times_asked(), 1);
+    // Another program under the same name is asked, and an old one is refused each time.
+    fs::remove_file(&path).unwrap();
+    answering(Version(1, 60, 1));
+    for _ in 0..2 {
+        let found = rclone::find_again(std::slice::from_ref(&path), &memory).await;
+        assert!(matches!(found, Err(FindError::TooOld { .. })), "{found:?}");
+    }
+    assert_eq!(times_asked(), 2);
+    // A memory that makes no sense is none.
+    fs::write(&memory, "{]").unwrap();
+    find(std::slice::from_ref(&path)).await.unwrap_err();
+    rclone::find_again(&[path.clone()], &memory)
+        .await
+        .unwrap_err();
+    assert_eq!(times_asked(), 4);
+}

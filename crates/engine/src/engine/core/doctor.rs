@@ -12,7 +12,7 @@ use crate::doctor::{
     findings, gather, mended_endpoint, orphaned,
 };
 use crate::engine::model::render;
-use crate::engine::run::find_rclone;
+use crate::engine::run::try_rclone;
 use crate::private_file::{self, Existing};
 use crate::{Refusal, Reply};
 
@@ -120,7 +120,7 @@ impl Core {
 
 /// What is known of rclone may be old: it is looked for again.
 async fn look(mut question: Question) -> Facts {
-    question.rclone = find_rclone(&question.config).await;
+    question.rclone = try_rclone(&question.config).await;
     gather(question).await
 }
 
