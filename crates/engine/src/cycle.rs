@@ -5,6 +5,7 @@
 //! nothing it did counts: the next cycle starts from the same baseline and finds what already got
 //! through to be equal.
 
+mod bulk;
 mod carry;
 mod check;
 mod clean_room;
@@ -201,9 +202,13 @@ async fn once(input: &CycleInput, side: &Side, tally: &mut Tally) -> Result<Next
     if input.access == Access::ReadWrite {
         let versioning = probe::check(input).await?;
         hold::keep_versions(input, &mut verified, versioning, tally).await?;
+        let ahead = bulk::carry(input, &mut verified, tally).await?;
         if verified.plan.scope.is_empty() {
             verify::publish_touched(input, verified).await?;
-            return Ok(Next::Settled);
+            return Ok(ahead);
+        }
+        if ahead == Next::Again {
+            return Ok(Next::Again);
         }
     }
     let carried = carry::carry(input, side, verified).await?;

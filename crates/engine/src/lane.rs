@@ -22,6 +22,7 @@ use crate::config::Observer;
 use crate::cycle::{CycleFailure, StateHandle, Tally};
 use crate::filters::Filters;
 
+pub(crate) use carry::seconds;
 pub(crate) use debounce::Debounce;
 pub(crate) use decide::{Move, decide};
 

@@ -1,6 +1,7 @@
 //! Whole cycles with the real rclone against the real embedded store: one cloud, several devices.
 
 mod adopting;
+mod bulk;
 mod checking;
 mod conflicts;
 mod filtering;

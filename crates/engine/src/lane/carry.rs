@@ -369,7 +369,7 @@ impl Carrying<'_> {
 }
 
 /// A time as rclone writes it beside an object: seconds since 1970 with a fraction.
-fn seconds(mtime_ns: i64) -> String {
+pub(crate) fn seconds(mtime_ns: i64) -> String {
     const SECOND: i64 = 1_000_000_000;
     let (whole, fraction) = (mtime_ns.div_euclid(SECOND), mtime_ns.rem_euclid(SECOND));
     if whole < 0 && fraction > 0 {

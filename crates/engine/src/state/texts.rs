@@ -8,9 +8,6 @@ use rusqlite::{OptionalExtension, Transaction};
 
 use super::{State, StateError};
 
-/// All texts together, in bytes. The ones recorded longest ago go first.
-const BUDGET: i64 = 64 * 1024 * 1024;
-
 /// A note's text that is in its baseline.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct BaseText {
@@ -21,6 +18,9 @@ pub(crate) struct BaseText {
 impl BaseText {
     /// The largest text kept, in bytes; a merge of larger notes is no longer read by anybody.
     pub(crate) const LARGEST: u64 = 256 * 1024;
+
+    /// All texts together, in bytes. The ones recorded longest ago go first.
+    pub(crate) const BUDGET: usize = 64 * 1024 * 1024;
 
     /// A version's text, if it is the one with this hash and of a note that can be merged.
     pub(crate) fn of(path: &str, md5: &str, bytes: &[u8]) -> Option<Self> {
@@ -70,12 +70,13 @@ impl State {
 }
 
 pub(super) fn record(transaction: &Transaction<'_>, texts: &[BaseText]) -> Result<(), StateError> {
+    let budget = i64::try_from(BaseText::BUDGET).unwrap_or(i64::MAX);
     for BaseText { md5, text } in texts {
         transaction
             .prepare_cached("INSERT OR IGNORE INTO base_text(md5, text) VALUES (?1, ?2)")?
             .execute([md5, text])?;
     }
-    while !texts.is_empty() && used(transaction)? > BUDGET {
+    while !texts.is_empty() && used(transaction)? > budget {
         let oldest = "DELETE FROM base_text WHERE id IN
                       (SELECT id FROM base_text ORDER BY id LIMIT 64)";
         if transaction.execute(oldest, [])? == 0 {
@@ -178,7 +179,7 @@ mod tests {
             state.record_texts(&texts).unwrap();
         }
         let transaction = state.connection.transaction().unwrap();
-        assert!(used(&transaction).unwrap() <= BUDGET);
+        assert!(used(&transaction).unwrap() <= i64::try_from(BaseText::BUDGET).unwrap());
         drop(transaction);
         assert_eq!(state.base_text(&large(0).md5).unwrap(), None);
         assert!(state.base_text(&large(389).md5).unwrap().is_some());
