@@ -56,6 +56,10 @@ pub(crate) fn post_form(url: &str, fields: &[(&str, &str)]) -> Result<Answer> {
     exchange("POST", url, &headers, body.join("&").as_bytes())
 }
 
+pub(crate) fn put(url: &str, body: &[u8]) -> Result<Answer> {
+    exchange("PUT", url, &[], body)
+}
+
 /// Percent-encodes all but the characters that never need it.
 pub(crate) fn escape(text: &str) -> String {
     text.bytes().fold(String::new(), |mut escaped, byte| {

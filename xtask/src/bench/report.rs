@@ -65,6 +65,10 @@ impl Row {
         }
     }
 
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
     pub(crate) fn goal(self, goal: Goal) -> Self {
         let (goal, ok) = match goal {
             Goal::RatioAtLeast(goal) => (goal, self.ratio.is_some_and(|ratio| ratio >= goal)),
@@ -76,6 +80,31 @@ impl Row {
             ok: Some(ok),
             ..self
         }
+    }
+}
+
+impl Row {
+    /// The row of a Markdown table.
+    pub(crate) fn line(&self) -> String {
+        let number =
+            |value: Option<f64>| value.map_or_else(String::new, |value| format!("{value:.2}"));
+        let peer = match (&self.peer, self.peer_value) {
+            (Some(peer), Some(value)) => format!("{peer}: {value:.2}"),
+            (None, _) | (_, None) => String::new(),
+        };
+        let reached = match self.ok {
+            Some(true) => "yes",
+            Some(false) => "no",
+            None => "not judged here",
+        };
+        format!(
+            "| {} | {:.2} {} | {peer} | {} | {} | {reached} |",
+            self.name,
+            self.value,
+            self.unit,
+            number(self.ratio),
+            number(self.goal),
+        )
     }
 }
 
@@ -103,31 +132,15 @@ struct Report<'a, T: Serialize> {
 /// Writes the rows as JSON, next to what else is to be known of the run, and gives them as a
 /// Markdown table.
 pub(crate) fn write(file: &Path, about: &impl Serialize, rows: &[Row]) -> Result<String> {
-    std::fs::write(file, serde_json::to_string_pretty(&Report { about, rows })?)?;
+    // Whoever is interrupted leaves a whole file.
+    let new = file.with_extension("json.new");
+    std::fs::write(&new, serde_json::to_string_pretty(&Report { about, rows })?)?;
+    std::fs::rename(&new, file)?;
     let mut table = String::from(
         "| row | value | next to | ratio | goal | reached |\n| --- | ---: | --- | ---: | ---: | --- |\n",
     );
     for row in rows {
-        let number =
-            |value: Option<f64>| value.map_or_else(String::new, |value| format!("{value:.2}"));
-        let peer = match (&row.peer, row.peer_value) {
-            (Some(peer), Some(value)) => format!("{peer}: {value:.2}"),
-            (None, _) | (_, None) => String::new(),
-        };
-        let reached = match row.ok {
-            Some(true) => "yes",
-            Some(false) => "no",
-            None => "not judged here",
-        };
-        writeln!(
-            table,
-            "| {} | {:.2} {} | {peer} | {} | {} | {reached} |",
-            row.name,
-            row.value,
-            row.unit,
-            number(row.ratio),
-            number(row.goal),
-        )?;
+        writeln!(table, "{}", row.line())?;
     }
     Ok(table)
 }

@@ -1,12 +1,16 @@
 //! Our sync next to plain rclone and to what others offer, in one run against one server.
 
 mod contest;
+mod course;
+mod listing;
 mod live;
 mod memory;
 mod neighbors;
 mod proxy;
 mod rows;
 mod seat;
+mod sheet;
+mod store;
 mod table;
 
 use std::path::Path;
@@ -16,17 +20,23 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use serde::Serialize;
 
-use crate::bench::report::{self, Machine, Row};
+use crate::bench::report::Row;
 use crate::demo::server::Server;
 use crate::peers::{self, remove_folder};
 use crate::repo::Repo;
 use crate::run::{self, Show};
 
-use self::contest::{Contestant, Row as Pass};
-use self::live::{Edits, Idle, Live};
+use self::contest::Contestant;
+use self::course::Course;
+use self::live::{Edits, Live};
+use self::neighbors::Loop;
+use self::sheet::{Finished, Sheet};
+use self::store::{SeaweedFs, Store};
 
 const SIZES: &[usize] = &[1_000, 10_000, 100_000];
 const QUICK_SIZES: &[usize] = &[1_000, 10_000];
+/// From so many notes on, a first sync of plain bisync takes longer than everything else together.
+const MANY: usize = 20_000;
 /// Notes that everybody else carries, too.
 const NEIGHBORS: usize = 1_000;
 /// How often the upstream command line looks in its watch mode.
@@ -40,52 +50,48 @@ enum Build {
     Dev,
 }
 
+/// Which stores are measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stores {
+    Both,
+    Embedded,
+    SeaweedFs,
+}
+
 #[derive(Debug)]
 struct Plan {
     build: Build,
+    stores: Stores,
     sizes: Vec<usize>,
     edits: usize,
     idle: Duration,
     neighbors: bool,
 }
 
-#[derive(Serialize)]
-struct About<'a> {
-    build: Build,
-    #[serde(flatten)]
-    machine: Machine,
-    rclone: &'a str,
-    passes: &'a [Pass],
-}
-
-/// What one run found.
-#[derive(Default)]
-struct Found {
-    passes: Vec<Pass>,
-    rows: Vec<Row>,
-    edits: Vec<(usize, Edits)>,
-    idle: Option<Idle>,
-}
-
 impl Plan {
     fn parse(flags: &[&str]) -> Result<Self> {
         let mut plan = Self {
             build: Build::Release,
+            stores: Stores::Both,
             sizes: SIZES.to_vec(),
-            edits: 200,
-            idle: Duration::from_secs(60),
+            edits: 60,
+            idle: Duration::from_secs(30),
             neighbors: true,
         };
         let mut rest = flags.iter();
         while let Some(flag) = rest.next() {
             match *flag {
                 "--dev" => plan.build = Build::Dev,
-                "--quick" => {
-                    plan.sizes = QUICK_SIZES.to_vec();
-                    plan.edits = 60;
-                    plan.idle = Duration::from_secs(30);
-                }
+                "--quick" => plan.sizes = QUICK_SIZES.to_vec(),
                 "--no-neighbors" => plan.neighbors = false,
+                "--store" => {
+                    plan.stores = match rest.next().copied() {
+                        Some("embedded") => Stores::Embedded,
+                        Some("seaweedfs") => Stores::SeaweedFs,
+                        Some("both") => Stores::Both,
+                        Some(_) | None => bail!("--store wants embedded, seaweedfs or both"),
+                    };
+                }
                 "--files" => {
                     let list = rest
                         .next()
@@ -94,14 +100,20 @@ impl Plan {
                         .split(',')
                         .map(|number| number.parse().with_context(|| format!("`{number}`")))
                         .collect::<Result<_>>()?;
+                    plan.sizes.sort_unstable();
                 }
                 other => bail!(
                     "bench sync does not know `{other}`; it takes --quick, --dev, \
-                     --no-neighbors and --files LIST"
+                     --no-neighbors, --store NAME and --files LIST"
                 ),
             }
         }
         Ok(plan)
+    }
+
+    /// Sizes at which a store besides the embedded one is measured.
+    fn smaller(&self) -> impl Iterator<Item = usize> {
+        self.sizes.iter().copied().filter(|files| *files <= MANY)
     }
 }
 
@@ -118,91 +130,135 @@ pub(crate) fn run(repo: &Repo, flags: &[&str]) -> Result<ExitCode> {
     remove_folder(&base)?;
     std::fs::create_dir_all(&base)?;
     let server = Server::start(repo, &base.join("server"), &base.join("bm-server.log"))?;
-
-    let mut found = Found::default();
-    for &files in &plan.sizes {
-        size(repo, &server, &base, &plan, files, &mut found)?;
-    }
-    if plan.neighbors {
-        found.rows.extend(neighbors(repo, &server, &base)?);
-    }
-    if let (Some((fewest, few)), Some((most, many))) = (found.edits.first(), found.edits.last()) {
-        found.rows.push(rows::growth((*fewest, few), (*most, many)));
-    }
-    found
-        .rows
-        .extend(found.idle.into_iter().flat_map(rows::idle));
-    let uploads = plan.sizes.iter().rev();
-    let upload = uploads
-        .filter(|files| **files <= 10_000)
-        .find_map(|files| rows::first_upload(&found.passes, *files));
-    found.rows.extend(upload);
-
     let version = run::require(
         &mut run::command(repo.root(), [repo.rclone().as_os_str(), "version".as_ref()]),
         Show::OnFailure,
     )?;
-    let version = version.lines().next().unwrap_or_default();
-    let about = About {
-        build: plan.build,
-        machine: Machine::read(),
-        rclone: version,
-        passes: &found.passes,
+    let version = version.lines().next().unwrap_or_default().to_owned();
+    let mut sheet = Sheet::new(repo.made("bench/sync.json"), plan.build, version);
+    let at = |store: Store| Course {
+        repo,
+        server: &server,
+        base: &base,
+        store,
     };
-    let judged = report::write(&repo.made("bench/sync.json"), &about, &found.rows)?;
+    // What takes longest comes last.
+    let embedded = at(Store::Embedded);
+    let mut grown = Vec::new();
+    if plan.stores != Stores::SeaweedFs {
+        for files in plan.smaller() {
+            grown.push(size(&embedded, &plan, files, &mut sheet)?);
+        }
+    }
+    if plan.stores != Stores::Embedded {
+        let other = at(Store::SeaweedFs(SeaweedFs::start(repo, &base)?));
+        for files in plan.smaller() {
+            size(&other, &plan, files, &mut sheet)?;
+        }
+    }
+    if plan.neighbors {
+        sheet.take(neighbors(repo, &server, &base)?)?;
+    }
+    if plan.stores != Stores::SeaweedFs {
+        for files in plan.sizes.iter().copied().filter(|files| *files > MANY) {
+            grown.push(size(&embedded, &plan, files, &mut sheet)?);
+        }
+    }
+    if let [(fewest, few), .., (most, many)] = &grown[..] {
+        sheet.take(vec![rows::growth((*fewest, few), (*most, many))])?;
+    }
+    let judged = sheet.write(Finished::Yes)?;
     println!(
-        "\n{version}, {:?} build of ours\n\n{}\n{judged}",
+        "\n{}, {:?} build of ours\n\n{}\n{judged}",
+        sheet.rclone(),
         plan.build,
-        table::markdown(&found.passes)
+        table::markdown(sheet.passes())
     );
     Ok(ExitCode::SUCCESS)
 }
 
+/// All that is measured among so many notes in one store.
 fn size(
-    repo: &Repo,
-    server: &Server,
-    base: &Path,
+    course: &Course<'_>,
     plan: &Plan,
     files: usize,
-    found: &mut Found,
-) -> Result<()> {
-    let mut seat = None;
-    for contestant in [
-        Contestant::PlainDefault,
-        Contestant::PlainTuned,
-        Contestant::Copy,
-        Contestant::Ours,
-    ] {
-        println!("{files} notes, {} …", contestant.name());
-        let measured = contest::measure(repo, server, base, contestant, files)?;
-        found.passes.extend(measured.rows);
-        seat = measured.seat;
-        let memory = measured.rclone_mb;
-        let memory = memory.map(|peak| rows::rclone_memory(peak, files));
-        found.rows.extend(memory);
+    sheet: &mut Sheet,
+) -> Result<(usize, Edits)> {
+    let suffix = course.store.suffix();
+    let mut contestants = vec![Contestant::Ours];
+    if files <= MANY {
+        contestants.extend([Contestant::Copy, Contestant::PlainDefault]);
     }
-    found.rows.extend(rows::passes(&found.passes, files));
+    if files <= MANY && Some(&files) == plan.sizes.first() {
+        contestants.push(Contestant::PlainTuned);
+    }
+    let mut seat = None;
+    for contestant in contestants {
+        println!(
+            "{}, {files} notes, {} …",
+            course.store.name(),
+            contestant.name()
+        );
+        let measured = contest::measure(course, contestant, files)?;
+        sheet.take_passes(measured.rows)?;
+        if let Some(peaks) = measured.peaks.filter(|_| suffix.is_empty()) {
+            sheet.take(rows::first_upload_memory(peaks, files))?;
+        }
+        seat = seat.or(measured.seat);
+    }
+    judge(course, files, sheet)?;
     println!("{files} notes, single edits between two devices …");
-    let seat = seat.context("our device was measured last")?;
-    let live = Live::start(repo, server, base, seat, files)?;
+    let seat = seat.context("our device was measured")?;
+    let live = Live::start(course, seat, files)?;
     let edits = live.edits(plan.edits)?;
-    found.rows.extend(rows::edits(&edits, files));
-    found.edits.push((files, edits));
-    found.idle = Some(live.idle(plan.idle)?);
-    Ok(())
+    sheet.take(rows::edits(&edits, files, suffix))?;
+    if suffix.is_empty() {
+        sheet.take(rows::idle(live.idle(plan.idle)?))?;
+    }
+    let seat = live.end();
+    if files > MANY {
+        println!("{files} notes, {} …", Contestant::PlainDefault.name());
+        sheet.take_passes(contest::plain_over_ours(course, seat, files)?)?;
+        judge(course, files, sheet)?;
+    }
+    Ok((files, edits))
+}
+
+fn judge(course: &Course<'_>, files: usize, sheet: &mut Sheet) -> Result<()> {
+    let suffix = course.store.suffix();
+    let passes: Vec<_> = sheet
+        .passes()
+        .iter()
+        .filter(|pass| pass.store == course.store.name())
+        .cloned()
+        .collect();
+    sheet.take(rows::passes(&passes, files, suffix))?;
+    let upload = rows::first_upload(&passes, files, suffix);
+    sheet.take(upload.into_iter().collect())
 }
 
 fn neighbors(repo: &Repo, server: &Server, base: &Path) -> Result<Vec<Row>> {
     neighbors::are_installed()?;
     println!("{NEIGHBORS} notes, single edits by others …");
     let row = |who, times: Vec<f64>| rows::neighbor(who, &times, NEIGHBORS);
-    let looped = |count, pause| neighbors::bisync_loop(repo, server, base, NEIGHBORS, count, pause);
-    Ok(vec![
-        row("syncthing", neighbors::syncthing(base, NEIGHBORS, 20)?),
-        row("unison", neighbors::unison(base, NEIGHBORS, 20)?),
-        row("bisync-loop", looped(10, Duration::ZERO)?),
-        row("upstream-watch", looped(3, UPSTREAM_WATCH)?),
-    ])
+    let looped = |pause| Loop::prepare(repo, server, base, NEIGHBORS, pause);
+    let (quick, slow) = (looped(Duration::ZERO)?, looped(UPSTREAM_WATCH)?);
+    std::thread::scope(|scope| {
+        // It sleeps nearly all of the time.
+        let upstream = scope.spawn(move || slow.edits(1));
+        let syncthing = neighbors::syncthing(base, NEIGHBORS, 15)?;
+        let unison = neighbors::unison(base, NEIGHBORS, 15)?;
+        let quick = quick.edits(8)?;
+        let upstream = upstream
+            .join()
+            .map_err(|_| anyhow::anyhow!("the loop of the upstream command line broke"))??;
+        Ok(vec![
+            row("syncthing", syncthing),
+            row("unison", unison),
+            row("bisync-loop", quick),
+            row("upstream-watch", upstream),
+        ])
+    })
 }
 
 fn build(repo: &Repo, build: Build) -> Result<()> {

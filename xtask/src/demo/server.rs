@@ -187,7 +187,7 @@ fn in_days(days: u64) -> Result<String> {
 }
 
 /// Days since 1970 to a date of the Gregorian calendar, counted from March of year 0.
-fn civil(days: i64) -> (i64, i64, i64) {
+pub(crate) fn civil(days: i64) -> (i64, i64, i64) {
     let shifted = days + 719_468;
     let era = shifted.div_euclid(146_097);
     let day_of_era = shifted.rem_euclid(146_097);

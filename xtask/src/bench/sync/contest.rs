@@ -6,15 +6,17 @@ use std::time::Instant;
 use anyhow::{Context, Result, ensure};
 use serde::Serialize;
 
-use crate::bench::sync::memory::Memory;
+use crate::bench::sync::course::Course;
+use crate::bench::sync::listing;
+use crate::bench::sync::memory::{Memory, Peaks};
 use crate::bench::sync::proxy::{Counts, Proxy};
 use crate::bench::sync::seat::{Seat, device_with_notes, note};
 use crate::demo::device::Device;
-use crate::demo::server::{Credentials, Server};
+use crate::demo::server::Credentials;
 use crate::repo::Repo;
 
-/// Each pass is run so often; the median counts.
-const REPEATS: usize = 5;
+/// What our own marker in a bucket is called.
+const MARKER: &str = "/.basic-memory-sync";
 
 /// Who keeps the folder and the bucket equal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,6 +34,7 @@ pub(crate) enum Contestant {
 /// One measured pass.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Row {
+    pub(crate) store: &'static str,
     pub(crate) files: usize,
     pub(crate) who: &'static str,
     pub(crate) pass: &'static str,
@@ -61,12 +64,23 @@ impl Contestant {
         }
     }
 
-    fn id(self) -> &'static str {
+    pub(crate) fn id(self) -> &'static str {
         match self {
             Self::PlainDefault => "plain",
             Self::PlainTuned => "tuned",
             Self::Copy => "copy",
             Self::Ours => "ours",
+        }
+    }
+
+    /// Each pass is run so often; the median counts.
+    fn repeats(self, files: usize) -> usize {
+        match (self, files) {
+            (_, ..=1_000) | (Self::Ours, ..=10_000) => 5,
+            (Self::Ours, _) => 3,
+            (Self::PlainDefault | Self::PlainTuned | Self::Copy, ..=10_000) => 2,
+            // Minutes each.
+            (Self::PlainDefault | Self::PlainTuned | Self::Copy, _) => 1,
         }
     }
 
@@ -93,92 +107,91 @@ pub(crate) struct Measured {
     pub(crate) rows: Vec<Row>,
     /// Our device, with its notes in the cloud.
     pub(crate) seat: Option<Seat>,
-    /// The most that an rclone of ours held in memory in the first sync.
-    pub(crate) rclone_mb: Option<f64>,
-}
-
-/// Who has these notes.
-pub(crate) fn email(name: &str, files: usize) -> String {
-    format!("{name}-{files}@example.org")
+    /// What our programs held in memory in the first sync.
+    pub(crate) peaks: Option<Peaks>,
 }
 
 /// First sync, passes without a change, passes after one edited note.
 pub(crate) fn measure(
-    repo: &Repo,
-    server: &Server,
-    base: &Path,
+    course: &Course<'_>,
     contestant: Contestant,
     files: usize,
 ) -> Result<Measured> {
-    let email = email(contestant.id(), files);
-    server.subscribe(&email)?;
-    let name = format!("{}-{files}", contestant.id());
-    let device = device_with_notes(repo, base, &name, files)?;
-    let keys = server.credentials(&email, base)?;
-    let store = keys.endpoint.trim_start_matches("http://").to_owned();
+    let email = course.email(contestant.id(), files);
+    course.server.subscribe(&email)?;
+    let name = course.device(contestant.id(), files);
+    let device = device_with_notes(course.repo, course.base, &name, files)?;
+    let keys = course.server.credentials(&email, course.base)?;
     match contestant {
         Contestant::Ours => {
-            let seat = Seat::sign_in(device, server, &store, &email)?;
-            let memory = Memory::watch(&seat.device.folder());
-            let rows = passes(contestant, files, &seat.store, &mut &seat)?;
+            let seat = Seat::sign_in(device, course, &keys, &email)?;
+            let mut side = Ours {
+                seat: &seat,
+                peaks: None,
+            };
+            let rows = passes(course, contestant, files, &seat.store, &mut side)?;
             Ok(Measured {
                 rows,
-                rclone_mb: memory.peak(),
+                peaks: side.peaks,
                 seat: Some(seat),
             })
         }
         Contestant::PlainDefault | Contestant::PlainTuned | Contestant::Copy => {
-            let proxy = Proxy::start(&store, None)?;
-            let mut plain = Plain::new(repo, base, device, &keys, &proxy.url())?;
+            let proxy = Proxy::start(&course.store.address(&keys)?, None)?;
+            let mut plain = Plain::new(course.repo, course.base, device, &keys, &proxy.url())?;
             plain.contestant = contestant;
-            let rows = passes(contestant, files, &proxy, &mut plain)?;
+            let rows = passes(course, contestant, files, &proxy, &mut plain)?;
             Ok(Measured {
                 rows,
                 seat: None,
-                rclone_mb: None,
+                peaks: None,
             })
         }
     }
 }
 
+/// A pass of plain bisync over notes that our device has in the cloud, with listings as a first sync
+/// of its own would have left them: that one takes longer than everything else together.
+pub(crate) fn plain_over_ours(course: &Course<'_>, seat: Seat, files: usize) -> Result<Vec<Row>> {
+    let contestant = Contestant::PlainDefault;
+    let keys = course
+        .server
+        .credentials(&course.email(Contestant::Ours.id(), files), course.base)?;
+    let proxy = Proxy::start(&course.store.address(&keys)?, None)?;
+    let mut plain = Plain::new(course.repo, course.base, seat.device, &keys, &proxy.url())?;
+    plain.exclude = &["--exclude", MARKER];
+    let remote = format!("cloud:{}", keys.bucket);
+    listing::write(&plain.workdir, &plain.device.folder(), &remote)?;
+    Ok(vec![unchanged(
+        course, contestant, files, &proxy, &mut plain,
+    )?])
+}
+
 fn passes(
+    course: &Course<'_>,
     contestant: Contestant,
     files: usize,
     proxy: &Proxy,
     side: &mut dyn Side,
 ) -> Result<Vec<Row>> {
-    let row = |pass, all_ms: Vec<u128>, requests| {
-        let mut sorted = all_ms.clone();
-        sorted.sort_unstable();
-        let median_ms = sorted[sorted.len() / 2];
-        Row {
-            files,
-            who: contestant.name(),
-            pass,
-            median_ms,
-            all_ms,
-            requests,
-        }
-    };
-
     proxy.take();
     let first = timed(|| side.first())?;
-    let mut rows = vec![row("first sync", vec![first], proxy.take())];
+    let first = row(
+        course,
+        contestant,
+        files,
+        "first sync",
+        vec![first],
+        proxy.take(),
+    );
     if contestant == Contestant::Copy {
-        return Ok(rows);
+        return Ok(vec![first]);
     }
+    let quiet = unchanged(course, contestant, files, proxy, side)?;
 
     let mut times = Vec::new();
     let mut requests = Counts::new();
-    for _ in 0..REPEATS {
-        times.push(timed(|| side.pass())?);
-        requests = proxy.take();
-    }
-    rows.push(row("no change", times, requests));
-
-    let mut times = Vec::new();
-    let mut requests = Counts::new();
-    for turn in 0..REPEATS {
+    for turn in 0..contestant.repeats(files) {
         let note = side.folder().join(note(files / 2));
         let mut text = std::fs::read_to_string(&note)?;
         writeln!(text, "One more line, number {turn}.")?;
@@ -191,8 +204,45 @@ fn passes(
         "{}: the edit was not uploaded",
         contestant.name()
     );
-    rows.push(row("one edit", times, requests));
-    Ok(rows)
+    let edited = row(course, contestant, files, "one edit", times, requests);
+    Ok(vec![first, quiet, edited])
+}
+
+fn unchanged(
+    course: &Course<'_>,
+    contestant: Contestant,
+    files: usize,
+    proxy: &Proxy,
+    side: &mut dyn Side,
+) -> Result<Row> {
+    let mut times = Vec::new();
+    let mut requests = Counts::new();
+    for _ in 0..contestant.repeats(files) {
+        times.push(timed(|| side.pass())?);
+        requests = proxy.take();
+    }
+    Ok(row(course, contestant, files, "no change", times, requests))
+}
+
+fn row(
+    course: &Course<'_>,
+    contestant: Contestant,
+    files: usize,
+    pass: &'static str,
+    all_ms: Vec<u128>,
+    requests: Counts,
+) -> Row {
+    let mut sorted = all_ms.clone();
+    sorted.sort_unstable();
+    Row {
+        store: course.store.name(),
+        files,
+        who: contestant.name(),
+        pass,
+        median_ms: sorted[sorted.len() / 2],
+        all_ms,
+        requests,
+    }
 }
 
 trait Side {
@@ -201,17 +251,25 @@ trait Side {
     fn pass(&mut self) -> Result<()>;
 }
 
-impl Side for &Seat {
+struct Ours<'a> {
+    seat: &'a Seat,
+    peaks: Option<Peaks>,
+}
+
+impl Side for Ours<'_> {
     fn folder(&self) -> PathBuf {
-        self.device.folder()
+        self.seat.device.folder()
     }
 
     fn first(&mut self) -> Result<()> {
-        self.set_up()
+        let memory = Memory::watch(&self.folder());
+        self.seat.set_up()?;
+        self.peaks = Some(memory.peaks());
+        Ok(())
     }
 
     fn pass(&mut self) -> Result<()> {
-        self.device.json(&["bisync"]).map(drop)
+        self.seat.device.json(&["bisync"]).map(drop)
     }
 }
 
@@ -222,6 +280,7 @@ pub(crate) struct Plain {
     workdir: PathBuf,
     bucket: String,
     contestant: Contestant,
+    exclude: &'static [&'static str],
     pub(crate) device: Device,
 }
 
@@ -241,6 +300,7 @@ impl Plain {
             workdir: base.join(format!("{}.work", device.name())),
             bucket: keys.bucket.clone(),
             contestant: Contestant::PlainDefault,
+            exclude: &[],
             device,
         })
     }
@@ -255,6 +315,7 @@ impl Plain {
             .arg("--config")
             .arg(&self.config)
             .args(self.contestant.flags())
+            .args(self.exclude)
             .args(more)
             .output()?;
         ensure!(

@@ -5,17 +5,15 @@ use anyhow::{Context, Result, bail};
 
 use crate::bench::process::{cpu_seconds, memory_mb};
 use crate::bench::samples::median;
-use crate::bench::sync::contest::email;
-use crate::bench::sync::seat::{Seat, note};
+use crate::bench::sync::contest::Contestant;
+use crate::bench::sync::course::Course;
+use crate::bench::sync::seat::{Seat, device_with_notes, note, same_edit};
 use crate::child::Companion;
-use crate::demo::device::Device;
-use crate::demo::server::Server;
-use crate::repo::Repo;
 
 /// Far beyond what is measured; whoever is later has lost the change.
 const LOST: Duration = Duration::from_secs(240);
 /// Between the arrival of one edit and the next one.
-const BETWEEN: Duration = Duration::from_millis(400);
+const BETWEEN: Duration = Duration::from_millis(300);
 
 /// How single edits fared, in milliseconds after the editor's last write.
 #[derive(Clone, Debug, Default)]
@@ -44,22 +42,18 @@ pub(crate) struct Live {
 }
 
 impl Live {
-    /// `laptop` has its notes in the cloud; a second device fetches them.
-    pub(crate) fn start(
-        repo: &Repo,
-        server: &Server,
-        base: &Path,
-        laptop: Seat,
-        files: usize,
-    ) -> Result<Self> {
-        let email = email("ours", files);
-        let keys = server.credentials(&email, base)?;
-        let store = keys.endpoint.trim_start_matches("http://");
-        let device = Device::new(repo, base, &format!("desk-{files}"))?;
-        let desktop = Seat::sign_in(device, server, store, &email)?;
+    /// `laptop` has its notes in the cloud. The second device has the same ones, as from a backup:
+    /// it only finds them to be equal.
+    pub(crate) fn start(course: &Course<'_>, laptop: Seat, files: usize) -> Result<Self> {
+        let email = course.email(Contestant::Ours.id(), files);
+        let keys = course.server.credentials(&email, course.base)?;
+        let name = course.device("desk", files);
+        let device = device_with_notes(course.repo, course.base, &name, files)?;
+        same_edit(&laptop.device, &device, files / 2)?;
+        let desktop = Seat::sign_in(device, course, &keys, &email)?;
         desktop.set_up()?;
-        let laptop_engine = laptop.watch(repo)?;
-        let desktop_engine = desktop.watch(repo)?;
+        let laptop_engine = laptop.watch(course.repo)?;
+        let desktop_engine = desktop.watch(course.repo)?;
         std::thread::sleep(Duration::from_secs(3));
         Ok(Self {
             files,
@@ -68,6 +62,11 @@ impl Live {
             laptop_engine,
             _desktop_engine: desktop_engine,
         })
+    }
+
+    /// Stops both, and gives back the first.
+    pub(crate) fn end(self) -> Seat {
+        self.laptop
     }
 
     /// Saves one note after the other and follows each.

@@ -4,10 +4,17 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-/// Watches the memory of every rclone that works for one device.
+/// Watches the memory of everything that works for one device.
 pub(crate) struct Memory {
     stop: Arc<AtomicBool>,
-    watch: Option<JoinHandle<u64>>,
+    watch: Option<JoinHandle<Peaks>>,
+}
+
+/// The most that one process of a kind held, in MB; 0 if none was seen.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(crate) struct Peaks {
+    pub(crate) rclone_mb: f64,
+    pub(crate) engine_mb: f64,
 }
 
 impl Memory {
@@ -17,12 +24,15 @@ impl Memory {
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = Arc::clone(&stop);
         let watch = std::thread::spawn(move || {
-            let mut most = 0;
+            let mut peaks = Peaks::default();
             while !stopped.load(Ordering::Relaxed) {
-                most = most.max(peak_kilobytes(&home));
+                peaks = Peaks {
+                    rclone_mb: peaks.rclone_mb.max(peak_mb(&home, "rclone")),
+                    engine_mb: peaks.engine_mb.max(peak_mb(&home, "bm-cloud")),
+                };
                 std::thread::sleep(Duration::from_millis(100));
             }
-            most
+            peaks
         });
         Self {
             stop,
@@ -30,26 +40,27 @@ impl Memory {
         }
     }
 
-    /// The most that one rclone held, in MB; `None` if none was seen.
-    pub(crate) fn peak(mut self) -> Option<f64> {
+    pub(crate) fn peaks(mut self) -> Peaks {
         self.stop.store(true, Ordering::Relaxed);
-        let most = self.watch.take()?.join().ok()?;
-        let most = u32::try_from(most).ok().filter(|most| *most > 0)?;
-        Some(f64::from(most) / 1024.0)
+        let watch = self.watch.take();
+        watch
+            .and_then(|watch| watch.join().ok())
+            .unwrap_or_default()
     }
 }
 
-fn peak_kilobytes(home: &Path) -> u64 {
+fn peak_mb(home: &Path, program: &str) -> f64 {
     let processes = std::fs::read_dir("/proc").into_iter().flatten().flatten();
-    processes
-        .filter_map(|process| peak_of(&process.path(), home))
+    let kilobytes = processes
+        .filter_map(|process| peak_of(&process.path(), home, program))
         .max()
-        .unwrap_or(0)
+        .unwrap_or(0);
+    u32::try_from(kilobytes).map_or(f64::INFINITY, |kilobytes| f64::from(kilobytes) / 1024.0)
 }
 
-fn peak_of(process: &Path, home: &Path) -> Option<u64> {
+fn peak_of(process: &Path, home: &Path, program: &str) -> Option<u64> {
     let name = std::fs::read_to_string(process.join("comm")).ok()?;
-    if name.trim() != "rclone" {
+    if name.trim() != program {
         return None;
     }
     let words = std::fs::read_to_string(process.join("cmdline")).ok()?;

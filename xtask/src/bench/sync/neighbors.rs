@@ -151,56 +151,81 @@ pub(crate) fn unison(base: &Path, files: usize, count: usize) -> Result<Vec<f64>
     .edits(files, count, Duration::from_millis(500))
 }
 
-/// Two devices that run plain `rclone bisync` in a loop with this pause between runs.
-pub(crate) fn bisync_loop(
-    repo: &Repo,
-    server: &Server,
-    base: &Path,
+/// Plain bisync over and over, on two devices of one person.
+pub(crate) struct Loop {
+    devices: Vec<Plain>,
+    folders: Folders<()>,
     files: usize,
-    count: usize,
     pause: Duration,
-) -> Result<Vec<f64>> {
-    let name = format!("loop-{}", pause.as_secs());
-    let email = format!("{name}@example.org");
-    server.subscribe(&email)?;
-    let keys = server.credentials(&email, base)?;
-    let devices = ["one", "other"]
-        .into_iter()
-        .map(|device| {
-            let device = Device::new(repo, base, &format!("{name}-{device}"))?;
-            Plain::new(repo, base, device, &keys, &keys.endpoint)
-        })
-        .collect::<Result<Vec<_>>>()?;
-    let folders: Vec<PathBuf> = devices.iter().map(|it| it.device.folder()).collect();
-    let [one, other] = &folders[..] else {
-        anyhow::bail!("a loop has two devices");
-    };
-    let folders = Folders {
-        one: one.clone(),
-        other: other.clone(),
-        _keeper: (),
-    };
-    fill(&folders.one, files)?;
-    for device in &devices {
-        device.bisync(&["--resync"])?;
-    }
-    let stop = AtomicBool::new(false);
-    std::thread::scope(|scope| {
-        for device in devices {
-            let stop = &stop;
-            scope.spawn(move || {
-                while !stop.load(Ordering::Relaxed) {
-                    // A run that the other device disturbed is repeated by the next.
-                    drop(device.bisync(&["--resilient", "--recover"]));
-                    rest(pause, stop);
-                }
-            });
+}
+
+impl Loop {
+    /// Both devices have had their first sync.
+    pub(crate) fn prepare(
+        repo: &Repo,
+        server: &Server,
+        base: &Path,
+        files: usize,
+        pause: Duration,
+    ) -> Result<Self> {
+        let name = format!("loop-{}", pause.as_secs());
+        let email = format!("{name}@example.org");
+        server.subscribe(&email)?;
+        let keys = server.credentials(&email, base)?;
+        let devices = ["one", "other"]
+            .into_iter()
+            .map(|device| {
+                let device = Device::new(repo, base, &format!("{name}-{device}"))?;
+                Plain::new(repo, base, device, &keys, &keys.endpoint)
+            })
+            .collect::<Result<Vec<_>>>()?;
+        let folders: Vec<PathBuf> = devices.iter().map(|it| it.device.folder()).collect();
+        let [one, other] = &folders[..] else {
+            anyhow::bail!("a loop has two devices");
+        };
+        let folders = Folders {
+            one: one.clone(),
+            other: other.clone(),
+            _keeper: (),
+        };
+        fill(&folders.one, files)?;
+        for device in &devices {
+            device.bisync(&["--resync"])?;
         }
-        let times = folders.edits(files, count, Duration::from_millis(500));
-        stop.store(true, Ordering::Relaxed);
-        times
-    })
-    .context("the loop of plain bisync")
+        Ok(Self {
+            devices,
+            folders,
+            files,
+            pause,
+        })
+    }
+
+    /// Milliseconds from each save to its arrival.
+    pub(crate) fn edits(self, count: usize) -> Result<Vec<f64>> {
+        let Self {
+            devices,
+            folders,
+            files,
+            pause,
+        } = self;
+        let stop = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            for device in devices {
+                let stop = &stop;
+                scope.spawn(move || {
+                    while !stop.load(Ordering::Relaxed) {
+                        // A run that the other device disturbed is repeated by the next.
+                        drop(device.bisync(&["--resilient", "--recover"]));
+                        rest(pause, stop);
+                    }
+                });
+            }
+            let times = folders.edits(files, count, Duration::from_millis(500));
+            stop.store(true, Ordering::Relaxed);
+            times
+        })
+        .context("the loop of plain bisync")
+    }
 }
 
 fn rest(pause: Duration, stop: &AtomicBool) {

@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 
+use crate::bench::sync::course::Course;
 use crate::bench::sync::proxy::{Proxy, Swap};
 use crate::child::{self, Companion, Input};
 use crate::demo::device::Device;
-use crate::demo::server::Server;
+use crate::demo::server::Credentials;
 use crate::repo::Repo;
 
 const FILES_PER_FOLDER: usize = 50;
@@ -26,11 +27,13 @@ impl Seat {
     /// proxy, which puts the counting one's address in its place.
     pub(crate) fn sign_in(
         device: Device,
-        server: &Server,
-        store: &str,
+        course: &Course<'_>,
+        keys: &Credentials,
         email: &str,
     ) -> Result<Self> {
-        let counting = Proxy::start(store, None)?;
+        let server = course.server;
+        let store = keys.endpoint.trim_start_matches("http://");
+        let counting = Proxy::start(&course.store.address(keys)?, None)?;
         let address = counting.url().trim_start_matches("http://").to_owned();
         ensure!(
             store.len() == address.len(),
@@ -119,5 +122,12 @@ pub(crate) fn fill(folder: &Path, files: usize) -> Result<()> {
         }
         std::fs::write(path, text)?;
     }
+    Ok(())
+}
+
+/// Gives another device the text that this one's note has by now.
+pub(crate) fn same_edit(from: &Device, to: &Device, number: usize) -> Result<()> {
+    let note = note(number);
+    std::fs::copy(from.folder().join(&note), to.folder().join(&note))?;
     Ok(())
 }

@@ -6,8 +6,8 @@ use crate::bench::sync::proxy::Counts;
 /// The rows as a Markdown table, as they go into a document.
 pub(crate) fn markdown(rows: &[Row]) -> String {
     let mut text = String::from(
-        "| files | pass | who | median | requests | of these |\n\
-         | ---: | --- | --- | ---: | ---: | --- |\n",
+        "| store | files | pass | who | median | requests | of these |\n\
+         | --- | ---: | --- | --- | ---: | ---: | --- |\n",
     );
     let mut order: Vec<&Row> = rows.iter().collect();
     let place = |pass: &str| {
@@ -15,12 +15,13 @@ pub(crate) fn markdown(rows: &[Row]) -> String {
             .iter()
             .position(|it| *it == pass)
     };
-    order.sort_by_key(|row| (row.files, place(row.pass)));
+    order.sort_by_key(|row| (row.store, row.files, place(row.pass)));
     for row in order {
         let total: u64 = row.requests.values().sum();
         writeln!(
             text,
-            "| {} | {} | {} | {:.2} s | {total} | {} |",
+            "| {} | {} | {} | {} | {:.2} s | {total} | {} |",
+            row.store,
             row.files,
             row.pass,
             row.who,
@@ -51,6 +52,7 @@ mod tests {
     #[test]
     fn puts_contestants_for_one_pass_side_by_side() {
         let row = |who, pass, median_ms| Row {
+            store: "embedded",
             files: 10,
             who,
             pass,
@@ -67,9 +69,9 @@ mod tests {
         assert_eq!(
             lines,
             [
-                "| 10 | no change | a | 0.01 s | 3 | 2 LIST, 1 PUT |",
-                "| 10 | no change | b | 0.02 s | 3 | 2 LIST, 1 PUT |",
-                "| 10 | one edit | a | 1.50 s | 3 | 2 LIST, 1 PUT |",
+                "| embedded | 10 | no change | a | 0.01 s | 3 | 2 LIST, 1 PUT |",
+                "| embedded | 10 | no change | b | 0.02 s | 3 | 2 LIST, 1 PUT |",
+                "| embedded | 10 | one edit | a | 1.50 s | 3 | 2 LIST, 1 PUT |",
             ]
         );
     }
