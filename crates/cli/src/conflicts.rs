@@ -189,7 +189,7 @@ fn lines(conflicts: &[ConflictView], offset: UtcOffset) -> Vec<String> {
             ConflictState::Open => "open",
             ConflictState::Resolved if conflict.merged => "resolved: it holds what both wrote",
             ConflictState::Resolved => "resolved: what was replaced is in history",
-            ConflictState::Dismissed => continue,
+            ConflictState::Dismissed => "put off until the next start",
         };
         lines.push(format!("{}  {state}", conflict.path));
         if let Some(copy) = &conflict.copy_path {
@@ -253,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn lists_both_versions_and_leaves_out_what_was_dismissed() {
+    fn lists_both_versions_also_of_what_was_put_off() {
         let conflicts = vec![
             conflict("a", ConflictState::Open),
             conflict("b", ConflictState::Dismissed),
@@ -262,6 +262,9 @@ mod tests {
             "a.md  open",
             "  other version: a (conflict desktop 2026-01-02 03.04.05).md",
             "  1970-01-01 00:00 · desktop · id a",
+            "b.md  put off until the next start",
+            "  other version: b (conflict desktop 2026-01-02 03.04.05).md",
+            "  1970-01-01 00:00 · desktop · id b",
         ];
         assert_eq!(lines(&conflicts, UtcOffset::UTC), expected);
         assert_eq!(lines(&[], UtcOffset::UTC), ["No conflicts"]);

@@ -24,6 +24,7 @@ use tokio::sync::Mutex;
 use wire::{ChangeIn, ChangesOut, Health, SubscriptionOut};
 
 use crate::api::{Api, ApiError, ChangeStream, server_url};
+use crate::proxy::ChosenProxy;
 use crate::secrets::{FileLock, SecretStore, TOKENS};
 use crate::{Clock, Places};
 
@@ -58,6 +59,7 @@ struct Inner {
     session: Mutex<Session>,
     /// What keys made here are called.
     device: OnceLock<String>,
+    proxy: OnceLock<ChosenProxy>,
 }
 
 #[derive(Default)]
@@ -118,6 +120,7 @@ impl Account {
             record: StdMutex::new(record),
             session: Mutex::default(),
             device: OnceLock::new(),
+            proxy: OnceLock::new(),
         })))
     }
 
@@ -125,6 +128,20 @@ impl Account {
     pub(crate) fn on_device(self, name: &str) -> Self {
         self.0.device.get_or_init(|| name.to_owned());
         self
+    }
+
+    /// Goes through the proxy that a person chose, as that changes; the first choice stays the one
+    /// that is followed.
+    pub(crate) fn behind(self, proxy: &ChosenProxy) -> Self {
+        self.0.proxy.get_or_init(|| proxy.clone());
+        self.0.api.clone().behind(proxy);
+        self.0.provider.follow(proxy);
+        self
+    }
+
+    /// The proxy that leads to this account's server and bucket.
+    pub(crate) fn proxy(&self) -> ChosenProxy {
+        self.0.proxy.get().cloned().unwrap_or_default()
     }
 
     /// What is known about the account; holds no secret.
@@ -150,6 +167,12 @@ impl Account {
     /// Who is signed in and what they have; works without a subscription.
     pub(crate) async fn subscription(&self) -> Result<SubscriptionOut, AuthError> {
         self.call(|api, token| async move { api.subscription(&token).await })
+            .await
+    }
+
+    /// As [`Account::subscription`], once it is current, or after a while.
+    pub(crate) async fn renewal(&self) -> Result<SubscriptionOut, AuthError> {
+        self.call(|api, token| async move { api.renewal(&token).await })
             .await
     }
 

@@ -6,7 +6,7 @@ mod error;
 mod frames;
 mod transport;
 
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use http::Method;
 use secrecy::{ExposeSecret, SecretString};
@@ -17,10 +17,15 @@ use time::format_description::well_known::Rfc2822;
 use url::Url;
 use wire::{Health, MountCredentials, MountInfo, SignInConfig, SubscriptionOut, TenantSetup};
 
+use crate::proxy::ChosenProxy;
+
 pub(crate) use address::{may_talk_to, server_text, server_url};
 pub(crate) use changes::{ChangeStream, Told};
 pub(crate) use error::{ApiError, plain};
 pub(crate) use transport::{Answer, Transport, TransportError};
+
+/// How long a server is asked to wait with its answer; less than an answer may take.
+const RENEWAL_WAIT: Duration = Duration::from_secs(20);
 
 const SIGN_IN_CONFIG: &str = ".well-known/basic-memory-cloud";
 
@@ -45,6 +50,18 @@ pub(crate) struct ListedCredential {
     pub(crate) last_used_at: Option<String>,
     #[serde(default)]
     pub(crate) expires_at: Option<String>,
+    #[serde(default)]
+    pub(crate) state: ListedState,
+}
+
+/// How a server lists a key; one that says nothing lists live ones only.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum ListedState {
+    #[default]
+    Active,
+    Revoking,
+    RevokeFailed,
 }
 
 impl Api {
@@ -57,6 +74,12 @@ impl Api {
             base,
             transport,
         })
+    }
+
+    /// Goes through the proxy that a person chose, as that changes.
+    pub(crate) fn behind(self, proxy: &ChosenProxy) -> Self {
+        self.transport.behind(proxy);
+        self
     }
 
     /// The server's address as records and messages write it: without a slash at the end.
@@ -100,6 +123,17 @@ impl Api {
         self.get("subscription", token).await
     }
 
+    /// As [`Api::subscription`], once it is current, or after [`RENEWAL_WAIT`]; at once from a
+    /// server that cannot wait.
+    pub(crate) async fn renewal(&self, token: &SecretString) -> Result<SubscriptionOut, ApiError> {
+        let wait_s = RENEWAL_WAIT.as_secs();
+        self.get(
+            &format!("subscription?current=false&wait_s={wait_s}"),
+            token,
+        )
+        .await
+    }
+
     /// Makes sure that the account has a bucket; repeating it is harmless.
     pub(crate) async fn tenant_setup(&self, token: &SecretString) -> Result<TenantSetup, ApiError> {
         let answer = self
@@ -134,6 +168,15 @@ impl Api {
         token: &SecretString,
     ) -> Result<Vec<ListedCredential>, ApiError> {
         self.get("tenant/mount/credentials", token).await
+    }
+
+    /// As [`Api::list_credentials`], with those that are revoked while the store still has them.
+    pub(crate) async fn list_all_credentials(
+        &self,
+        token: &SecretString,
+    ) -> Result<Vec<ListedCredential>, ApiError> {
+        self.get("tenant/mount/credentials?include=revoked", token)
+            .await
     }
 
     /// Revokes a bucket key; one that is gone already counts as revoked.

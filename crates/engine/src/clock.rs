@@ -2,9 +2,23 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
 /// Where the engine reads the time; tests pass their own.
 #[derive(Clone)]
-pub struct Clock(Arc<dyn Fn() -> SystemTime + Send + Sync>);
+pub struct Clock {
+    now: Arc<dyn Fn() -> SystemTime + Send + Sync>,
+    zone: Zone,
+}
+
+/// Whose midnight it is.
+#[derive(Clone, Copy, Debug)]
+enum Zone {
+    /// The machine's; it can change while the program runs.
+    Here,
+    Greenwich,
+}
 
 impl Clock {
     /// The machine's clock.
@@ -13,21 +27,46 @@ impl Clock {
             clippy::disallowed_methods,
             reason = "the one place that reads the clock"
         )]
-        Self(Arc::new(SystemTime::now))
+        Self {
+            now: Arc::new(SystemTime::now),
+            zone: Zone::Here,
+        }
     }
 
+    /// A clock of one's own, in UTC.
     pub fn new(now: impl Fn() -> SystemTime + Send + Sync + 'static) -> Self {
-        Self(Arc::new(now))
+        Self {
+            now: Arc::new(now),
+            zone: Zone::Greenwich,
+        }
     }
 
     pub fn now(&self) -> SystemTime {
-        (self.0)()
+        (self.now)()
     }
 
     /// Unix milliseconds; negative before 1970.
     pub fn now_ms(&self) -> i64 {
         unix_ms(self.now())
     }
+
+    /// Minutes since midnight, where the machine is.
+    pub(crate) fn minute_of_day(&self) -> u32 {
+        let zone = match self.zone {
+            Zone::Here => TimeZone::system(),
+            Zone::Greenwich => TimeZone::UTC,
+        };
+        minute_of_day(self.now_ms(), &zone)
+    }
+}
+
+fn minute_of_day(now_ms: i64, zone: &TimeZone) -> u32 {
+    let Ok(now) = Timestamp::from_millisecond(now_ms) else {
+        return 0;
+    };
+    let time = zone.to_datetime(now).time();
+    let minute = i32::from(time.hour()) * 60 + i32::from(time.minute());
+    u32::try_from(minute).unwrap_or_default()
 }
 
 impl fmt::Debug for Clock {
@@ -41,5 +80,23 @@ pub(crate) fn unix_ms(time: SystemTime) -> i64 {
     match time.duration_since(UNIX_EPOCH) {
         Ok(after) => i64::try_from(after.as_millis()).unwrap_or(i64::MAX),
         Err(before) => i64::try_from(before.duration().as_millis()).map_or(i64::MIN, |ms| -ms),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_minute_is_that_of_the_wall_also_when_summer_begins() {
+        let minute = |text: &str, zone: &TimeZone| {
+            let now: Timestamp = text.parse().unwrap();
+            minute_of_day(now.as_millisecond(), zone)
+        };
+        let vienna = TimeZone::get("Europe/Vienna").unwrap();
+        assert_eq!(minute("2026-03-29T00:59:00Z", &vienna), 119);
+        assert_eq!(minute("2026-03-29T01:00:00Z", &vienna), 180);
+        assert_eq!(minute("2026-03-29T22:30:00Z", &vienna), 30);
+        assert_eq!(minute("2026-03-29T22:30:59Z", &TimeZone::UTC), 22 * 60 + 30);
     }
 }

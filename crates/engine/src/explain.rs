@@ -36,6 +36,7 @@ pub(crate) enum Standing {
     Off,
     PausedUntil,
     OnBattery,
+    OnMetered,
     Offline,
     Failed {
         message: String,
@@ -291,6 +292,8 @@ fn of_waiting(change: &str, standing: &Standing) -> Explanation {
         }
         Standing::OnBattery => explanation(State::Paused, "sync rests on battery")
             .action("bm-cloud settings --on-battery run"),
+        Standing::OnMetered => explanation(State::Paused, "sync rests on a metered connection")
+            .action("bm-cloud settings --on-metered run"),
         Standing::Offline => explanation(State::Waiting, "the cloud cannot be reached")
             .action("It goes by itself once there is a connection."),
         Standing::Failed { message, hint } => {

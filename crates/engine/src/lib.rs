@@ -20,15 +20,18 @@ mod explain;
 mod filters;
 mod history;
 mod lane;
+mod metered;
 #[doc(hidden)]
 pub mod model_surface;
 mod mounts;
 mod naming;
+mod notice;
 mod places;
 mod plan;
 mod power;
 mod private_file;
 mod profile;
+mod proxy;
 mod rclone_config;
 pub mod request;
 mod secrets;

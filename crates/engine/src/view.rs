@@ -3,6 +3,7 @@ mod conflict;
 mod filters;
 mod history;
 mod mounts;
+mod notice;
 mod settings;
 mod setup;
 
@@ -17,6 +18,7 @@ pub use conflict::{
 pub use filters::{FilterEffect, FilterError};
 pub use history::{ExplainState, HistoryView, VersionReason, VersionView};
 pub use mounts::{MountProfileName, MountState, MountSupport, MountView};
+pub use notice::{NoticeAction, NoticeCause, NoticeLevel, NoticeView};
 pub use settings::{Limits, Notifications, QuietHours, SettingsView, WhenCostly};
 pub use setup::{FolderWarning, SetUpPreview};
 
@@ -37,8 +39,11 @@ pub struct View {
     pub account: AccountView,
     pub subscription: Option<SubscriptionView>,
     pub pairs: Vec<PairView>,
-    /// Open conflicts first; at most 100.
+    /// What a person should hear of: one for each cause, the gravest first.
+    pub notices: Vec<NoticeView>,
+    /// Open conflicts first, then those put off; at most 100.
     pub conflicts: Vec<ConflictView>,
+    /// Conflicts that nobody decided, those put off among them.
     pub open_conflict_count: u32,
     /// At most 100.
     pub problems: Vec<ProblemView>,

@@ -86,8 +86,17 @@ impl Counters {
     }
 }
 
+/// Where the bucket is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Reach {
+    /// On this machine: never behind a proxy.
+    Here,
+    Elsewhere,
+}
+
 struct Inner {
-    http: reqwest::Client,
+    http: RwLock<reqwest::Client>,
+    reach: Reach,
     origin: String,
     region: String,
     bucket: String,
@@ -144,23 +153,16 @@ impl Bucket {
             Some(url::Host::Domain(name)) => name == "localhost",
             None => return Err(unusable("it has no host")),
         };
-        let mut client = reqwest::Client::builder()
-            .connect_timeout(CONNECT_TIMEOUT)
-            .pool_idle_timeout(IDLE_CONNECTION)
-            .redirect(reqwest::redirect::Policy::none())
-            .retry(reqwest::retry::never())
-            .referer(false)
-            .http1_only()
-            .user_agent(concat!("basic-memory-guard/", env!("CARGO_PKG_VERSION")));
-        if on_loopback {
-            client = client.no_proxy();
-        }
-        let http = client
-            .build()
-            .map_err(|error| unusable(&transport::reason(&error)))?;
+        let reach = if on_loopback {
+            Reach::Here
+        } else {
+            Reach::Elsewhere
+        };
+        let http = client(reach, None).map_err(|error| unusable(&transport::reason(&error)))?;
         Ok(Self {
             inner: Arc::new(Inner {
-                http,
+                http: RwLock::new(http),
+                reach,
                 origin: endpoint.as_str().trim_end_matches('/').to_owned(),
                 region,
                 bucket,
@@ -181,6 +183,35 @@ impl Bucket {
             .write()
             .unwrap_or_else(PoisonError::into_inner);
         *current = credentials;
+    }
+
+    /// Reaches the bucket through this proxy from the next request on; without one, as the system
+    /// says. A bucket on this machine is reached directly all the same.
+    ///
+    /// # Errors
+    /// [`BucketError::Endpoint`] when the proxy's address cannot be used; then nothing changes.
+    pub fn set_proxy(&self, proxy: Option<&Url>) -> Result<(), BucketError> {
+        if self.inner.reach == Reach::Here {
+            return Ok(());
+        }
+        let fresh = client(self.inner.reach, proxy).map_err(|error| BucketError::Endpoint {
+            reason: transport::reason(&error),
+        })?;
+        let mut current = self
+            .inner
+            .http
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
+        *current = fresh;
+        Ok(())
+    }
+
+    fn http(&self) -> reqwest::Client {
+        self.inner
+            .http
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     fn credentials(&self) -> Credentials {
@@ -234,4 +265,21 @@ impl Bucket {
     pub(crate) fn now(&self) -> SystemTime {
         (self.inner.clock)()
     }
+}
+
+fn client(reach: Reach, proxy: Option<&Url>) -> reqwest::Result<reqwest::Client> {
+    let client = reqwest::Client::builder()
+        .connect_timeout(CONNECT_TIMEOUT)
+        .pool_idle_timeout(IDLE_CONNECTION)
+        .redirect(reqwest::redirect::Policy::none())
+        .retry(reqwest::retry::never())
+        .referer(false)
+        .http1_only()
+        .user_agent(concat!("basic-memory-guard/", env!("CARGO_PKG_VERSION")));
+    let client = match (reach, proxy) {
+        (Reach::Here, _) => client.no_proxy(),
+        (Reach::Elsewhere, Some(proxy)) => client.proxy(reqwest::Proxy::all(proxy.clone())?),
+        (Reach::Elsewhere, None) => client,
+    };
+    client.build()
 }

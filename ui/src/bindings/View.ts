@@ -5,6 +5,7 @@ import type { ConflictView } from "./ConflictView";
 import type { HistoryView } from "./HistoryView";
 import type { MountSupport } from "./MountSupport";
 import type { MountView } from "./MountView";
+import type { NoticeView } from "./NoticeView";
 import type { PairView } from "./PairView";
 import type { ProblemView } from "./ProblemView";
 import type { RcloneView } from "./RcloneView";
@@ -27,9 +28,17 @@ headline: string, sync: SyncSwitch,
  */
 checkedAtMs: number | null, account: AccountView, subscription: SubscriptionView | null, pairs: Array<PairView>, 
 /**
- * Open conflicts first; at most 100.
+ * What a person should hear of: one for each cause, the gravest first.
  */
-conflicts: Array<ConflictView>, openConflictCount: number, 
+notices: Array<NoticeView>, 
+/**
+ * Open conflicts first, then those put off; at most 100.
+ */
+conflicts: Array<ConflictView>, 
+/**
+ * Conflicts that nobody decided, those put off among them.
+ */
+openConflictCount: number, 
 /**
  * At most 100.
  */

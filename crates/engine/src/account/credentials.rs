@@ -6,17 +6,17 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use wire::MountCredentials;
 
-use crate::api::{ApiError, ListedCredential, plain};
+use crate::api::{ApiError, ListedCredential, ListedState, plain};
 use crate::clock::unix_ms;
 use crate::view::{CredentialState, CredentialView};
 
 use super::{Account, AuthError, BucketCredentials};
 
 impl Account {
-    /// The live keys, newest first.
+    /// The keys, newest first, with those that are revoked while the store still has them.
     pub(crate) async fn credentials(&self) -> Result<Vec<CredentialView>, AuthError> {
         let listed = self
-            .call(|api, token| async move { api.list_credentials(&token).await })
+            .call(|api, token| async move { api.list_all_credentials(&token).await })
             .await?;
         let own = self.record().access_key;
         let mut views: Vec<CredentialView> = listed
@@ -112,7 +112,11 @@ fn view(listed: ListedCredential, own: Option<&str>) -> CredentialView {
         last_used_at_ms: listed.last_used_at.as_deref().and_then(milliseconds),
         expires_at_ms: listed.expires_at.as_deref().and_then(milliseconds),
         this_device: own == Some(listed.access_key.as_str()),
-        state: CredentialState::Active,
+        state: match listed.state {
+            ListedState::Active => CredentialState::Active,
+            ListedState::Revoking => CredentialState::Revoking,
+            ListedState::RevokeFailed => CredentialState::RevokeFailed,
+        },
         id: listed.id,
     }
 }
@@ -143,6 +147,7 @@ mod tests {
             created_at: Some("1970-01-01T00:00:01Z".into()),
             last_used_at: Some("soon".into()),
             expires_at: None,
+            state: ListedState::RevokeFailed,
         };
         let expected = CredentialView {
             id: "c1".into(),
@@ -151,7 +156,7 @@ mod tests {
             last_used_at_ms: None,
             expires_at_ms: None,
             this_device: true,
-            state: CredentialState::Active,
+            state: CredentialState::RevokeFailed,
         };
         assert_eq!(view(listed.clone(), Some("AK1")), expected);
         let unnamed = ListedCredential {

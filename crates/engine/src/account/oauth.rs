@@ -15,6 +15,7 @@ use url::Url;
 use wire::SignInConfig;
 
 use crate::api::{ApiError, Transport, TransportError, may_talk_to, plain};
+use crate::proxy::ChosenProxy;
 
 use super::{AuthError, SignInError};
 
@@ -81,6 +82,11 @@ impl Provider {
             token_endpoint,
             transport,
         })
+    }
+
+    /// Goes through the proxy that a person chose, as that changes.
+    pub(super) fn follow(&self, proxy: &ChosenProxy) {
+        self.transport.behind(proxy);
     }
 
     /// Asks for a device code (RFC 8628, section 3.1), with PKCE where the provider wants it.

@@ -5,6 +5,7 @@ use tokio_util::sync::CancellationToken;
 use wire::{SignInConfig, SubscriptionOut};
 
 use crate::api::{Api, ApiError, may_talk_to, plain, server_url};
+use crate::proxy::ChosenProxy;
 use crate::secrets::{FileLock, SecretStore, TOKENS};
 use crate::{Clock, Places};
 
@@ -17,6 +18,7 @@ pub(crate) struct SignIn {
     pub(crate) places: Places,
     pub(crate) clock: Clock,
     pub(crate) secrets: SecretStore,
+    pub(crate) proxy: ChosenProxy,
 }
 
 /// The steps of a sign-in, for whoever shows them.
@@ -70,7 +72,7 @@ impl SignIn {
         events: &mpsc::Sender<SignInEvent>,
         cancel: &CancellationToken,
     ) -> Result<SignedIn, SignInError> {
-        let api = Api::new(server_url(server)?)?;
+        let api = Api::new(server_url(server)?)?.behind(&self.proxy);
         let asking = SignInEvent::Asking {
             server_url: api.server().to_owned(),
         };
@@ -81,6 +83,7 @@ impl SignIn {
             store?;
             let provider =
                 Provider::new(&config.issuer, &config.client_id, &config.token_endpoint)?;
+            provider.follow(&self.proxy);
             let pending = provider.begin(&config).await?;
             events.send(self.shown(&pending)?).await.ok();
             let tokens = provider.finish(&pending).await?;
@@ -177,7 +180,9 @@ impl SignIn {
                 message: "it gave no lasting sign-in".to_owned(),
             });
         };
-        let before = Account::load(&self.places, &self.clock, &self.secrets).unwrap_or_default();
+        let before = Account::load(&self.places, &self.clock, &self.secrets)
+            .unwrap_or_default()
+            .map(|before| before.behind(&self.proxy));
         let mut replaced = None;
         let lock = FileLock::acquire(&self.places.state.join(TOKENS), LOCK_PATIENCE).await?;
         if let Some(before) = before
@@ -192,7 +197,8 @@ impl SignIn {
             .await?;
         record.save(&self.places)?;
         drop(lock);
-        let account = Account::new(record, &self.places, &self.clock, &self.secrets)?;
+        let account =
+            Account::new(record, &self.places, &self.clock, &self.secrets)?.behind(&self.proxy);
         let mut session = account.0.session.lock().await;
         account.cache(&mut session, tokens.access.clone(), tokens.expires_in);
         drop(session);

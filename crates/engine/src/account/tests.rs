@@ -46,6 +46,7 @@ impl Device {
             places,
             clock,
             secrets,
+            ..
         } = surroundings(self.root.path(), &self.ahead);
         Account::load(&places, &clock, &secrets)
             .unwrap()
@@ -57,6 +58,7 @@ impl Device {
             places,
             clock,
             secrets,
+            ..
         } = &self.sign_in;
         Account::load(places, clock, secrets).unwrap().is_none()
     }
@@ -105,6 +107,7 @@ fn surroundings(root: &Path, ahead: &Arc<AtomicU64>) -> SignIn {
         places,
         clock,
         secrets,
+        proxy: ChosenProxy::default(),
     }
 }
 

@@ -1,17 +1,39 @@
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use http::{HeaderMap, Method, StatusCode, header};
 use url::Url;
 
 use super::{ApiError, address};
+use crate::proxy::ChosenProxy;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 const TOTAL_TIMEOUT: Duration = Duration::from_secs(30);
 const MAX_ANSWER: usize = 1024 * 1024;
 
 /// HTTP with our limits: time-outs, no redirects, answers of at most 1 MiB.
+/// Clones are one.
 #[derive(Clone, Debug)]
-pub(crate) struct Transport {
+pub(crate) struct Transport(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    reach: Reach,
+    chosen: OnceLock<ChosenProxy>,
+    built: Mutex<Built>,
+}
+
+/// Where the host is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Reach {
+    /// On this machine: never behind a proxy.
+    Here,
+    Elsewhere,
+}
+
+#[derive(Debug)]
+struct Built {
+    proxy: Option<Url>,
     http: reqwest::Client,
 }
 
@@ -78,23 +100,47 @@ impl Answer {
 impl Transport {
     /// For requests to the host of `url`; one on this machine is never reached through a proxy.
     pub(crate) fn to(url: &Url) -> Result<Self, ApiError> {
-        let mut builder = reqwest::Client::builder()
-            .user_agent(concat!("basic-memory-cloud/", env!("CARGO_PKG_VERSION")))
-            .redirect(reqwest::redirect::Policy::none())
-            .connect_timeout(CONNECT_TIMEOUT)
-            .timeout(TOTAL_TIMEOUT);
-        if address::is_loopback(url) {
-            builder = builder.no_proxy();
-        }
-        let http = builder.build().map_err(|cause| ApiError::Unreachable {
+        let reach = if address::is_loopback(url) {
+            Reach::Here
+        } else {
+            Reach::Elsewhere
+        };
+        let http = client(reach, None).map_err(|cause| ApiError::Unreachable {
             server: address::server_text(url),
             cause,
         })?;
-        Ok(Self { http })
+        Ok(Self(Arc::new(Inner {
+            reach,
+            chosen: OnceLock::new(),
+            built: Mutex::new(Built { proxy: None, http }),
+        })))
+    }
+
+    /// Goes through the proxy that a person chose, as that changes; the first choice that is given
+    /// stays the one that is followed.
+    pub(crate) fn behind(&self, chosen: &ChosenProxy) {
+        self.0.chosen.get_or_init(|| chosen.clone());
+    }
+
+    fn http(&self) -> reqwest::Client {
+        let wanted = self.0.chosen.get().and_then(ChosenProxy::now);
+        let mut built = self.0.built.lock().unwrap_or_else(PoisonError::into_inner);
+        if built.proxy != wanted {
+            match client(self.0.reach, wanted.as_ref()) {
+                Ok(http) => {
+                    *built = Built {
+                        proxy: wanted,
+                        http,
+                    }
+                }
+                Err(error) => tracing::error!(%error, "the chosen proxy cannot be used"),
+            }
+        }
+        built.http.clone()
     }
 
     pub(crate) fn request(&self, method: Method, url: Url) -> reqwest::RequestBuilder {
-        self.http
+        self.http()
             .request(method, url)
             .header(header::ACCEPT, "application/json")
     }
@@ -135,7 +181,7 @@ impl Transport {
     ) -> Result<http::Response<Vec<u8>>, TransportError> {
         let (parts, body) = request.into_parts();
         let request = self
-            .http
+            .http()
             .request(parts.method, parts.uri.to_string())
             .headers(parts.headers)
             .body(body);
@@ -147,5 +193,68 @@ impl Transport {
         *response.status_mut() = answer.status;
         *response.headers_mut() = answer.headers;
         Ok(response)
+    }
+}
+
+fn client(reach: Reach, proxy: Option<&Url>) -> reqwest::Result<reqwest::Client> {
+    let builder = reqwest::Client::builder()
+        .user_agent(concat!("basic-memory-cloud/", env!("CARGO_PKG_VERSION")))
+        .redirect(reqwest::redirect::Policy::none())
+        .connect_timeout(CONNECT_TIMEOUT)
+        .timeout(TOTAL_TIMEOUT);
+    let builder = match (reach, proxy) {
+        (Reach::Here, _) => builder.no_proxy(),
+        (Reach::Elsewhere, Some(proxy)) => builder.proxy(reqwest::Proxy::all(proxy.clone())?),
+        (Reach::Elsewhere, None) => builder,
+    };
+    builder.build()
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    /// Answers one request and gives its first line.
+    async fn once(listener: &TcpListener) -> String {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            head.push(stream.read_u8().await.unwrap());
+        }
+        stream
+            .write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\nconnection: close\r\n\r\n")
+            .await
+            .unwrap();
+        let head = String::from_utf8(head).unwrap();
+        head.lines().next().unwrap().to_owned()
+    }
+
+    #[tokio::test]
+    async fn the_chosen_proxy_is_taken_at_once_and_never_to_this_machine() {
+        let proxy = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let here = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = format!("http://{}", proxy.local_addr().unwrap());
+        let chosen = ChosenProxy::default();
+        let far: Url = "http://cloud.test/subscription".parse().unwrap();
+        let away = Transport::to(&far).unwrap();
+        away.behind(&chosen);
+        chosen.choose(Some(address.parse().unwrap()));
+        let request = away.request(Method::GET, far);
+        let (line, answer) = tokio::join!(once(&proxy), away.send(request));
+        assert_eq!(line, "GET http://cloud.test/subscription HTTP/1.1");
+        assert_eq!(answer.unwrap().status, StatusCode::OK);
+
+        let near: Url = format!("http://{}/near", here.local_addr().unwrap())
+            .parse()
+            .unwrap();
+        let transport = Transport::to(&near).unwrap();
+        transport.behind(&chosen);
+        let request = transport.request(Method::GET, near);
+        let (line, answer) = tokio::join!(once(&here), transport.send(request));
+        assert_eq!(line, "GET /near HTTP/1.1");
+        assert_eq!(answer.unwrap().status, StatusCode::OK);
     }
 }

@@ -14,7 +14,7 @@ use wire::SubscriptionOut;
 use super::files::FileEvents;
 use super::hints::Hints;
 use super::link::Link;
-use super::model::{Model, PairModel, render};
+use super::model::{Model, PairModel, problems, render};
 use super::run::{Ended, QueuedRun};
 use super::trip::TripEnd;
 use super::wake::Clocks;
@@ -23,7 +23,10 @@ use crate::account::{Account, AuthError, SignInError, SignInEvent, SignedIn};
 use crate::config::{Config, Mode};
 use crate::cycle::StateHandle;
 use crate::lane::Hint;
+use crate::metered::{Cost, Meter};
+use crate::notice::{self, Told};
 use crate::places::Places;
+use crate::proxy::ChosenProxy;
 use crate::secrets::SecretStore;
 use crate::settings::PairSettings;
 use crate::view::{AccountView, ProgressView, RcloneView};
@@ -76,8 +79,12 @@ pub(super) enum Input {
         missed: bool,
     },
     StreamLost,
+    /// The server lets the account in no more; this device may not know why.
+    Lapsed,
     /// File events are not to be had; the interval alone tells.
     FileEventsLost(String),
+    /// What a byte costs from now on.
+    Cost(Cost),
     /// A question that was answered beside the loop.
     Answered(Box<Result<Reply, Refusal>>, Answer),
     /// This device has another key, and the link already uses it.
@@ -100,6 +107,10 @@ pub(super) struct Core {
     pub(super) running: Option<CancellationToken>,
     pub(super) progress: watch::Sender<Option<ProgressView>>,
     pub(super) limits: watch::Sender<guard::Limits>,
+    pub(super) proxy: ChosenProxy,
+    meter: Option<Meter>,
+    /// When the server was last asked about a period that is over.
+    asked_at: Option<Instant>,
     pub(super) numbers: u64,
     pub(super) signing_in: Option<CancellationToken>,
     pub(super) inputs: mpsc::Sender<Input>,
@@ -118,6 +129,8 @@ pub(super) struct Core {
     pub(super) mounts: Mounts,
     /// Whether others' changes are told as they happen.
     pub(super) stream_live: bool,
+    /// What a person was told so far.
+    told: Told,
     /// Answers that go out after the view that shows what they tell.
     answers: Vec<(Answer, Result<Reply, Refusal>)>,
     view: watch::Sender<Arc<View>>,
@@ -138,10 +151,13 @@ impl Core {
                 .map_err(|error| StartError::State(error.to_string()))??
         };
         let secrets = SecretStore::new(&config.places, config.secrets, passphrase);
+        let proxy = ChosenProxy::default();
+        proxy.choose(crate::settings::choices::proxy(&opened.settings.choices));
         let (account, account_view) = match Account::load(&config.places, &config.clock, &secrets) {
             Ok(Some(account)) => {
                 let view = session::signed_in_view(&account);
-                (Some(account.on_device(&config.device)), view)
+                let account = account.on_device(&config.device).behind(&proxy);
+                (Some(account), view)
             }
             Ok(None) => (None, AccountView::SignedOut { reason: None }),
             Err(error) => (
@@ -186,6 +202,9 @@ impl Core {
             running: None,
             progress: watch::Sender::new(None),
             limits: watch::Sender::new(limits),
+            proxy,
+            meter: None,
+            asked_at: None,
             numbers: 0,
             signing_in: None,
             inputs,
@@ -199,6 +218,7 @@ impl Core {
             hints: None,
             mounts: Mounts::none(),
             stream_live: false,
+            told: Told::default(),
             answers: Vec::new(),
             view,
             stop,
@@ -225,6 +245,7 @@ impl Core {
         };
         let mut progress = self.progress.subscribe();
         self.look_for_rclone();
+        self.read_meter();
         self.watch_files();
         self.follow_changes();
         if self.interval().is_some() {
@@ -281,6 +302,8 @@ impl Core {
             Input::StreamLive { missed } => self.stream_is_live(missed),
             Input::Answered(result, answer) => self.reply(answer, *result),
             Input::KeyReplaced(result, answer) => self.take_new_key(*result, answer),
+            Input::Cost(cost) => self.take_cost(cost),
+            Input::Lapsed => self.ask_subscription(None),
             Input::StreamLost => {
                 self.stream_live = false;
                 self.plan_next_pass(None);
@@ -455,17 +478,18 @@ impl Core {
                 let conflicts = state.conflicts(&pairs, CONFLICTS)?;
                 Ok((
                     conflicts,
-                    state.open_conflict_count(&pairs)?,
+                    state.conflict_counts(&pairs)?,
                     state.activity(&pairs, ACTIVITY)?,
                     state.held(&pairs)?,
                 ))
             })
             .await;
         match read {
-            Ok((conflicts, open, activity, held)) => {
+            Ok((conflicts, (undecided, put_off), activity, held)) => {
                 self.model.history = self.history_view(held);
                 self.model.conflicts = conflicts;
-                self.model.open_conflicts = open;
+                self.model.open_conflicts = undecided;
+                self.model.put_off_conflicts = put_off;
                 self.model.activity = activity;
             }
             Err(error) => tracing::error!(%error, "could not read conflicts and activity"),
@@ -489,6 +513,7 @@ impl Core {
     pub(super) fn publish_view(&mut self) {
         self.model.secret_store = self.secrets.in_use();
         self.share_with_mounts();
+        self.decide_notices();
         let view = render(&self.model, self.config.clock.now_ms());
         self.view.send_if_modified(|current| {
             let changed = **current != view;
@@ -502,6 +527,21 @@ impl Core {
                 tracing::debug!("nobody waits for this answer any more");
             }
         }
+    }
+
+    fn decide_notices(&mut self) {
+        let choices = &self.model.settings.choices;
+        let policy = notice::Policy {
+            notifications: choices.notifications,
+            quiet_hours: choices.quiet_hours,
+        };
+        let at = notice::Moment {
+            now_ms: self.config.clock.now_ms(),
+            minute: self.config.clock.minute_of_day(),
+        };
+        let facts = notice::facts(&self.model, &problems(&self.model));
+        self.told = notice::step(std::mem::take(&mut self.told), facts, policy, at);
+        self.model.notices = self.told.notices();
     }
 
     pub(super) fn reply(&mut self, answer: Answer, result: Result<Reply, Refusal>) {
@@ -549,6 +589,8 @@ impl Core {
                     | Input::StreamLive { .. }
                     | Input::StreamLost
                     | Input::KeyReplaced(..)
+                    | Input::Cost(_)
+                    | Input::Lapsed
                     | Input::FileEventsLost(_) => {}
                 }
             }

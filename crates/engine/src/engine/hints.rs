@@ -15,6 +15,8 @@ use crate::lane::Hint;
 /// The pause before the stream is opened again; it doubles up to [`LONGEST_PAUSE`].
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+/// An answer that comes sooner was not waited for: the server cannot.
+const WAITED: Duration = Duration::from_secs(1);
 
 /// A followed stream; it is left when this goes.
 pub(super) struct Hints {
@@ -67,6 +69,13 @@ impl Follower {
                         return;
                     }
                 }
+                Err(error) if is_lapsed(&error) => {
+                    if self.until_renewed().await.is_err() {
+                        return;
+                    }
+                    pause = FIRST_PAUSE;
+                    continue;
+                }
                 Err(error) if is_final(&error) => {
                     tracing::debug!(%error, "the change stream is not for us now");
                     pause = LONGEST_PAUSE;
@@ -78,6 +87,29 @@ impl Follower {
             let wait = rand::rng().random_range(0..=most);
             tokio::time::sleep(Duration::from_millis(wait)).await;
             pause = (pause * 2).min(LONGEST_PAUSE);
+        }
+    }
+
+    /// Says that the subscription has lapsed, and waits with the server until it is renewed.
+    async fn until_renewed(&mut self) -> Result<(), Gone> {
+        self.tell(Input::Lapsed).await?;
+        let mut pause = FIRST_PAUSE;
+        loop {
+            let asked = tokio::time::Instant::now();
+            match self.account.renewal().await {
+                Ok(standing) if standing.current => {
+                    return self
+                        .tell(Input::Subscription(Box::new(Ok(standing)), None))
+                        .await;
+                }
+                Ok(_) if asked.elapsed() >= WAITED => pause = FIRST_PAUSE,
+                Ok(_) => tokio::time::sleep(LONGEST_PAUSE / 2).await,
+                Err(error) => {
+                    tracing::debug!(%error, "the server does not tell of a renewal");
+                    tokio::time::sleep(pause).await;
+                    pause = (pause * 2).min(LONGEST_PAUSE);
+                }
+            }
         }
     }
 
@@ -118,6 +150,10 @@ impl Follower {
     async fn tell(&self, input: Input) -> Result<(), Gone> {
         self.inputs.send(input).await.map_err(|_| Gone)
     }
+}
+
+fn is_lapsed(error: &AuthError) -> bool {
+    matches!(error, AuthError::Api(ApiError::SubscriptionRequired { .. }))
 }
 
 /// Whether coming back soon is of no use.

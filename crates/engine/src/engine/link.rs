@@ -6,6 +6,7 @@ use url::Url;
 
 use crate::Clock;
 use crate::account::{Account, AuthError, BucketCredentials};
+use crate::proxy::ChosenProxy;
 
 /// The way to the account's bucket, kept from run to run.
 #[derive(Clone)]
@@ -34,8 +35,8 @@ impl Link {
     ) -> Result<Self, LinkError> {
         let credentials = account.bucket_credentials().await?;
         let access_key = credentials.access_key.clone();
-        let bucket = open_bucket(credentials, clock)?;
-        follow(&bucket, limits);
+        let bucket = open_bucket(credentials, clock, &account.proxy())?;
+        follow(&bucket, limits, account.proxy().follow());
         let guard = Arc::new(Guard::start(bucket.clone()).await?);
         Ok(Self {
             bucket,
@@ -66,6 +67,7 @@ impl Link {
 pub(super) fn open_bucket(
     credentials: BucketCredentials,
     clock: &Clock,
+    proxy: &ChosenProxy,
 ) -> Result<Bucket, LinkError> {
     let endpoint = Url::parse(&credentials.endpoint_url)
         .map_err(|error| LinkError::Address(error.to_string()))?;
@@ -76,16 +78,34 @@ pub(super) fn open_bucket(
         credentials: keys(credentials),
     };
     let time = clock.clone();
-    Bucket::new(config, Arc::new(move || time.now()))
-        .map_err(|error| LinkError::Address(error.to_string()))
+    let unusable = |error: guard::BucketError| LinkError::Address(error.to_string());
+    let bucket = Bucket::new(config, Arc::new(move || time.now())).map_err(unusable)?;
+    bucket.set_proxy(proxy.now().as_ref()).map_err(unusable)?;
+    Ok(bucket)
 }
 
-fn follow(bucket: &Bucket, mut limits: watch::Receiver<Limits>) {
+/// Holds the bucket to the limits, and to the proxy, as they change.
+fn follow(
+    bucket: &Bucket,
+    mut limits: watch::Receiver<Limits>,
+    mut proxies: watch::Receiver<Option<Url>>,
+) {
     let bucket = bucket.clone();
     bucket.set_limits(*limits.borrow_and_update());
     tokio::spawn(async move {
-        while limits.changed().await.is_ok() {
-            bucket.set_limits(*limits.borrow_and_update());
+        loop {
+            tokio::select! {
+                changed = limits.changed() => match changed {
+                    Ok(()) => bucket.set_limits(*limits.borrow_and_update()),
+                    Err(_) => return,
+                },
+                Ok(()) = proxies.changed() => {
+                    let proxy = proxies.borrow_and_update().clone();
+                    if let Err(error) = bucket.set_proxy(proxy.as_ref()) {
+                        tracing::error!(%error, "the chosen proxy cannot be used");
+                    }
+                }
+            }
         }
     });
 }

@@ -3,6 +3,7 @@
 use super::StartError;
 use super::trip::Waiting;
 use crate::filters::{FilterError, Filters};
+use crate::metered::Cost;
 use crate::mounts::MountModel;
 use crate::power::Power;
 use crate::settings::{PairSettings, Settings};
@@ -10,7 +11,7 @@ use crate::state::Standing;
 use crate::vault::PathProblem;
 use crate::view::{
     AccountView, ActivityView, CheckView, ConflictView, HaltView, HistoryView, MountSupport,
-    PairView, PreviewView, ProblemView, ProgressView, RcloneView, RunResult, RunView,
+    NoticeView, PairView, PreviewView, ProblemView, ProgressView, RcloneView, RunResult, RunView,
     SecretStoreView, Status, SubscriptionView, SyncSwitch, View,
 };
 
@@ -25,7 +26,10 @@ pub(crate) struct Model {
     pub(crate) subscription: Option<SubscriptionView>,
     pub(crate) pairs: Vec<PairModel>,
     pub(crate) conflicts: Vec<ConflictView>,
+    /// Undecided, those put off among them.
     pub(crate) open_conflicts: u32,
+    pub(crate) put_off_conflicts: u32,
+    pub(crate) notices: Vec<NoticeView>,
     pub(crate) activity: Vec<ActivityView>,
     pub(crate) history: HistoryView,
     pub(crate) rclone: RcloneView,
@@ -40,6 +44,7 @@ pub(crate) struct Model {
     /// How old the last pass may be; nothing for who only works on request.
     pub(crate) late_after_ms: Option<i64>,
     pub(crate) power: Power,
+    pub(crate) cost: Cost,
 }
 
 #[derive(Clone, Debug)]
@@ -106,7 +111,7 @@ impl PairModel {
         }
     }
 
-    fn failure(&self) -> Option<&str> {
+    pub(crate) fn failure(&self) -> Option<&str> {
         match &self.last_run.as_ref()?.result {
             RunResult::Failed {
                 message,
@@ -154,6 +159,8 @@ impl Model {
             pairs: Vec::new(),
             conflicts: Vec::new(),
             open_conflicts: 0,
+            put_off_conflicts: 0,
+            notices: Vec::new(),
             activity: Vec::new(),
             history: HistoryView::default(),
             rclone: RcloneView::Unknown,
@@ -168,6 +175,7 @@ impl Model {
             unwatched: None,
             late_after_ms: None,
             power: Power::Mains,
+            cost: Cost::Free,
         }
     }
 
@@ -180,7 +188,9 @@ impl Model {
         match self.settings.sync {
             SyncSwitch::Off => false,
             SyncSwitch::PausedUntil { until_ms } if until_ms > now_ms => false,
-            SyncSwitch::On | SyncSwitch::PausedUntil { .. } => self.power == Power::Mains,
+            SyncSwitch::On | SyncSwitch::PausedUntil { .. } => {
+                self.power == Power::Mains && self.cost == Cost::Free
+            }
         }
     }
 }
@@ -210,18 +220,7 @@ impl View {
 /// Makes the view. The same model and time always make the same view.
 pub(crate) fn render(model: &Model, now_ms: i64) -> View {
     let (status, headline) = status(model, now_ms);
-    let problems: Vec<ProblemView> = model
-        .pairs
-        .iter()
-        .flat_map(|pair| pair.problems.iter().map(move |problem| (pair, problem)))
-        .map(|(pair, problem)| ProblemView {
-            pair: pair.settings.id.clone(),
-            path: problem.path.clone(),
-            code: problem.code.as_str().to_owned(),
-            message: problem.message.clone(),
-        })
-        .chain(unwatched(model))
-        .collect();
+    let problems = problems(model);
     let paused_over = match model.settings.sync {
         SyncSwitch::PausedUntil { until_ms } => until_ms <= now_ms,
         SyncSwitch::On | SyncSwitch::Off => false,
@@ -240,6 +239,7 @@ pub(crate) fn render(model: &Model, now_ms: i64) -> View {
         account: model.account.clone(),
         subscription: model.subscription.clone(),
         pairs: model.pairs.iter().map(PairModel::view).collect(),
+        notices: model.notices.clone(),
         conflicts: model.conflicts.clone(),
         open_conflict_count: model.open_conflicts,
         problem_count: u32::try_from(problems.len()).unwrap_or(u32::MAX),
@@ -252,6 +252,22 @@ pub(crate) fn render(model: &Model, now_ms: i64) -> View {
         secret_store: model.secret_store,
         settings: model.settings.choices.clone(),
     }
+}
+
+/// The obstacles of all folders.
+pub(crate) fn problems(model: &Model) -> Vec<ProblemView> {
+    model
+        .pairs
+        .iter()
+        .flat_map(|pair| pair.problems.iter().map(move |problem| (pair, problem)))
+        .map(|(pair, problem)| ProblemView {
+            pair: pair.settings.id.clone(),
+            path: problem.path.clone(),
+            code: problem.code.as_str().to_owned(),
+            message: problem.message.clone(),
+        })
+        .chain(unwatched(model))
+        .collect()
 }
 
 fn unwatched(model: &Model) -> Option<ProblemView> {
@@ -311,6 +327,12 @@ fn status(model: &Model, now_ms: i64) -> (Status, String) {
     match model.power {
         Power::Battery => return (Status::Paused, "Paused on battery".to_owned()),
         Power::Mains => {}
+    }
+    match model.cost {
+        Cost::Metered => {
+            return (Status::Paused, "Paused on a metered connection".to_owned());
+        }
+        Cost::Free => {}
     }
     if model.pairs.iter().any(|pair| pair.offline) {
         let waiting: u64 = model.pairs.iter().map(|pair| pair.waiting).sum();

@@ -3,7 +3,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::brakes::Brake;
-use crate::config::Config;
+use crate::config::{Config, Mode};
 use crate::cycle::halt_of_brake;
 use crate::places::Places;
 use crate::settings::{Settings, SettingsError};
@@ -66,7 +66,7 @@ pub(super) fn open(config: &Config) -> Result<Opened, StartError> {
     let mut settings = Settings::load(&settings_path(places)).map_err(settings_error)?;
     take_filter_file(&mut settings, places).map_err(folder)?;
     let path = places.database();
-    let (state, put_aside) = match State::open(&path) {
+    let (mut state, put_aside) = match State::open(&path) {
         Ok(state) => (state, None),
         Err(StateError::Damaged { detail }) => {
             tracing::error!(detail, "the sync state is damaged and is put aside");
@@ -83,6 +83,10 @@ pub(super) fn open(config: &Config) -> Result<Opened, StartError> {
         }
         Err(error) => return Err(state_error(error)),
     };
+    // Only an engine that stays asks again; a command that runs for itself is no start.
+    if matches!(config.mode, Mode::Background { .. }) {
+        state.bring_back_conflicts().map_err(state_error)?;
+    }
     Ok(Opened {
         lock,
         settings,

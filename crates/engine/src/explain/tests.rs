@@ -69,6 +69,11 @@ fn what_holds_the_folder_is_told_of_changes_and_not_of_what_is_equal() {
             Some("bm-cloud settings --on-battery run"),
         ),
         (
+            Standing::OnMetered,
+            State::Paused,
+            Some("bm-cloud settings --on-metered run"),
+        ),
+        (
             Standing::Offline,
             State::Waiting,
             Some("It goes by itself once there is a connection."),

@@ -2,8 +2,11 @@
 
 use std::num::NonZeroU64;
 
-use crate::Refusal;
+use url::Url;
+
+use crate::proxy::{self, ProxyError};
 use crate::view::{SettingsView, WhenCostly};
+use crate::{Refusal, metered};
 
 /// Slower than this, a note of some size would take longer than connections last.
 const SLOWEST_KIB: u32 = 8;
@@ -50,19 +53,31 @@ pub(crate) fn check(choices: &SettingsView) -> Result<(), Refusal> {
                 .field("quietHours"));
         }
     }
-    if *on_metered == WhenCostly::Pause {
-        let message = "Whether a connection is metered cannot be told here yet";
+    if *on_metered == WhenCostly::Pause && !metered::CAN_TELL {
+        let message = "Whether a connection is metered cannot be told on this system";
         return Err(Refusal::new("settings", message)
             .hint("Pause by hand on such a connection, or set a limit.")
             .field("onMetered"));
     }
-    if proxy.is_some() {
-        let message = "A proxy cannot be chosen here yet";
-        return Err(Refusal::new("settings", message)
-            .hint("Set HTTPS_PROXY where the program starts; it is followed.")
+    if let Some(text) = proxy
+        && let Err(error) = proxy::parse(text)
+    {
+        let hint = match error {
+            ProxyError::Credentials => "Use a proxy that knows this computer without a password.",
+            ProxyError::Unreadable | ProxyError::Scheme | ProxyError::Path => {
+                "Leave it empty to go the way that the system's settings say."
+            }
+        };
+        return Err(Refusal::new("settings", error.to_string())
+            .hint(hint)
             .field("proxy"));
     }
     Ok(())
+}
+
+/// The proxy to be used; the system's way if there is none, or none that can be used.
+pub(crate) fn proxy(choices: &SettingsView) -> Option<Url> {
+    proxy::parse(choices.proxy.as_deref()?).ok()
 }
 
 /// The limits as the guard counts them.
@@ -115,7 +130,7 @@ mod tests {
                     to_minute: 60,
                 });
             }),
-            ("onMetered", |it| it.on_metered = WhenCostly::Pause),
+            ("proxy", |it| it.proxy = Some("socks5://proxy".into())),
             ("proxy", |it| {
                 it.proxy = Some("http://ana:secret@proxy".into())
             }),

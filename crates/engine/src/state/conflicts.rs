@@ -234,20 +234,30 @@ impl State {
         let query = format!(
             "SELECT {COLUMNS} FROM conflict
              WHERE pair IN (SELECT value FROM json_each(?1))
-             ORDER BY state = 'open' DESC, at DESC, id LIMIT ?2"
+             ORDER BY state = 'open' DESC, state = 'dismissed' DESC, at DESC, id LIMIT ?2"
         );
         let mut statement = self.connection.prepare_cached(&query)?;
         let rows = statement.query_map(params![json_list(pairs), limit], read)?;
         rows.map(|row| Ok(row?.view())).collect()
     }
 
-    pub(crate) fn open_conflict_count(&self, pairs: &[String]) -> Result<u32, StateError> {
+    /// How many conflicts nobody decided, and how many of those are put off.
+    pub(crate) fn conflict_counts(&self, pairs: &[String]) -> Result<(u32, u32), StateError> {
         Ok(self.connection.query_row(
-            "SELECT count(*) FROM conflict
-             WHERE state = 'open' AND pair IN (SELECT value FROM json_each(?1))",
+            "SELECT count(*), count(*) FILTER (WHERE state = 'dismissed') FROM conflict
+             WHERE state <> 'resolved' AND pair IN (SELECT value FROM json_each(?1))",
             [json_list(pairs)],
-            |row| row.get(0),
+            |row| Ok((row.get(0)?, row.get(1)?)),
         )?)
+    }
+
+    /// Brings back what was put off until now.
+    pub(crate) fn bring_back_conflicts(&mut self) -> Result<(), StateError> {
+        self.connection.execute(
+            "UPDATE conflict SET state = 'open' WHERE state = 'dismissed'",
+            [],
+        )?;
+        Ok(())
     }
 
     /// Answers whether there was such an open conflict.

@@ -80,15 +80,17 @@ fn reads_back_what_it_published_and_keeps_pairs_apart() {
     assert_eq!(state.conflicts(&other, 10).unwrap(), []);
     assert_eq!(state.activity(&own, 10).unwrap().len(), 1);
     assert_eq!(state.activity(&other, 10).unwrap(), []);
-    assert_eq!(state.open_conflict_count(&own).unwrap(), 1);
-    assert_eq!(state.open_conflict_count(&other).unwrap(), 0);
+    assert_eq!(state.conflict_counts(&own).unwrap(), (1, 0));
+    assert_eq!(state.conflict_counts(&other).unwrap(), (0, 0));
     assert_eq!(state.copies("p").unwrap(), [copy]);
     assert_eq!(state.copies("q").unwrap(), []);
     state.forget_copy("p", "k").unwrap();
     assert_eq!(state.copies("p").unwrap(), []);
     assert!(state.dismiss_conflict("c1").unwrap());
     assert!(!state.dismiss_conflict("c1").unwrap());
-    assert_eq!(state.open_conflict_count(&own).unwrap(), 0);
+    assert_eq!(state.conflict_counts(&own).unwrap(), (1, 1));
+    state.bring_back_conflicts().unwrap();
+    assert_eq!(state.conflict_counts(&own).unwrap(), (1, 0));
     state.forget_baseline("p").unwrap();
     assert_eq!(
         (state.node_count("p").unwrap(), state.root_ino("p").unwrap()),

@@ -42,6 +42,7 @@ pub enum ConflictState {
     Open,
     /// Decided by the profile, a merge or a person; what lost is in history.
     Resolved,
+    /// Put off until the next start: it counts, but nothing asks about it.
     Dismissed,
 }
 

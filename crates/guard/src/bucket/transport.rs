@@ -69,7 +69,7 @@ impl Bucket {
             HeaderValue::from_static("identity"),
         );
         let mut wait = ANSWER_TIMEOUT;
-        let mut request = self.inner.http.request(outgoing.method, url.1);
+        let mut request = self.http().request(outgoing.method, url.1);
         if let Some((body, size)) = outgoing.body {
             headers.insert(header::CONTENT_LENGTH, HeaderValue::from(size));
             let up = Arc::clone(&self.inner.up);

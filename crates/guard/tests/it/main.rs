@@ -5,6 +5,7 @@ mod cloud;
 mod faults;
 mod live;
 mod multipart;
+mod proxy;
 mod random;
 mod raw;
 mod rclone;

@@ -97,6 +97,7 @@ async fn two_processes_at_once_never_lose_the_session() {
             places,
             clock,
             secrets,
+            ..
         } = surroundings(root.as_ref(), &Arc::default());
         replace_often(Account::load(&places, &clock, &secrets).unwrap().unwrap()).await;
         return;

@@ -5,6 +5,7 @@ use std::path::Path;
 use super::{Answer, Core};
 use crate::engine::model::{Model, PairModel};
 use crate::explain::{self, Explanation, Question, Standing};
+use crate::metered::Cost;
 use crate::power::Power;
 use crate::view::{ExplainState, RunResult, SyncSwitch};
 use crate::{Refusal, Reply};
@@ -107,6 +108,10 @@ fn standing(model: &Model, pair: &PairModel, now_ms: i64) -> Standing {
     match model.power {
         Power::Battery => return Standing::OnBattery,
         Power::Mains => {}
+    }
+    match model.cost {
+        Cost::Metered => return Standing::OnMetered,
+        Cost::Free => {}
     }
     if pair.offline {
         return Standing::Offline;

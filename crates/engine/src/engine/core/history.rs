@@ -238,7 +238,7 @@ async fn opened(account: &Account, clock: &Clock) -> Option<Bucket> {
             return None;
         }
     };
-    open_bucket(credentials, clock)
+    open_bucket(credentials, clock, &account.proxy())
         .inspect_err(|error| tracing::debug!(%error, "there is no way to the cloud"))
         .ok()
 }

@@ -58,7 +58,7 @@ async fn look(
         .await
         .map_err(|error| refusal(&error))?;
     let access_key = key.access_key.clone();
-    let opened = open_bucket(key, &clock);
+    let opened = open_bucket(key, &clock, &account.proxy());
     let found = match opened {
         Ok(bucket) => set_up::preview(Look {
             folder,

@@ -12,6 +12,9 @@ use crate::clock::unix_ms;
 use crate::view::{AccountView, SubscriptionView};
 use crate::{Refusal, Reply};
 
+/// How soon the server is asked again about a period that is over here and not there.
+const ASK_AGAIN: std::time::Duration = std::time::Duration::from_secs(30);
+
 impl Core {
     pub(super) fn sign_in(&mut self, server_url: &str, open_browser: bool) {
         if let Some(before) = self.signing_in.take() {
@@ -26,6 +29,7 @@ impl Core {
             places: self.config.places.clone(),
             clock: self.config.clock.clone(),
             secrets: self.secrets.clone(),
+            proxy: self.proxy.clone(),
         };
         let (events, mut told) = mpsc::channel(8);
         let inputs = self.inputs.clone();
@@ -199,9 +203,32 @@ impl Core {
         }
     }
 
+    /// A period that is over may have been renewed: only the server knows.
+    pub(super) fn look_at_the_period(&mut self) {
+        let now_ms = self.config.clock.now_ms();
+        let over = self.model.subscription.as_ref().is_some_and(|standing| {
+            standing.current && standing.period_end_ms.is_some_and(|end| end < now_ms)
+        });
+        let recently = self
+            .asked_at
+            .is_some_and(|asked| asked.elapsed() < ASK_AGAIN);
+        if over && !recently {
+            self.asked_at = Some(tokio::time::Instant::now());
+            self.ask_subscription(None);
+        }
+    }
+
     /// Takes in what the server says of the account.
     pub(in crate::engine) fn take_standing(&mut self, subscription: &SubscriptionOut) {
-        self.model.subscription = Some(subscription_view(subscription));
+        let before = self
+            .model
+            .subscription
+            .replace(subscription_view(subscription));
+        let renewed = subscription.current && before.is_some_and(|before| !before.current);
+        if renewed {
+            tracing::info!("the subscription is current again; what waits goes up");
+            self.pass_within(std::time::Duration::ZERO);
+        }
         if let Some(account) = &self.account {
             self.model.account = signed_in_view(account);
         }

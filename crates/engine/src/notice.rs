@@ -1,0 +1,192 @@
+//! When a person is told of something. Pure: the time is passed in.
+//!
+//! A cause makes one notice, however many notes it concerns. It is told anew only for something
+//! that was not part of it before, and at most every [`PAUSE_MS`]; what heals in a minute is never
+//! told. In quiet hours nothing new is told; what still holds after them is.
+
+mod facts;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+pub(crate) use facts::facts;
+
+use crate::view::{NoticeAction, NoticeCause, NoticeLevel, NoticeView, Notifications, QuietHours};
+
+/// The shortest time between two notices of one cause.
+const PAUSE_MS: i64 = 10 * 60_000;
+/// What belongs together comes within this time.
+const COLLECT_MS: i64 = 3_000;
+/// What heals by itself has this long to do so.
+const HEAL_MS: i64 = 60_000;
+
+/// Something that is so now, and that a person may have to know.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Fact {
+    pub(crate) cause: NoticeCause,
+    pub(crate) level: NoticeLevel,
+    pub(crate) hope: Hope,
+    /// What it is about, such as the ids of conflicts: only a new one is told anew.
+    pub(crate) subjects: BTreeSet<String>,
+    pub(crate) title: String,
+    pub(crate) body: String,
+    pub(crate) actions: Vec<NoticeAction>,
+}
+
+/// Whether it may pass without a person.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Hope {
+    MayHeal,
+    NeedsPerson,
+}
+
+/// What a person wants to be told, and when not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Policy {
+    pub(crate) notifications: Notifications,
+    pub(crate) quiet_hours: Option<QuietHours>,
+}
+
+/// A moment, on the clock of the world and on the one on the wall.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Moment {
+    /// Unix milliseconds.
+    pub(crate) now_ms: i64,
+    /// Minutes since midnight, where the person is.
+    pub(crate) minute: u32,
+}
+
+/// What was told so far.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Told(BTreeMap<NoticeCause, Entry>);
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Entry {
+    /// Since when there is something that was not told; nothing if all of it was.
+    untold_since_ms: Option<i64>,
+    told_at_ms: Option<i64>,
+    standing: Option<Standing>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Standing {
+    subjects: BTreeSet<String>,
+    view: NoticeView,
+}
+
+impl Told {
+    /// The notices that stand now, in the order of their causes.
+    pub(crate) fn notices(&self) -> Vec<NoticeView> {
+        let standing = self.0.values().filter_map(|entry| entry.standing.as_ref());
+        standing.map(|standing| standing.view.clone()).collect()
+    }
+}
+
+/// What has been told after this moment.
+pub(crate) fn step(told: Told, facts: Vec<Fact>, policy: Policy, at: Moment) -> Told {
+    let mut before = told.0;
+    let mut after = BTreeMap::new();
+    for fact in facts.into_iter().filter(|fact| policy.wants(fact.level)) {
+        let entry = before.remove(&fact.cause).unwrap_or_default();
+        after.insert(fact.cause, entry.follow(fact, policy, at));
+    }
+    for (cause, entry) in before {
+        // What is over is forgotten, but not how lately it was told.
+        let recent = entry
+            .told_at_ms
+            .filter(|told| (0..PAUSE_MS).contains(&(at.now_ms - told)));
+        if recent.is_some() {
+            after.insert(
+                cause,
+                Entry {
+                    told_at_ms: recent,
+                    ..Entry::default()
+                },
+            );
+        }
+    }
+    Told(after)
+}
+
+impl Entry {
+    fn follow(self, fact: Fact, policy: Policy, at: Moment) -> Self {
+        let known = self
+            .standing
+            .as_ref()
+            .is_some_and(|standing| fact.subjects.is_subset(&standing.subjects));
+        if let (true, Some(standing)) = (known, &self.standing) {
+            let id = standing.view.id.clone();
+            return Self {
+                untold_since_ms: None,
+                told_at_ms: self.told_at_ms,
+                standing: Some(Standing {
+                    subjects: standing.subjects.clone(),
+                    view: fact.view(id),
+                }),
+            };
+        }
+        let since = self.untold_since_ms.unwrap_or(at.now_ms).min(at.now_ms);
+        let patience = match fact.hope {
+            Hope::MayHeal => HEAL_MS,
+            Hope::NeedsPerson => COLLECT_MS,
+        };
+        // A clock that was set back must not keep anything from being told.
+        let paused = self
+            .told_at_ms
+            .is_some_and(|told| (0..PAUSE_MS).contains(&(at.now_ms - told)));
+        if at.now_ms - since < patience || paused || policy.is_quiet(at.minute) {
+            return Self {
+                untold_since_ms: Some(since),
+                ..self
+            };
+        }
+        let id = format!("{}@{}", fact.cause.name(), at.now_ms);
+        Self {
+            untold_since_ms: None,
+            told_at_ms: Some(at.now_ms),
+            standing: Some(Standing {
+                subjects: fact.subjects.clone(),
+                view: fact.view(id),
+            }),
+        }
+    }
+}
+
+impl Fact {
+    fn view(&self, id: String) -> NoticeView {
+        NoticeView {
+            id,
+            cause: self.cause,
+            level: self.level,
+            title: self.title.clone(),
+            body: self.body.clone(),
+            actions: self.actions.clone(),
+        }
+    }
+}
+
+impl Policy {
+    fn wants(self, level: NoticeLevel) -> bool {
+        match self.notifications {
+            Notifications::All => true,
+            Notifications::Important => level >= NoticeLevel::Warning,
+            Notifications::None => false,
+        }
+    }
+
+    fn is_quiet(self, minute: u32) -> bool {
+        self.quiet_hours.is_some_and(|hours| {
+            let QuietHours {
+                from_minute: from,
+                to_minute: to,
+            } = hours;
+            if from <= to {
+                (from..to).contains(&minute)
+            } else {
+                minute >= from || minute < to
+            }
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;
