@@ -238,6 +238,18 @@ pub(crate) struct Settings {
     /// Whether to sync on battery.
     #[arg(long, value_enum)]
     pub(crate) on_battery: Option<Costly>,
+    /// Whether to sync where the connection costs by the byte.
+    #[arg(long, value_enum)]
+    pub(crate) on_metered: Option<Costly>,
+    /// The proxy on the way to the cloud, or `off` for the system's; without name and password.
+    #[arg(long, value_name = "URL")]
+    pub(crate) proxy: Option<String>,
+    /// What to be told of.
+    #[arg(long, value_enum)]
+    pub(crate) notifications: Option<Told>,
+    /// When to be told of nothing new, such as `22:00-07:00`, or `off`.
+    #[arg(long, value_name = "FROM-TO", value_parser = words::quiet)]
+    pub(crate) quiet_hours: Option<Quiet>,
     /// Print JSON on standard output.
     #[arg(long)]
     pub(crate) json: bool,
@@ -247,6 +259,21 @@ pub(crate) struct Settings {
 pub(crate) enum Limit {
     Off,
     KibPerSecond(u32),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Quiet {
+    Off,
+    /// Minutes since midnight.
+    Between(u32, u32),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Told {
+    All,
+    /// Only what somebody has to decide.
+    Important,
+    None,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

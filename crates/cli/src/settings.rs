@@ -1,10 +1,10 @@
 //! `bm-cloud settings`: what holds for all folders.
 
 use engine::Request;
-use engine::view::{Notifications, SettingsView, WhenCostly};
+use engine::view::{Notifications, QuietHours, SettingsView, WhenCostly};
 use serde_json::json;
 
-use crate::arguments::{Costly, Limit, Settings};
+use crate::arguments::{Costly, Limit, Quiet, Settings, Told};
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -51,11 +51,32 @@ fn changed(known: &SettingsView, arguments: &Settings) -> SettingsView {
     }
     wanted.history_days = arguments.history_days.unwrap_or(known.history_days);
     wanted.history_budget_mib = arguments.history_budget.unwrap_or(known.history_budget_mib);
-    wanted.on_battery = match arguments.on_battery {
+    let costly = |chosen, known| match chosen {
         Some(Costly::Run) => WhenCostly::Run,
         Some(Costly::Pause) => WhenCostly::Pause,
-        None => known.on_battery,
+        None => known,
     };
+    wanted.on_battery = costly(arguments.on_battery, known.on_battery);
+    wanted.on_metered = costly(arguments.on_metered, known.on_metered);
+    if let Some(proxy) = &arguments.proxy {
+        wanted.proxy = (proxy != "off").then(|| proxy.clone());
+    }
+    if let Some(told) = arguments.notifications {
+        wanted.notifications = match told {
+            Told::All => Notifications::All,
+            Told::Important => Notifications::Important,
+            Told::None => Notifications::None,
+        };
+    }
+    if let Some(quiet) = arguments.quiet_hours {
+        wanted.quiet_hours = match quiet {
+            Quiet::Off => None,
+            Quiet::Between(from_minute, to_minute) => Some(QuietHours {
+                from_minute,
+                to_minute,
+            }),
+        };
+    }
     wanted
 }
 
@@ -64,6 +85,7 @@ fn lines(settings: &SettingsView) -> Vec<String> {
         Some(kib) => format!("{kib} KiB/s"),
         None => "no limit".to_owned(),
     };
+    let time = |minute: u32| format!("{:02}:{:02}", minute / 60, minute % 60);
     let costly = |choice| match choice {
         WhenCostly::Run => "sync",
         WhenCostly::Pause => "pause",
@@ -78,6 +100,11 @@ fn lines(settings: &SettingsView) -> Vec<String> {
             settings.history_budget_mib
         ),
         format!("On battery: {}", costly(settings.on_battery)),
+        format!("On a metered connection: {}", costly(settings.on_metered)),
+        format!(
+            "Proxy: {}",
+            settings.proxy.as_deref().unwrap_or("the system's")
+        ),
         format!(
             "Notifications: {}",
             match settings.notifications {
@@ -86,6 +113,14 @@ fn lines(settings: &SettingsView) -> Vec<String> {
                 Notifications::None => "none",
             }
         ),
+        match settings.quiet_hours {
+            None => "Quiet hours: none".to_owned(),
+            Some(hours) => format!(
+                "Quiet hours: {}-{}",
+                time(hours.from_minute),
+                time(hours.to_minute)
+            ),
+        },
     ]
 }
 
@@ -106,6 +141,10 @@ mod tests {
             history_days: None,
             history_budget: None,
             on_battery: Some(Costly::Pause),
+            on_metered: Some(Costly::Pause),
+            proxy: Some("http://proxy:3128".into()),
+            notifications: Some(Told::All),
+            quiet_hours: Some(Quiet::Between(22 * 60, 7 * 60 + 5)),
             json: false,
         };
         let wanted = changed(&known, &arguments);
@@ -115,7 +154,10 @@ mod tests {
             "Looks at the cloud every: 300 s",
             "History: 7 days, 1024 MiB of a folder at most",
             "On battery: pause",
-            "Notifications: important ones",
+            "On a metered connection: pause",
+            "Proxy: http://proxy:3128",
+            "Notifications: all",
+            "Quiet hours: 22:00-07:05",
         ];
         assert_eq!(lines(&wanted), expected);
     }

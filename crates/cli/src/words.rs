@@ -7,7 +7,7 @@ use time::format_description::FormatItem;
 use time::macros::format_description;
 use time::{OffsetDateTime, UtcOffset};
 
-use crate::arguments::Limit;
+use crate::arguments::{Limit, Quiet};
 
 const DAY: &[FormatItem<'_>] = format_description!("[day padding:none] [month repr:short] [year]");
 const MINUTE: &[FormatItem<'_>] = format_description!("[year]-[month]-[day] [hour]:[minute]");
@@ -41,6 +41,21 @@ pub(crate) fn limit(text: &str) -> Result<Limit, String> {
     number
         .map(Limit::KibPerSecond)
         .map_err(|_| "write KiB per second, like 500, or off".to_owned())
+}
+
+/// Reads hours such as `22:00-07:00`, or `off`.
+pub(crate) fn quiet(text: &str) -> Result<Quiet, String> {
+    let minute = |time: &str| {
+        let (hour, minute) = time.split_once(':')?;
+        let (hour, minute): (u32, u32) = (hour.parse().ok()?, minute.parse().ok()?);
+        (hour < 24 && minute < 60).then_some(hour * 60 + minute)
+    };
+    if text == "off" {
+        return Ok(Quiet::Off);
+    }
+    text.split_once('-')
+        .and_then(|(from, to)| Some(Quiet::Between(minute(from)?, minute(to)?)))
+        .ok_or_else(|| "write hours, like 22:00-07:00, or off".to_owned())
 }
 
 /// "12 s ago".
@@ -155,6 +170,15 @@ pub(crate) fn ended(run: &RunView, files: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn reads_quiet_hours() {
+        assert_eq!(quiet("off"), Ok(Quiet::Off));
+        assert_eq!(quiet("22:00-7:05"), Ok(Quiet::Between(1320, 425)));
+        for text in ["22:00", "24:00-07:00", "22-7", "a:b-c:d", "22:60-07:00"] {
+            assert!(quiet(text).is_err(), "{text}");
+        }
+    }
 
     #[test]
     fn reads_intervals() {
