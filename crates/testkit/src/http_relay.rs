@@ -1,9 +1,11 @@
 use std::net::Ipv4Addr;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use http_body_util::{BodyExt, Full};
-use hyper::body::{Bytes, Incoming};
+use hyper::body::{Body, Bytes, Frame, Incoming, SizeHint};
 use hyper::service::service_fn;
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
@@ -28,6 +30,8 @@ pub struct Seen {
     /// With the query.
     pub path: String,
     pub body: String,
+    /// Whether it is to have an effect only if the object is, or is not, a certain one.
+    pub conditional: bool,
     /// The answer of the service behind, if it was asked and answered.
     pub status: Option<u16>,
 }
@@ -48,6 +52,10 @@ pub enum Fate {
     CutBefore,
     /// The connection ends after the service did what was asked.
     CutAfter,
+    /// The same, after the caller has waited for so long.
+    CutLate(Duration),
+    /// The connection ends in the middle of the answer's body.
+    CutWithin,
     /// Nothing moves until [`HttpRelay::resume`], and the service was not asked.
     HoldBefore,
     /// Nothing moves until [`HttpRelay::resume`], and the service did what was asked.
@@ -150,10 +158,7 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>) {
     }
 }
 
-async fn answer(
-    shared: Arc<Shared>,
-    request: Request<Incoming>,
-) -> Result<Response<Full<Bytes>>, Cut> {
+async fn answer(shared: Arc<Shared>, request: Request<Incoming>) -> Result<Response<Reply>, Cut> {
     let (parts, body) = request.into_parts();
     let body = body.collect().await.map_err(|_| Cut)?.to_bytes();
     let path = parts.uri.path_and_query();
@@ -161,6 +166,9 @@ async fn answer(
         method: parts.method.to_string(),
         path: path.map_or("/", |path| path.as_str()).to_owned(),
         body: String::from_utf8_lossy(&body).into_owned(),
+        conditional: ["if-match", "if-none-match"]
+            .iter()
+            .any(|name| parts.headers.contains_key(*name)),
         status: None,
     };
     let fate = lock(&shared.decide)(&seen);
@@ -186,6 +194,12 @@ async fn answer(
             ask.await?;
             Err(Cut)
         }
+        Fate::CutLate(wait) => {
+            ask.await?;
+            tokio::time::sleep(wait).await;
+            Err(Cut)
+        }
+        Fate::CutWithin => ask.await.map(|answer| answer.map(Reply::half)),
         Fate::HoldBefore => shared.hold(seen).await,
         Fate::HoldAfter => {
             seen.status = Some(ask.await?.status().as_u16());
@@ -194,12 +208,56 @@ async fn answer(
     }
 }
 
+/// The body of an answer, which may break off.
+struct Reply {
+    bytes: Option<Bytes>,
+    /// What the head says; more than there is, if the body breaks off.
+    length: u64,
+}
+
+impl Reply {
+    fn whole(bytes: Bytes) -> Self {
+        let length = bytes.len() as u64;
+        let bytes = (length > 0).then_some(bytes);
+        Self { bytes, length }
+    }
+
+    fn half(self) -> Self {
+        let bytes = self.bytes.map(|bytes| bytes.slice(..bytes.len() / 2));
+        Self { bytes, ..self }
+    }
+}
+
+impl Body for Reply {
+    type Data = Bytes;
+    type Error = Cut;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
+        let Some(bytes) = self.bytes.take() else {
+            return Poll::Ready((self.length > 0).then_some(Err(Cut)));
+        };
+        self.length = self.length.saturating_sub(bytes.len() as u64);
+        Poll::Ready(Some(Ok(Frame::data(bytes))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.length == 0
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.length)
+    }
+}
+
 fn cut(_: impl std::error::Error) -> Cut {
     Cut
 }
 
-fn made_up(status: u16, headers: &[(&'static str, String)], body: String) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::new(Bytes::from(body)));
+fn made_up(status: u16, headers: &[(&'static str, String)], body: String) -> Response<Reply> {
+    let mut response = Response::new(Reply::whole(Bytes::from(body)));
     *response.status_mut() = StatusCode::from_u16(status).expect("the test names a status");
     for (name, value) in headers {
         let value = value.parse().expect("the test names a header's value");
@@ -219,11 +277,7 @@ impl Shared {
         Err(Cut)
     }
 
-    async fn ask(
-        &self,
-        at: usize,
-        request: Request<Full<Bytes>>,
-    ) -> Result<Response<Full<Bytes>>, Cut> {
+    async fn ask(&self, at: usize, request: Request<Full<Bytes>>) -> Result<Response<Reply>, Cut> {
         let stream = TcpStream::connect(&self.upstream).await.map_err(cut)?;
         let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
             .await
@@ -239,7 +293,7 @@ impl Shared {
         if let Some(seen) = lock(&self.seen).get_mut(at) {
             seen.status = Some(parts.status.as_u16());
         }
-        Ok(Response::from_parts(parts, Full::new(body)))
+        Ok(Response::from_parts(parts, Reply::whole(body)))
     }
 }
 
@@ -271,6 +325,7 @@ mod tests {
             method: "POST".to_owned(),
             path: "/a?b=c".to_owned(),
             body: "d".to_owned(),
+            conditional: false,
             status,
         }
     }
@@ -289,6 +344,7 @@ mod tests {
             (busy, Some(429), None),
             (Fate::CutBefore, None, None),
             (Fate::CutAfter, None, Some(201)),
+            (Fate::CutLate(Duration::from_millis(1)), None, Some(201)),
         ] {
             relay.forget();
             let case = fate.clone();
@@ -296,6 +352,18 @@ mod tests {
             assert_eq!(post(&relay).await, answer, "{case:?}");
             assert_eq!(relay.seen(), [seen(asked)], "{case:?}");
         }
+    }
+
+    #[tokio::test]
+    async fn an_answer_may_break_off() {
+        let site = "server { listen 127.0.0.1:{port}; location / { return 200 'all of it'; } }";
+        let nginx = nginx(site).await;
+        let relay = HttpRelay::start(&nginx.url).await;
+        let client = reqwest::Client::builder().no_proxy().build().unwrap();
+        let get = async || client.get(&relay.url).send().await?.text().await;
+        assert_eq!(get().await.unwrap(), "all of it");
+        relay.decide(|_| Fate::CutWithin);
+        get().await.unwrap_err();
     }
 
     #[tokio::test]

@@ -22,6 +22,7 @@ mod postgres;
 mod scratch;
 mod seaweedfs;
 mod server;
+mod store_proxy;
 mod wait;
 
 pub use basic_memory::{BasicMemory, basic_memory};
@@ -40,4 +41,5 @@ pub use postgres::{Postgres, postgres, postgres_programs};
 pub use scratch::{free_port, scratch};
 pub use seaweedfs::{SeaweedFs, seaweedfs};
 pub use server::Server;
+pub use store_proxy::{StoreProxy, Weather};
 pub use wait::{wait_for, wait_until};

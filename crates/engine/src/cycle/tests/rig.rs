@@ -22,10 +22,12 @@ use crate::{Clock, RunKind};
 
 const BUCKET: &str = "basic-memory-test";
 
-/// The embedded store behind a real socket.
+/// The embedded store behind a real socket, and a proxy before it that fails the test if anything
+/// unconditional comes by.
 pub(super) struct Cloud {
     store: Store,
     endpoint: Url,
+    _proxy: testkit::StoreProxy,
     _stop: tokio_util::sync::DropGuard,
     _root: TempDir,
 }
@@ -36,15 +38,16 @@ impl Cloud {
         let store = Store::open(root.path(), Arc::new(|| Clock::system().now_ms())).unwrap();
         store.create_bucket(BUCKET).unwrap();
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let endpoint = format!("http://{}", listener.local_addr().unwrap())
-            .parse()
-            .unwrap();
+        let behind = format!("http://{}", listener.local_addr().unwrap());
+        let proxy = testkit::StoreProxy::start(&behind).await;
+        let endpoint = proxy.url.parse().unwrap();
         let stop = CancellationToken::new();
         let serving = store.clone().serve(listener, stop.clone());
         tokio::spawn(async move { serving.await.unwrap() });
         Self {
             store,
             endpoint,
+            _proxy: proxy,
             _stop: stop.drop_guard(),
             _root: root,
         }
