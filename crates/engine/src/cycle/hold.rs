@@ -9,7 +9,7 @@ use futures::TryStreamExt;
 use guard::{Access, BucketError, Support};
 
 use super::verify::{Verified, hash_all};
-use super::{Confirmed, CycleFailure, CycleInput, Place, Tally};
+use super::{Confirmed, CycleFailure, CycleInput, Place, Tally, probe};
 use crate::RunKind;
 use crate::brakes::{self, Brake, Rewrites};
 use crate::plan::Side;
@@ -170,7 +170,11 @@ pub(super) async fn keep_versions(
             && matches!(difference.here, Side::Changed | Side::Deleted)
     });
     let held: Vec<String> = replaced.map(|(path, _)| path.clone()).collect();
-    if !accepted && !held.is_empty() {
+    if accepted || held.is_empty() {
+        return Ok(());
+    }
+    // Before it stops, and for as long as it stands still: somebody may have turned versions on.
+    if probe::again(input).await? == Support::Ignored {
         verified.keep_back(Brake::VersioningOff { held }, tally);
     }
     Ok(())

@@ -25,6 +25,11 @@ pub(super) async fn check(input: &CycleInput) -> Result<Support, CycleFailure> {
     if holds(tried_at, now_ms) {
         return Ok(versioning);
     }
+    again(input).await
+}
+
+/// Tries the store whatever is known of it.
+pub(super) async fn again(input: &CycleInput) -> Result<Support, CycleFailure> {
     let scratch = format!("{RESERVED}probe-{}", uuid::Uuid::now_v7().simple());
     let found = input.bucket.probe(&scratch).await?;
     tracing::info!(?found, "the store was tried");
@@ -32,7 +37,7 @@ pub(super) async fn check(input: &CycleInput) -> Result<Support, CycleFailure> {
         return Err(CycleFailure::UnsafeStore);
     }
     let bucket = input.bucket.name().to_owned();
-    let versioning = found.versioning;
+    let (versioning, now_ms) = (found.versioning, input.clock.now_ms());
     input
         .state
         .with(move |state| state.set_probed(&bucket, now_ms, versioning))

@@ -39,6 +39,14 @@ impl Home {
         }
     }
 
+    /// On a disk of its own, mounted there.
+    pub(crate) fn on(device: &'static str, disk: &Path) -> Self {
+        Self {
+            root: TempDir::new_in(disk).unwrap(),
+            ..Self::new(device)
+        }
+    }
+
     pub(crate) fn in_background(device: &'static str, interval: Duration) -> Self {
         Self {
             mode: Mode::Background {
@@ -46,6 +54,10 @@ impl Home {
             },
             ..Self::new(device)
         }
+    }
+
+    pub(crate) fn device(&self) -> &'static str {
+        self.device
     }
 
     pub(crate) fn root(&self) -> &Path {
@@ -245,9 +257,15 @@ impl Device {
     }
 
     pub(crate) async fn sign_in(&self, server: &Server, email: &str) {
-        let server_url = server.url.clone();
+        let approve = async |code: String| server.approve(&code, email).await;
+        self.sign_in_at(&server.url, approve).await;
+        self.until(|view| is_signed_in(view, email)).await;
+    }
+
+    /// Signs in anywhere, with consent as the caller gives it to a code.
+    pub(crate) async fn sign_in_at(&self, url: &str, approve: impl AsyncFn(String)) {
         self.ask(Request::SignIn {
-            server_url,
+            server_url: url.to_owned(),
             open_browser: false,
         })
         .await;
@@ -258,8 +276,7 @@ impl Device {
             | AccountView::SignedIn { .. } => None,
         };
         let view = self.until(|view| code(view).is_some()).await;
-        server.approve(&code(&view).unwrap(), email).await;
-        self.until(|view| is_signed_in(view, email)).await;
+        approve(code(&view).unwrap()).await;
     }
 
     /// Makes the folder a pair and waits for its first run.

@@ -1,5 +1,7 @@
 //! A halt is still there after a restart, and its ways out work.
 
+mod causes;
+
 use engine::view::{HaltAction, ProfileName, RunResult, Status};
 use engine::{Reply, Request};
 use testkit::Server;

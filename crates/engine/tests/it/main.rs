@@ -16,6 +16,7 @@ mod lane;
 mod looking;
 mod member;
 mod mounts;
+mod storm;
 mod waiting;
 
 #[test]

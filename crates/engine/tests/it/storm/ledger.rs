@@ -1,0 +1,53 @@
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex};
+
+/// Every text that was saved, and which of them a person replaced while their device showed it.
+#[derive(Clone, Default)]
+pub(super) struct Ledger(Arc<Mutex<Book>>);
+
+#[derive(Default)]
+struct Book {
+    saved: BTreeMap<String, String>,
+    replaced: BTreeSet<String>,
+}
+
+impl Ledger {
+    /// To be written before the text can be seen: nobody may take it for a stranger's.
+    pub(super) fn saving(&self, path: &str, text: &str) {
+        let mut book = self.0.lock().unwrap();
+        let twice = book.saved.insert(text.to_owned(), path.to_owned());
+        assert_eq!(twice, None, "every text is new");
+    }
+
+    pub(super) fn replaced(&self, text: String) {
+        self.0.lock().unwrap().replaced.insert(text);
+    }
+
+    /// What nobody replaced is there, and nothing is there that nobody wrote. What that came to.
+    pub(super) fn judge(&self, notes: &BTreeMap<String, String>) -> String {
+        let book = self.0.lock().unwrap();
+        let visible: BTreeSet<&String> = notes.values().collect();
+        let counts = |text: &&String| !book.replaced.contains(*text);
+        let lost: Vec<_> = book
+            .saved
+            .iter()
+            .filter(|(text, _)| counts(text) && !visible.contains(text))
+            .collect();
+        assert!(lost.is_empty(), "lost {}: {lost:#?}", lost.len());
+        let strange = notes
+            .iter()
+            .filter(|(_, text)| !text.is_empty() && !book.saved.contains_key(*text));
+        let strange: Vec<_> = strange.collect();
+        assert!(strange.is_empty(), "nobody wrote {strange:#?}");
+        let copies = notes.keys().filter(|path| path.contains(" (conflict "));
+        format!(
+            "{} saves, {} replaced by people, {} notes at the end, {} of them copies, {} texts \
+             more than once",
+            book.saved.len(),
+            book.replaced.len(),
+            notes.len(),
+            copies.count(),
+            notes.len() - visible.len()
+        )
+    }
+}
