@@ -6,6 +6,7 @@ pub(crate) mod notes;
 mod pictures;
 mod report;
 mod script;
+mod search;
 pub(crate) mod server;
 
 use std::process::ExitCode;

@@ -47,6 +47,21 @@ pub(crate) fn post_json(url: &str, headers: &[(&str, &str)], body: &Value) -> Re
     exchange("POST", url, &all, &serde_json::to_vec(body)?)
 }
 
+/// The same by any method; without a body if that is null.
+pub(crate) fn send_json(
+    method: &str,
+    url: &str,
+    headers: &[(&str, &str)],
+    body: &Value,
+) -> Result<Answer> {
+    if body.is_null() {
+        return exchange(method, url, headers, b"");
+    }
+    let mut all = vec![("content-type", "application/json")];
+    all.extend_from_slice(headers);
+    exchange(method, url, &all, &serde_json::to_vec(body)?)
+}
+
 pub(crate) fn post_form(url: &str, fields: &[(&str, &str)]) -> Result<Answer> {
     let body: Vec<String> = fields
         .iter()

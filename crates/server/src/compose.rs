@@ -1,6 +1,6 @@
 //! Puts the parts together, the same way for every deployment, and runs them.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use axum::Router;
@@ -19,12 +19,13 @@ use crate::credentials::{CredentialSettings, Keys};
 use crate::events::{self, EventSettings, Events, Hooks};
 use crate::idp::IdentityProvider;
 use crate::instances::Instances;
+use crate::instances::hints::Hints;
 use crate::life::Life;
 use crate::limits::{LimitSettings, Limits};
 use crate::metrics;
 use crate::polar::Polar;
 use crate::principal::Admins;
-use crate::provisioning::{self, InstanceKeys, Provisioner, ProvisioningSettings};
+use crate::provisioning::{self, BucketKeys, InstanceKeys, Provisioner, ProvisioningSettings};
 use crate::proxy::{Proxy, ProxySettings, SigningKeys};
 use crate::request::Hosts;
 use crate::store::Store;
@@ -51,8 +52,27 @@ pub(crate) struct Parts {
     pub(crate) sign_in: wire::SignInConfig,
     pub(crate) polar: Option<Arc<Polar>>,
     pub(crate) instances: Arc<dyn Instances>,
+    pub(crate) instance_settings: InstanceSettings,
     pub(crate) provisioning: ProvisioningSettings,
     pub(crate) development: Option<Arc<IdentityProvider>>,
+}
+
+/// What concerns instances of every driver.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct InstanceSettings {
+    /// Where instances reach the buckets, if not where clients do.
+    pub(crate) s3_endpoint: Option<String>,
+    /// How often instances that are awake are told to compare everything.
+    pub(crate) sync_every: Duration,
+}
+
+impl Default for InstanceSettings {
+    fn default() -> Self {
+        Self {
+            s3_endpoint: None,
+            sync_every: Duration::from_secs(300),
+        }
+    }
 }
 
 /// A server that is complete, but does not answer yet.
@@ -88,13 +108,21 @@ pub(crate) fn compose(parts: Parts) -> Composition {
             events::feed(events, changes, cancel).await;
         });
     }
+    let keys = Arc::new(Keys::new(
+        Arc::clone(&parts.store),
+        Arc::clone(&parts.buckets),
+        Arc::clone(&parts.clock),
+        parts.credentials,
+    ));
     let provisioner = Arc::new(Provisioner::new(
         Arc::clone(&parts.store),
         &provisioning::Parts {
             store: parts.store.clone(),
             buckets: Arc::clone(&parts.buckets),
-            instances: parts.instances,
+            instances: Arc::clone(&parts.instances),
             instance_keys: Some(Arc::clone(&parts.signing_keys) as Arc<dyn InstanceKeys>),
+            bucket_keys: Some(Arc::clone(&keys) as Arc<dyn BucketKeys>),
+            instance_s3_endpoint: parts.instance_settings.s3_endpoint,
             reports: Some(Arc::new(Hooks {
                 store: Arc::clone(&parts.store),
                 buckets: Arc::clone(&parts.buckets),
@@ -109,14 +137,28 @@ pub(crate) fn compose(parts: Parts) -> Composition {
     background.add("workflows", async move |cancel| worker.run(cancel).await);
     let verifier = Arc::clone(&parts.verifier);
     background.add("token keys", async move |cancel| verifier.run(cancel).await);
-    let keys = Arc::new(Keys::new(
-        Arc::clone(&parts.store),
-        Arc::clone(&parts.buckets),
-        Arc::clone(&parts.clock),
-        parts.credentials,
-    ));
     let tended = Arc::clone(&keys);
     background.add("credentials", async move |cancel| tended.run(cancel).await);
+    let proxy = Arc::new(Proxy::new(
+        parts.proxy,
+        parts.signing_keys,
+        Arc::clone(&parts.instances),
+        life.draining(),
+    ));
+    let hints = Arc::new(Hints {
+        store: Arc::clone(&parts.store),
+        instances: Arc::clone(&parts.instances),
+        proxy: Arc::clone(&proxy),
+        clock: Arc::clone(&parts.clock),
+        every: parts.instance_settings.sync_every,
+        waiting: Mutex::default(),
+    });
+    let changes = events.listen();
+    background.add("hints", async move |cancel| {
+        hints.run(changes, cancel).await
+    });
+    let instances = parts.instances;
+    background.add("instances", async move |cancel| instances.run(cancel).await);
     let app = App {
         events,
         store: Arc::clone(&parts.store),
@@ -130,7 +172,7 @@ pub(crate) fn compose(parts: Parts) -> Composition {
         links: Arc::new(parts.links),
         hosts: Arc::new(parts.hosts),
         life: Arc::clone(&life),
-        proxy: Arc::new(Proxy::new(parts.proxy, parts.signing_keys, life.draining())),
+        proxy,
         denials: Arc::default(),
         sign_in: Arc::new(parts.sign_in),
         polar: parts.polar,

@@ -16,7 +16,8 @@ pub use print::print;
 use reader::{Leaf, Reader};
 pub use reader::{Origin, Problem};
 pub(crate) use settings::{
-    AdminAccess, Database, DeploymentMode, InstanceSource, Jobs, Storage, StorageService,
+    AdminAccess, Database, DeploymentMode, FlySource, InstanceSource, Jobs, LocalSource, Storage,
+    StorageService,
 };
 pub use settings::{Log, LogFormat, Settings};
 

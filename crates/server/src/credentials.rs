@@ -23,8 +23,8 @@ use crate::clock::Clock;
 use crate::error::{ApiError, chain};
 use crate::principal::TenantScope;
 use crate::store::{
-    Begun, Completed, CredentialCaps, KeyRemoval, NewCredential, Origin, Removal, Revocation,
-    Store, StoreError,
+    Begun, Completed, CredentialCaps, CredentialKind, KeyRemoval, NewCredential, Origin, Removal,
+    Revocation, Store, StoreError,
 };
 
 pub(crate) use permits::SubscriptionPermits;
@@ -101,17 +101,43 @@ impl Keys {
         description: &str,
         origin: &Origin,
     ) -> Result<IssuedKey, ApiError> {
+        let expires_at = self.settings.life.map(|life| origin.at + millis(life));
+        let kind = CredentialKind::Mount;
+        self.issue_as(kind, tenant, description, expires_at, origin)
+            .await
+    }
+
+    /// Makes a new key for the tenant's instance, which nobody is shown.
+    pub(crate) async fn issue_to_instance(
+        &self,
+        tenant: &TenantScope,
+        origin: &Origin,
+    ) -> Result<IssuedKey, ApiError> {
+        let kind = CredentialKind::Instance;
+        self.issue_as(kind, tenant, "Tenant instance", None, origin)
+            .await
+    }
+
+    async fn issue_as(
+        &self,
+        kind: CredentialKind,
+        tenant: &TenantScope,
+        description: &str,
+        expires_at: Option<i64>,
+        origin: &Origin,
+    ) -> Result<IssuedKey, ApiError> {
         let id = Uuid::now_v7();
         let grant = KeyGrant {
             name: key_name(self.prefix().await?, tenant.id(), id),
             bucket: tenant.bucket().to_owned(),
-            expires_at: self.settings.life.map(|life| origin.at + millis(life)),
+            expires_at,
         };
         let id = id.to_string();
         let credential = NewCredential {
             id: id.clone(),
             name: grant.name.clone(),
             description: description.to_owned(),
+            kind,
             expires_at: grant.expires_at,
         };
         self.begin(tenant, &credential, origin).await?;
@@ -145,9 +171,13 @@ impl Keys {
         credential: &NewCredential,
         origin: &Origin,
     ) -> Result<(), ApiError> {
+        let (live, recent) = match credential.kind {
+            CredentialKind::Mount => (self.settings.live_at_most, self.settings.hourly_at_most),
+            CredentialKind::Instance => (i64::MAX, i64::MAX),
+        };
         let caps = CredentialCaps {
-            live: self.settings.live_at_most,
-            recent: self.settings.hourly_at_most,
+            live,
+            recent,
             recent_since: origin.at - millis(HOUR),
         };
         let begun = self

@@ -6,6 +6,7 @@ use axum::response::{IntoResponse, Response};
 use wire::ApiErrorBody;
 
 use crate::buckets::BucketError;
+use crate::instances::InstanceError;
 use crate::proxy::{BodyFault, ProxyError, Refusal};
 use crate::store::StoreError;
 use crate::token::MembershipError;
@@ -251,13 +252,14 @@ impl From<ProxyError> for ApiError {
             ProxyError::Refused(Refusal::Method) => Self::MethodNotAllowed,
             ProxyError::Refused(refusal) => Self::InvalidRequest(refusal.to_string()),
             ProxyError::OtherWorkspace => Self::OtherWorkspace,
-            ProxyError::NotReady => Self::Starting {
+            ProxyError::NotReady | ProxyError::Instance(InstanceError::Asleep) => Self::Starting {
                 retry_after_s: STARTING_RETRY_S,
             },
             ProxyError::Busy => Self::RateLimited {
                 retry_after_s: BUSY_RETRY_S,
             },
             ProxyError::Address(_)
+            | ProxyError::Instance(_)
             | ProxyError::UnknownKey(_)
             | ProxyError::Unsignable(_)
             | ProxyError::Transport(_) => Self::UpstreamFailed(error),

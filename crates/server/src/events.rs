@@ -19,6 +19,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use metrics::counter;
+use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
@@ -38,6 +39,8 @@ const TRIMMED_AT_ONCE: i64 = 100;
 /// the rest.
 const CLOCKS_APART_MS: i64 = 10_000;
 const AFTER_FAILURE: Duration = Duration::from_secs(1);
+/// How far whoever tells instances may be behind.
+const TOLD_AT_ONCE: usize = 256;
 
 /// How replicas learn of each other's events.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,6 +88,17 @@ impl Default for EventSettings {
     }
 }
 
+/// What this process has learned, for those who tell it on.
+#[derive(Clone, Debug)]
+pub(crate) enum Told {
+    Changes {
+        tenant_id: String,
+        changes: Arc<[NewEvent]>,
+    },
+    /// Something unknown changed, for one tenant or for all.
+    Look(Option<String>),
+}
+
 /// The log of every tenant, and the streams that this process keeps open.
 pub(crate) struct Events {
     store: Arc<dyn Store>,
@@ -92,6 +106,7 @@ pub(crate) struct Events {
     pub(crate) settings: EventSettings,
     hub: Arc<Hub>,
     announcements: Announcements,
+    told: broadcast::Sender<Told>,
 }
 
 impl Events {
@@ -102,7 +117,13 @@ impl Events {
             settings,
             hub: Hub::new(settings.caps),
             announcements: Announcements::default(),
+            told: broadcast::Sender::new(TOLD_AT_ONCE),
         })
+    }
+
+    /// What is recorded here from now on. Other replicas' changes are told by them.
+    pub(crate) fn listen(&self) -> broadcast::Receiver<Told> {
+        self.told.subscribe()
     }
 
     /// Records changes, oldest first, and wakes who waits for them.
@@ -125,6 +146,10 @@ impl Events {
                 .increment(u64::try_from(appended.added).unwrap_or_default());
             self.hub.wake(tenant_id, appended.seq);
             self.announcements.add(tenant_id, appended.seq);
+            self.tell(|| Told::Changes {
+                tenant_id: tenant_id.to_owned(),
+                changes: changes.into(),
+            });
         }
         Ok(Some(appended.seq))
     }
@@ -134,7 +159,15 @@ impl Events {
         self.store.skip_events(tenant_id, (self.clock)()).await?;
         self.hub.wake_all();
         self.announcements.add_everything();
+        self.tell(|| Told::Look(tenant_id.map(str::to_owned)));
         Ok(())
+    }
+
+    fn tell(&self, told: impl FnOnce() -> Told) {
+        if self.told.receiver_count() > 0 {
+            // The last one may have left meanwhile.
+            drop(self.told.send(told()));
+        }
     }
 
     /// Takes a place for another stream.

@@ -61,5 +61,7 @@ pub use proxy::bare::serve_bare;
 pub use proxy::{ProxySettings, SigningKeys, SigningKeysError};
 pub use routes::Route;
 pub use serve::{ServeError, Served, Server};
-pub use server::{Announcement, DevConfig, DevServer, PortChoice, ServerError};
+pub use server::{
+    Announcement, DevConfig, DevInstances, DevLocal, DevServer, PortChoice, ServerError,
+};
 pub use state_folder::{Deployment, FolderError};

@@ -10,9 +10,12 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::Context;
-use clap::{Args, Parser, Subcommand};
-use server::{DevConfig, DevServer, Layers, Log, LogFormat, PortChoice, Replace, Server, Settings};
+use anyhow::{Context, bail};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use server::{
+    DevConfig, DevInstances, DevLocal, DevServer, Layers, Log, LogFormat, PortChoice, Replace,
+    Server, Settings,
+};
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
 use url::Url;
@@ -98,6 +101,26 @@ struct Dev {
     /// Somebody who is an administrator once signed in; may be given more than once.
     #[arg(long = "admin", value_name = "EMAIL")]
     admins: Vec<String>,
+    /// Runs an instance for each tenant, as a process of this machine
+    /// [default: local, if bm-tenant lies beside this program].
+    #[arg(long, value_enum, value_name = "KIND")]
+    instances: Option<InstanceKind>,
+    /// Python environment that has Basic Memory; without one, instances have files only.
+    #[arg(long, value_name = "DIR")]
+    basic_memory: Option<PathBuf>,
+    /// rclone for instances to use before any other.
+    #[arg(long, value_name = "FILE")]
+    rclone: Option<PathBuf>,
+    /// Generation of Basic Memory.
+    #[arg(long, value_name = "N", default_value = "0.24", value_parser = ["0.15", "0.24"])]
+    generation: String,
+    /// How instances read their bucket as files.
+    #[arg(long, value_name = "DRIVER", default_value = "auto",
+          value_parser = ["auto", "mount", "replica", "tigrisfs"])]
+    instance_files: String,
+    /// How long an instance stays awake that nobody uses; 0 is forever.
+    #[arg(long, value_name = "SECONDS", default_value_t = 900)]
+    instance_idle: u64,
     /// Page on which people subscribe.
     #[arg(
         long,
@@ -108,6 +131,12 @@ struct Dev {
     /// Page on which people manage their subscription.
     #[arg(long, value_name = "URL")]
     manage_url: Option<Url>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum InstanceKind {
+    None,
+    Local,
 }
 
 /// What is laid over the defaults, beside the environment.
@@ -284,6 +313,7 @@ async fn run(dev: Dev) -> anyhow::Result<()> {
     }
     let cancel = CancellationToken::new();
     cancel_on_signal(cancel.clone(), CancellationToken::new())?;
+    let instances = instances(&dev)?;
     let server = DevServer::open(DevConfig {
         state: dev.state,
         port: match dev.port {
@@ -302,12 +332,40 @@ async fn run(dev: Dev) -> anyhow::Result<()> {
         subscribe_url: dev.subscribe_url.into(),
         manage_url: dev.manage_url.map(Into::into),
         polar: None,
+        instances,
         clock: server::system_clock(),
     })
     .await
     .context("could not start")?;
     announce(server.announcement(), dev.ready_file.as_deref())?;
     server.run(cancel).await.context("the server stopped")
+}
+
+fn instances(dev: &Dev) -> anyhow::Result<DevInstances> {
+    let found = DevInstances::program_beside_us();
+    let program = match (dev.instances, found) {
+        (Some(InstanceKind::None), _) => return Ok(DevInstances::None),
+        (None, None) => {
+            tracing::info!("tenants get no instances: bm-tenant does not lie beside this program");
+            return Ok(DevInstances::None);
+        }
+        (Some(InstanceKind::Local), None) => {
+            bail!("bm-tenant does not lie beside this program\nhint: build or install it there")
+        }
+        (None | Some(InstanceKind::Local), Some(program)) => program,
+    };
+    Ok(DevInstances::Local(DevLocal {
+        program,
+        path: std::env::var_os("PATH").unwrap_or_default(),
+        files: dev.instance_files.clone(),
+        generation: dev.generation.clone(),
+        basic_memory: dev.basic_memory.clone(),
+        rclone: dev.rclone.clone(),
+        idle: match dev.instance_idle {
+            0 => None,
+            seconds => Some(Duration::from_secs(seconds)),
+        },
+    }))
 }
 
 fn announce(announcement: &impl serde::Serialize, ready_file: Option<&Path>) -> anyhow::Result<()> {

@@ -16,6 +16,7 @@ use axum::http::{HeaderMap, header};
 use crate::app::{App, RequestId};
 use crate::error::ApiError;
 use crate::idp::IdentityProvider;
+use crate::store::tenants::TenantRecord;
 use crate::store::{Instance, Origin, Profile, Standing, Subscription, Tenant};
 use crate::token::{Accepted, Claims, TokenRefusal};
 
@@ -73,7 +74,7 @@ pub(crate) struct ActiveMember {
     request_id: RequestId,
 }
 
-/// The caller's own tenant with its bucket. Only a principal yields one.
+/// The caller's own tenant with its bucket. Only a principal or a claimed workflow yields one.
 #[derive(Clone, Debug)]
 pub(crate) struct TenantScope {
     id: String,
@@ -82,6 +83,15 @@ pub(crate) struct TenantScope {
 }
 
 impl TenantScope {
+    /// The tenant that a workflow was claimed for.
+    pub(crate) fn of_record(tenant: &TenantRecord) -> Self {
+        Self {
+            id: tenant.id.clone(),
+            bucket: tenant.reserved_bucket_name.clone(),
+            instance: tenant.instance.clone(),
+        }
+    }
+
     pub(crate) fn id(&self) -> &str {
         &self.id
     }

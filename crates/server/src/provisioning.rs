@@ -18,7 +18,7 @@ use secrecy::SecretString;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
-use crate::buckets::{BucketError, Buckets};
+use crate::buckets::{BucketError, Buckets, IssuedKey};
 use crate::clock::Clock;
 use crate::error::{ApiError, chain};
 use crate::instances::{InstanceError, Instances};
@@ -62,8 +62,35 @@ pub(crate) trait InstanceKeys: Send + Sync + 'static {
     /// The id of the key that new instances are given.
     fn current(&self) -> &str;
 
-    /// The key of one tenant's instance; `None` if there is no key of this id.
-    fn secret(&self, tenant_id: &str, key_id: &str) -> Option<SecretString>;
+    /// One tenant's own key of every master, a line `<key id> <key>` each.
+    fn key_file(&self, tenant_id: &str) -> SecretString;
+}
+
+/// What makes the keys with which instances open their buckets.
+#[async_trait]
+pub(crate) trait BucketKeys: Send + Sync + 'static {
+    /// Makes one more; the ones before it stay.
+    async fn issue(&self, tenant: &TenantRecord, origin: &Origin) -> Result<IssuedKey, KeyError>;
+}
+
+/// Why there is no new key for an instance.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum KeyError {
+    #[error(transparent)]
+    Bucket(#[from] BucketError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("the tenant is gone")]
+    TenantGone,
+}
+
+impl KeyError {
+    fn is_transient(&self) -> bool {
+        match self {
+            Self::Bucket(_) | Self::Store(_) => true,
+            Self::TenantGone => false,
+        }
+    }
 }
 
 /// What makes a tenant's bucket report its changes.
@@ -88,6 +115,10 @@ pub(crate) struct Parts {
     pub(crate) instances: Arc<dyn Instances>,
     /// Needed once the driver gives instances an address.
     pub(crate) instance_keys: Option<Arc<dyn InstanceKeys>>,
+    /// Needed where the driver delivers secrets.
+    pub(crate) bucket_keys: Option<Arc<dyn BucketKeys>>,
+    /// Where instances reach the buckets, if not where clients do.
+    pub(crate) instance_s3_endpoint: Option<String>,
     /// `None` where the bucket store reports by itself.
     pub(crate) reports: Option<Arc<dyn BucketReports>>,
     pub(crate) clock: Clock,
@@ -106,6 +137,8 @@ impl Parts {
             buckets,
             instances: Arc::new(crate::instances::NoInstances),
             instance_keys: None,
+            bucket_keys: None,
+            instance_s3_endpoint: None,
             reports: None,
             clock,
         }
@@ -160,6 +193,8 @@ enum StepError {
     Bucket(#[from] BucketError),
     #[error("the instance driver failed")]
     Instance(#[from] InstanceError),
+    #[error("no key could be made for the instance")]
+    Key(#[from] KeyError),
     #[error("the bucket's reports could not be set up")]
     Report(#[from] ReportError),
     #[error("the instance does not answer yet")]
@@ -187,6 +222,7 @@ impl StepError {
             // A newer replica may know it.
             | Self::UnknownStep(_) => true,
             Self::Instance(error) => error.is_transient(),
+            Self::Key(error) => error.is_transient(),
             Self::TenantGone | Self::NoInstanceKey | Self::Input(_) => false,
         }
     }

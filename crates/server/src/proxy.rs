@@ -26,11 +26,13 @@ use axum::body::Body;
 use axum::extract::Request;
 use axum::http::header::InvalidHeaderValue;
 use axum::http::request::Parts;
-use axum::http::{HeaderName, HeaderValue};
+use axum::http::uri::PathAndQuery;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::response::Response;
 use tokio_util::sync::CancellationToken;
 
 use crate::app::RequestId;
+use crate::instances::{Address, InstanceError, Instances, READY, STOPPED};
 use crate::principal::TenantScope;
 use crate::store::Instance;
 use decide::{Forward, decide};
@@ -48,8 +50,8 @@ pub use sign::{SigningKeys, SigningKeysError};
 const WORKSPACE: HeaderName = HeaderName::from_static("x-workspace-id");
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const REFUSALS: &str = "bm_proxy_refusals_total";
-/// The state of an instance that takes requests.
-const READY: &str = "ready";
+/// In whose name instances are told what changed.
+const SYSTEM: &str = "system";
 
 /// Why a member's request got no answer from the instance.
 #[derive(Debug, thiserror::Error)]
@@ -60,6 +62,8 @@ pub(crate) enum ProxyError {
     OtherWorkspace,
     #[error("the tenant's instance is not ready")]
     NotReady,
+    #[error("the tenant's instance could not be woken")]
+    Instance(#[from] InstanceError),
     #[error("the tenant has too many requests under way")]
     Busy,
     #[error("the instance's address is wrong")]
@@ -80,6 +84,7 @@ impl ProxyError {
             Self::Refused(_)
             | Self::OtherWorkspace
             | Self::NotReady
+            | Self::Instance(_)
             | Self::Busy
             | Self::Address(_)
             | Self::UnknownKey(_)
@@ -95,11 +100,11 @@ impl ProxyError {
 }
 
 /// The way to every instance.
-#[derive(Debug)]
 pub(crate) struct Proxy {
     transport: Transport,
     keys: Arc<SigningKeys>,
     slots: Arc<Slots>,
+    instances: Arc<dyn Instances>,
 }
 
 impl Proxy {
@@ -107,12 +112,14 @@ impl Proxy {
     pub(crate) fn new(
         settings: ProxySettings,
         keys: Arc<SigningKeys>,
+        instances: Arc<dyn Instances>,
         draining: CancellationToken,
     ) -> Self {
         Self {
             transport: Transport::new(settings, draining),
             keys,
             slots: Slots::new(settings.under_way_per_tenant),
+            instances,
         }
     }
 
@@ -137,9 +144,11 @@ impl Proxy {
                 .headers
                 .insert(REQUEST_ID, HeaderValue::try_from(id)?);
         }
-        let instance = ready(tenant.instance())?;
-        let upstream = Upstream::parse(&instance.address)?;
-        let slot = self.slots.take(tenant.id()).ok_or(ProxyError::Busy)?;
+        let instance = provisioned(tenant.instance())?;
+        let mut slot = self.slots.take(tenant.id()).ok_or(ProxyError::Busy)?;
+        let awake = self.instances.wake(tenant.id(), instance).await?;
+        slot.keep(awake.in_use);
+        let upstream = Upstream::parse(&awake.address.0)?;
         let body = self.transport.take(body).await?;
         let signing = Signing {
             tenant: tenant.id(),
@@ -151,6 +160,36 @@ impl Proxy {
         self.sign(&mut forward, signing, body.to_sign())?;
         let answer = self.transport.send(&upstream, forward, body, Some(slot));
         Ok(answer.await?)
+    }
+
+    /// Posts JSON of our own to an instance, given as tenant and key id, and gives the answer's
+    /// status.
+    pub(crate) async fn tell(
+        &self,
+        (tenant, key_id): (&str, &str),
+        address: &Address,
+        now_s: i64,
+        path: &'static str,
+        body: Vec<u8>,
+    ) -> Result<StatusCode, ProxyError> {
+        let upstream = Upstream::parse(&address.0)?;
+        let json = HeaderValue::from_static("application/json");
+        let mut forward = Forward {
+            method: Method::POST,
+            path_and_query: PathAndQuery::from_static(path),
+            headers: HeaderMap::from_iter([(header::CONTENT_TYPE, json)]),
+        };
+        let body = self.transport.take(Body::from(body)).await?;
+        let signing = Signing {
+            tenant,
+            user: SYSTEM,
+            key_id,
+            now_s,
+            nonce: rand::random(),
+        };
+        self.sign(&mut forward, signing, body.to_sign())?;
+        let answer = self.transport.send(&upstream, forward, body, None);
+        Ok(answer.await?.status())
     }
 
     fn sign(
@@ -180,9 +219,10 @@ fn only_this_workspace(head: &Parts, tenant_id: &str) -> Result<(), ProxyError> 
     }
 }
 
-fn ready(instance: Option<&Instance>) -> Result<&Instance, ProxyError> {
+/// The instance, once it has been provisioned; it may sleep.
+fn provisioned(instance: Option<&Instance>) -> Result<&Instance, ProxyError> {
     instance
-        .filter(|instance| instance.state == READY)
+        .filter(|instance| [READY, STOPPED].contains(&instance.state.as_str()))
         .ok_or(ProxyError::NotReady)
 }
 

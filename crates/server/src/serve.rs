@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -15,13 +16,17 @@ use crate::buckets::{
     AdminKey, AwsBuckets, Buckets, EmbeddedBuckets, Endpoint, Repeats, TigrisBuckets,
 };
 use crate::clock::Clock;
-use crate::compose::{Composition, Ended, Front, Parts, compose};
+use crate::compose::{Composition, Ended, Front, InstanceSettings, Parts, compose};
 use crate::config::{
-    AdminAccess, Database, DeploymentMode, InstanceSource, Jobs, Settings, Storage, StorageService,
+    AdminAccess, Database, DeploymentMode, FlySource, InstanceSource, Jobs, LocalSource, Settings,
+    Storage, StorageService,
 };
 use crate::credentials::{CredentialSettings, SubscriptionPermits};
 use crate::events::{EventSettings, StreamCaps};
-use crate::instances::{BadAddress, FixedInstances, Instances, NoInstances};
+use crate::instances::{
+    BadAddress, FixedInstances, FlyInstances, FlySettings, Instances, LocalInstances,
+    LocalSettings, NoInstances,
+};
 use crate::limits::LimitSettings;
 use crate::metrics::{Metrics, MetricsError};
 use crate::polar::{Polar, PolarApiSettings, PolarError, PolarSettings};
@@ -54,6 +59,8 @@ pub enum ServeError {
     Buckets(#[source] s3_store::StoreError),
     #[error(transparent)]
     InstanceAddress(#[from] BadAddress),
+    #[error("instances cannot be run")]
+    Instances(#[source] Box<dyn std::error::Error + Send + Sync>),
     #[error(transparent)]
     Tls(#[from] TlsError),
     #[error("the payment provider's part could not start")]
@@ -181,7 +188,11 @@ impl Server {
             proxy: settings.proxy,
             sign_in: settings.sign_in,
             polar,
-            instances: instances(&settings.instances)?,
+            instances: instances(&settings.instances.source, folder.as_ref())?,
+            instance_settings: InstanceSettings {
+                s3_endpoint: settings.instances.s3_endpoint,
+                sync_every: settings.instances.sync_every,
+            },
             provisioning: provisioning(settings.jobs),
             development: None,
         });
@@ -325,11 +336,67 @@ fn open_polar(
     Ok(Some(Arc::new(polar)))
 }
 
-fn instances(source: &InstanceSource) -> Result<Arc<dyn Instances>, ServeError> {
+fn instances(
+    source: &InstanceSource,
+    folder: Option<&StateFolder>,
+) -> Result<Arc<dyn Instances>, ServeError> {
     Ok(match source {
         InstanceSource::None => Arc::new(NoInstances),
         InstanceSource::Fixed(address) => Arc::new(FixedInstances::new(address.as_str())?),
+        InstanceSource::Local(source) => {
+            let settings = local_settings(source, needed(folder)?)?;
+            let opened = LocalInstances::open(settings);
+            Arc::new(opened.map_err(|error| ServeError::Instances(Box::new(error)))?)
+        }
+        InstanceSource::Fly(source) => {
+            let opened = FlyInstances::new(fly_settings(source));
+            Arc::new(opened.map_err(ServeError::Outbound)?)
+        }
     })
+}
+
+fn local_settings(source: &LocalSource, folder: &StateFolder) -> Result<LocalSettings, ServeError> {
+    let program = match &source.program {
+        Some(program) => program.clone(),
+        None => program_beside_us().ok_or(ServeError::Incomplete {
+            setting: "instances.local.program",
+        })?,
+    };
+    let defaults = LocalSettings::new(program, folder.instances(), source.path.clone());
+    Ok(LocalSettings {
+        files: source.files.clone(),
+        generation: source.generation.clone(),
+        basic_memory: source.basic_memory.clone(),
+        rclone: source.rclone.clone(),
+        idle: source.idle,
+        hold: source.hold,
+        start: source.start,
+        memory_bytes: source.memory_bytes,
+        open_files: source.open_files,
+        log_bytes: source.log_bytes,
+        ..defaults
+    })
+}
+
+/// `bm-tenant`, if it lies where this program does.
+pub(crate) fn program_beside_us() -> Option<PathBuf> {
+    let name = format!("bm-tenant{}", std::env::consts::EXE_SUFFIX);
+    let program = std::env::current_exe().ok()?.with_file_name(name);
+    program.is_file().then_some(program)
+}
+
+fn fly_settings(source: &FlySource) -> FlySettings {
+    FlySettings {
+        api_url: source.api_url.clone(),
+        token: source.token.clone(),
+        organization: source.organization.clone(),
+        image: source.image.clone(),
+        app_prefix: source.app_prefix.clone(),
+        network: source.network.clone(),
+        regions: source.regions.clone(),
+        cpus: source.cpus,
+        memory_mib: source.memory_mib,
+    }
 }
 
 fn provisioning(jobs: Jobs) -> ProvisioningSettings {

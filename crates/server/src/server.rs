@@ -1,5 +1,6 @@
 //! The embedded deployment: all parts, put together and run until told to stop.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,11 +13,11 @@ use crate::accept::Bounds;
 use crate::app::Links;
 use crate::buckets::EmbeddedBuckets;
 use crate::clock::Clock;
-use crate::compose::{Composition, Ended, Front, Parts, compose};
+use crate::compose::{Composition, Ended, Front, InstanceSettings, Parts, compose};
 use crate::credentials::{CredentialSettings, SubscriptionPermits};
 use crate::events::EventSettings;
 use crate::idp::{IdentityProvider, Setup};
-use crate::instances::NoInstances;
+use crate::instances::{Instances, LocalInstances, LocalSettings, NoInstances};
 use crate::limits::LimitSettings;
 use crate::polar::{Polar, PolarError, PolarSettings};
 use crate::ports::{self, PortError};
@@ -24,6 +25,7 @@ use crate::principal::Admins;
 use crate::provisioning::ProvisioningSettings;
 use crate::proxy::{ProxySettings, SigningKeys};
 use crate::request::Hosts;
+use crate::serve::program_beside_us;
 use crate::state_folder::{Deployment, FolderError, StateFolder};
 use crate::store::{SqliteStore, StoreError};
 use crate::token::Verifier;
@@ -57,7 +59,60 @@ pub struct DevConfig {
     pub manage_url: Option<String>,
     /// The payment provider, if there is one.
     pub polar: Option<PolarSettings>,
+    pub instances: DevInstances,
     pub clock: Clock,
+}
+
+/// Whether tenants have instances.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DevInstances {
+    None,
+    /// A process of this machine for each tenant.
+    Local(DevLocal),
+}
+
+/// How the instances of a development server are run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DevLocal {
+    /// `bm-tenant`.
+    pub program: PathBuf,
+    /// Where instances look for programs.
+    pub path: OsString,
+    /// How instances read their bucket as files.
+    pub files: String,
+    /// The generation of Basic Memory.
+    pub generation: String,
+    /// The Python environment that has it; without one, instances have files only.
+    pub basic_memory: Option<PathBuf>,
+    /// rclone to use before any that is found on the path.
+    pub rclone: Option<PathBuf>,
+    /// How long an instance stays awake that nobody uses; forever if `None`.
+    pub idle: Option<Duration>,
+}
+
+impl DevInstances {
+    /// `bm-tenant`, if it lies beside the running program.
+    pub fn program_beside_us() -> Option<PathBuf> {
+        program_beside_us()
+    }
+
+    fn open(self, folder: &StateFolder) -> Result<Arc<dyn Instances>, ServerError> {
+        let local = match self {
+            Self::None => return Ok(Arc::new(NoInstances)),
+            Self::Local(local) => local,
+        };
+        let settings = LocalSettings {
+            files: local.files,
+            generation: local.generation,
+            basic_memory: local.basic_memory,
+            rclone: local.rclone,
+            idle: local.idle,
+            ..LocalSettings::new(local.program, folder.instances(), local.path)
+        };
+        let opened = LocalInstances::open(settings);
+        let opened = opened.map_err(|error| ServerError::Instances(Box::new(error)))?;
+        Ok(Arc::new(opened))
+    }
 }
 
 /// Where a server is reached.
@@ -86,6 +141,8 @@ pub enum ServerError {
     Polar(#[from] PolarError),
     #[error("the bucket store could not be opened")]
     Buckets(#[source] s3_store::StoreError),
+    #[error("instances cannot be run")]
+    Instances(#[source] Box<dyn std::error::Error + Send + Sync>),
     #[error("a part of the server broke; the log says which")]
     PartBroken,
     #[error("the bucket store stopped")]
@@ -174,7 +231,8 @@ impl DevServer {
             proxy: ProxySettings::default(),
             sign_in: IdentityProvider::sign_in_config(&url),
             polar,
-            instances: Arc::new(NoInstances),
+            instances: config.instances.open(&folder)?,
+            instance_settings: InstanceSettings::default(),
             provisioning: ProvisioningSettings::default(),
             development: Some(Arc::clone(&provider)),
         });

@@ -137,6 +137,11 @@ impl StateFolder {
         self.root.join("buckets")
     }
 
+    /// Where local instances have their folders.
+    pub(crate) fn instances(&self) -> PathBuf {
+        self.root.join("instances")
+    }
+
     pub(crate) fn ports_file(&self) -> PathBuf {
         self.root.join("ports.json")
     }

@@ -23,8 +23,8 @@ pub(crate) mod workflows;
 pub(crate) use accounts::{Accounts, Instance, Profile, Standing, Subscription, Tenant};
 pub(crate) use audit::AuditTrail;
 pub(crate) use credentials::{
-    Begun, Completed, Credential, CredentialCaps, Credentials, KeyRemoval, NewCredential, Removal,
-    Revocation,
+    Begun, Completed, Credential, CredentialCaps, CredentialKind, Credentials, KeyRemoval,
+    NewCredential, Removal, Revocation,
 };
 pub(crate) use events::{EventPage, RecordedEvent, Retention, TenantEvents, Wakes};
 pub(crate) use inbox::{ClaimedEvent, Inbox, NewInboxEvent, ParkedEvent, RecurringJob};

@@ -22,6 +22,14 @@ pub struct Server {
     http: reqwest::Client,
 }
 
+fn without_instances<'a>(flags: &[&str]) -> &'a [&'a str] {
+    if flags.contains(&"--instances") {
+        &[]
+    } else {
+        &["--instances", "none"]
+    }
+}
+
 #[derive(Deserialize)]
 struct Ready {
     url: String,
@@ -30,7 +38,8 @@ struct Ready {
 }
 
 impl Server {
-    /// Starts the server on free ports and waits until it is ready.
+    /// Starts the server on free ports and waits until it is ready. Its tenants have no instances
+    /// unless the flags say so.
     ///
     /// # Panics
     /// If the binary is not built or the server does not come up.
@@ -46,6 +55,7 @@ impl Server {
         let mut child = program(bin("bm-server"))
             .args(["dev", "--port", "0", "--s3-port", "0", "--state"])
             .arg(state)
+            .args(without_instances(flags))
             .args(flags)
             .spawn();
         let ready: Ready = serde_json::from_value(child.json_line(SOON).await)

@@ -129,7 +129,9 @@ pub(crate) fn run(repo: &Repo, flags: &[&str]) -> Result<ExitCode> {
     let base = repo.made("bench/sync");
     remove_folder(&base)?;
     std::fs::create_dir_all(&base)?;
-    let server = Server::start(repo, &base.join("server"), &base.join("bm-server.log"))?;
+    let flags = ["--instances", "none"];
+    let log = base.join("bm-server.log");
+    let server = Server::start(repo, &base.join("server"), &log, &flags)?;
     let version = run::require(
         &mut run::command(repo.root(), [repo.rclone().as_os_str(), "version".as_ref()]),
         Show::OnFailure,

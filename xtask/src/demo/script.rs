@@ -12,12 +12,13 @@ use crate::demo::device::{self, Device, Said};
 use crate::demo::notes::{self, Notes};
 use crate::demo::pictures;
 use crate::demo::report::{Details, Report};
+use crate::demo::search;
 use crate::demo::server::{Credentials, Server};
 use crate::repo::Repo;
 
 const ANA: &str = "ana@example.org";
-const EDITED: &str = "Projects/Balcony garden.md";
-const DISPUTED: &str = "Recipes/Sourdough bread.md";
+const EDITED: &str = "projects/Balcony garden.md";
+const DISPUTED: &str = "recipes/Sourdough bread.md";
 
 /// Everything that is alive at the end. What was started ends with it, the tray app first.
 pub(crate) struct Stage {
@@ -46,9 +47,16 @@ pub(crate) fn play(repo: &Repo, screen: Screen, report: &mut Report) -> Result<S
     let server = report.step(
         "The server runs, with store and sign-in of its own",
         |details| {
-            let server =
-                Server::start(repo, &repo.made("demo/server"), &logs.join("bm-server.log"))?;
+            let memory = search::installed(repo);
+            let flags = search::flags(repo, memory.as_deref());
+            let flags: Vec<&str> = flags.iter().map(String::as_str).collect();
+            let log = logs.join("bm-server.log");
+            let server = Server::start(repo, &repo.made("demo/server"), &log, &flags)?;
             details.say(server.url());
+            match &memory {
+                Some(_) => details.say("each tenant gets the published Basic Memory beside its bucket"),
+                None => details.say("Basic Memory is not installed (it needs Python 3.12 or newer): the search is left out"),
+            }
             Ok(server)
         },
     )?;
@@ -78,6 +86,9 @@ pub(crate) fn play(repo: &Repo, screen: Screen, report: &mut Report) -> Result<S
     let bucket = Bucket::open(repo, &server)?;
     first_sync(&laptop, &desktop, &bucket, report)?;
     edit(&laptop, &desktop, &bucket, report)?;
+    if search::installed(repo).is_some() {
+        search::play(repo, &server, &laptop, ANA, report)?;
+    }
     conflict(&laptop, &desktop, report)?;
     let (app, virtual_desktop) = show_app(repo, screen, &laptop, report)?;
     Ok(Stage {

@@ -28,12 +28,14 @@ pub(crate) struct Credentials {
 }
 
 impl Server {
-    pub(crate) fn start(repo: &Repo, state: &Path, log: &Path) -> Result<Self> {
+    /// Starts it with more flags on its command line.
+    pub(crate) fn start(repo: &Repo, state: &Path, log: &Path, flags: &[&str]) -> Result<Self> {
         std::fs::create_dir_all(state)?;
         let mut command = child::tied(repo.binary("bm-server"));
         command
             .args(["dev", "--port", "0", "--s3-port", "0", "--state"])
-            .arg(state);
+            .arg(state)
+            .args(flags);
         let process = Companion::start("bm-server", &mut command, Input::Nothing, log)?;
         let line = process.line(SOON)?;
         let ready: Value = serde_json::from_str(&line)
@@ -89,7 +91,8 @@ impl Server {
         })
     }
 
-    fn token(&self, email: &str, work: &Path) -> Result<String> {
+    /// Signs in as this person, on an account of the demonstration's own.
+    pub(crate) fn token(&self, email: &str, work: &Path) -> Result<String> {
         let about = http::get(&format!("{}/.well-known/basic-memory-cloud", self.url))?;
         let about = about.accepted()?;
         let client = text(&about, "client_id")?;

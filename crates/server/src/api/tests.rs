@@ -72,6 +72,7 @@ impl Fixture {
             proxy: Arc::new(Proxy::new(
                 ProxySettings::default(),
                 Arc::new(SigningKeys::single("k1", [1; 32])),
+                Arc::new(crate::instances::NoInstances),
                 tokio_util::sync::CancellationToken::new(),
             )),
             denials: Arc::default(),

@@ -4,7 +4,7 @@ use super::Layers;
 use super::reader::Origin;
 
 /// Settings whose values nobody is shown; a file that holds one may be named.
-const SECRETS: [&str; 7] = [
+const SECRETS: [&str; 8] = [
     "database.url",
     "storage.secret_key",
     "polar.webhook_secret",
@@ -12,6 +12,7 @@ const SECRETS: [&str; 7] = [
     "polar.api_token",
     "admin.workos_api_key",
     "signing.keys",
+    "instances.fly.token",
 ];
 
 /// Writes the settings as lines of `key = value`.

@@ -1,5 +1,6 @@
 //! What each section may say, and what the sections need of each other.
 
+mod instances;
 mod polar;
 mod proxy;
 
@@ -13,8 +14,8 @@ use url::{Host, Url};
 
 use super::reader::Reader;
 use super::settings::{
-    AdminAccess, Database, DeploymentMode, Events, InstanceSource, Jobs, Limits, Listen, Log,
-    LogFormat, Settings, Storage, StorageService, Tls,
+    AdminAccess, Database, DeploymentMode, Events, Jobs, Limits, Listen, Log, LogFormat, Settings,
+    Storage, StorageService, Tls,
 };
 use crate::accept::Bounds;
 use crate::buckets::Unattached;
@@ -45,7 +46,7 @@ pub(super) fn read(reader: &mut Reader<'_>) -> Option<Settings> {
     let subscribe_url = reader.url("links.subscribe_url");
     let manage_url = reader.url("links.manage_url");
     let polar = polar::read(reader);
-    let instances = instances(reader);
+    let instances = instances::read(reader);
     let proxy = proxy::read(reader);
     let signing_keys = signing(reader);
     let admin = admin(reader);
@@ -337,16 +338,6 @@ fn issuer(reader: &mut Reader<'_>, table: &str) -> Option<IssuerSettings> {
         max_life: max_life?,
         leeway: leeway?,
     })
-}
-
-fn instances(reader: &mut Reader<'_>) -> Option<InstanceSource> {
-    let is_fixed = reader.choice("instances.kind", &[("none", false), ("fixed", true)]);
-    let address = reader.url("instances.address");
-    if !is_fixed? {
-        return Some(InstanceSource::None);
-    }
-    let address = reader.needed("instances.address", address);
-    Some(InstanceSource::Fixed(address?))
 }
 
 /// The ring, if there is one.

@@ -1,5 +1,6 @@
 //! The settings of a deployment, judged and complete.
 
+use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -39,7 +40,7 @@ pub struct Settings {
     pub(crate) subscribe_url: String,
     pub(crate) manage_url: Option<String>,
     pub(crate) polar: Polar,
-    pub(crate) instances: InstanceSource,
+    pub(crate) instances: Instances,
     pub(crate) proxy: ProxySettings,
     /// The keys that requests to instances are signed with; without any, the state folder has one.
     pub(crate) signing_keys: Option<Arc<SigningKeys>>,
@@ -115,11 +116,56 @@ pub(crate) struct Polar {
     pub(crate) api_token: Option<SecretString>,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
+pub(crate) struct Instances {
+    pub(crate) source: InstanceSource,
+    /// Where instances reach the buckets, if not where clients do.
+    pub(crate) s3_endpoint: Option<String>,
+    pub(crate) sync_every: Duration,
+}
+
+#[derive(Clone, Debug)]
 pub(crate) enum InstanceSource {
     None,
     /// One instance for all tenants.
     Fixed(Url),
+    /// Processes of this machine.
+    Local(LocalSource),
+    /// Machines of Fly.
+    Fly(FlySource),
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct LocalSource {
+    /// Beside this server's own program if `None`.
+    pub(crate) program: Option<PathBuf>,
+    pub(crate) files: String,
+    pub(crate) generation: String,
+    pub(crate) basic_memory: Option<PathBuf>,
+    pub(crate) rclone: Option<PathBuf>,
+    pub(crate) path: OsString,
+    /// Never asleep if `None`.
+    pub(crate) idle: Option<Duration>,
+    pub(crate) hold: Duration,
+    pub(crate) start: Duration,
+    pub(crate) memory_bytes: u64,
+    pub(crate) open_files: u64,
+    pub(crate) log_bytes: u64,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct FlySource {
+    pub(crate) api_url: String,
+    pub(crate) token: SecretString,
+    pub(crate) organization: String,
+    pub(crate) image: String,
+    pub(crate) app_prefix: String,
+    /// The private network that this server is in; the organization's own if `None`.
+    pub(crate) network: Option<String>,
+    /// Nearest first.
+    pub(crate) regions: Vec<String>,
+    pub(crate) cpus: u32,
+    pub(crate) memory_mib: u32,
 }
 
 #[derive(Clone, Debug)]

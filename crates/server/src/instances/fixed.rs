@@ -8,9 +8,10 @@ use tokio::time::timeout;
 use url::Url;
 
 use super::{
-    Address, InstanceError, InstanceSpec, Instances, ListedInstance, Readiness, SecretDelivery,
-    WantedState,
+    Address, Awake, InstanceError, InstanceSpec, Instances, ListedInstance, Readiness,
+    SecretDelivery, WantedState, as_recorded,
 };
+use crate::store::Instance;
 
 /// How long a connection to the instance may take before it counts as not there yet.
 const CONNECT_DEADLINE: Duration = Duration::from_secs(3);
@@ -57,8 +58,8 @@ impl Instances for FixedInstances {
         &self,
         _: &str,
         _: &BTreeMap<&'static str, SecretString>,
-    ) -> Result<(), InstanceError> {
-        Ok(())
+    ) -> Result<Option<i64>, InstanceError> {
+        Ok(None)
     }
 
     async fn ensure_instance(&self, _: &InstanceSpec) -> Result<Option<Address>, InstanceError> {
@@ -86,6 +87,19 @@ impl Instances for FixedInstances {
 
     async fn list(&self) -> Result<Vec<ListedInstance>, InstanceError> {
         Ok(Vec::new())
+    }
+
+    async fn wake(&self, _: &str, known: &Instance) -> Result<Awake, InstanceError> {
+        let address = as_recorded(known).ok_or(InstanceError::Asleep)?;
+        Ok(Awake::always(&address.0))
+    }
+
+    async fn awake(&self, _: &str, known: &Instance) -> Result<Option<Address>, InstanceError> {
+        Ok(as_recorded(known))
+    }
+
+    fn all_awake(&self) -> Vec<String> {
+        Vec::new()
     }
 }
 

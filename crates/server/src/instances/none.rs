@@ -4,9 +4,10 @@ use async_trait::async_trait;
 use secrecy::SecretString;
 
 use super::{
-    Address, InstanceError, InstanceSpec, Instances, ListedInstance, Readiness, SecretDelivery,
-    WantedState,
+    Address, Awake, InstanceError, InstanceSpec, Instances, ListedInstance, Readiness,
+    SecretDelivery, WantedState, as_recorded,
 };
+use crate::store::Instance;
 
 /// A deployment whose tenants have buckets only.
 pub(crate) struct NoInstances;
@@ -25,8 +26,8 @@ impl Instances for NoInstances {
         &self,
         _: &str,
         _: &BTreeMap<&'static str, SecretString>,
-    ) -> Result<(), InstanceError> {
-        Ok(())
+    ) -> Result<Option<i64>, InstanceError> {
+        Ok(None)
     }
 
     async fn ensure_instance(&self, _: &InstanceSpec) -> Result<Option<Address>, InstanceError> {
@@ -47,5 +48,18 @@ impl Instances for NoInstances {
 
     async fn list(&self) -> Result<Vec<ListedInstance>, InstanceError> {
         Ok(Vec::new())
+    }
+
+    async fn wake(&self, _: &str, known: &Instance) -> Result<Awake, InstanceError> {
+        let address = as_recorded(known).ok_or(InstanceError::Asleep)?;
+        Ok(Awake::always(&address.0))
+    }
+
+    async fn awake(&self, _: &str, known: &Instance) -> Result<Option<Address>, InstanceError> {
+        Ok(as_recorded(known))
+    }
+
+    fn all_awake(&self) -> Vec<String> {
+        Vec::new()
     }
 }

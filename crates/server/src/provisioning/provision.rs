@@ -24,6 +24,7 @@ const STEPS: &[&str] = &[
     "instance",
     "reports",
     "health",
+    "old-keys",
     "ready",
 ];
 
@@ -62,7 +63,7 @@ impl Provisioning {
                 instances.ensure_app(&tenant.id).await?;
                 Ok(Step::Done)
             }
-            "secrets" => self.secrets(&tenant).await,
+            "secrets" => self.secrets(claim, &tenant).await,
             "instance" => self.instance(claim, &tenant).await,
             "reports" => {
                 if let Some(reports) = &self.parts.reports {
@@ -73,27 +74,37 @@ impl Provisioning {
                 Ok(Step::Done)
             }
             "health" => self.health(claim, &tenant).await,
+            // The instance has the newest one now.
+            "old-keys" => done(store.retire_instance_keys(claim, &origin).await?),
             "ready" => done(store.mark_ready(claim, &origin).await?),
             other => Err(StepError::UnknownStep(other.to_owned())),
         }
     }
 
-    async fn secrets(&self, tenant: &TenantRecord) -> Result<Step, StepError> {
+    async fn secrets(&self, claim: &Claim, tenant: &TenantRecord) -> Result<Step, StepError> {
         match self.parts.instances.secret_delivery() {
             SecretDelivery::ByOperator => return Ok(Step::Done),
             SecretDelivery::ByDriver => {}
         }
+        let origin = self.parts.origin(claim);
         let keys = self.parts.instance_keys.as_ref();
         let keys = keys.ok_or(StepError::NoInstanceKey)?;
-        let signing_key = keys
-            .secret(&tenant.id, keys.current())
-            .ok_or(StepError::NoInstanceKey)?;
-        let secrets = BTreeMap::from([("BM_TENANT_SIGNING_KEY", signing_key)]);
-        self.parts
-            .instances
-            .ensure_secrets(&tenant.id, &secrets)
-            .await?;
-        Ok(Step::Done)
+        let bucket_keys = self.parts.bucket_keys.as_ref();
+        let bucket_keys = bucket_keys.ok_or(StepError::NoInstanceKey)?;
+        let bucket_key = bucket_keys.issue(tenant, &origin).await?;
+        let secrets = BTreeMap::from([
+            ("BM_TENANT_KEYS", keys.key_file(&tenant.id)),
+            ("BM_TENANT_S3_ACCESS_KEY_ID", bucket_key.access_key.into()),
+            ("BM_TENANT_S3_SECRET_ACCESS_KEY", bucket_key.secret),
+        ]);
+        let delivered = self.parts.instances.ensure_secrets(&tenant.id, &secrets);
+        match delivered.await? {
+            None => Ok(Step::Done),
+            Some(version) => {
+                let store = &self.parts.store;
+                done(store.record_secrets(claim, version, &origin).await?)
+            }
+        }
     }
 
     async fn instance(&self, claim: &Claim, tenant: &TenantRecord) -> Result<Step, StepError> {
@@ -101,6 +112,12 @@ impl Provisioning {
         let spec = InstanceSpec {
             tenant_id: tenant.id.clone(),
             bucket: tenant.reserved_bucket_name.clone(),
+            s3_endpoint: match &self.parts.instance_s3_endpoint {
+                Some(endpoint) => endpoint.clone(),
+                None => self.parts.buckets.endpoint_url().to_owned(),
+            },
+            s3_region: self.parts.buckets.region().to_owned(),
+            secrets_version: tenant.secrets_version,
             key_id: keys
                 .map(|keys| keys.current().to_owned())
                 .unwrap_or_default(),

@@ -99,6 +99,8 @@ impl<'a> Life<'a> {
             buckets: self.outside.clone(),
             instances: self.outside.clone(),
             instance_keys: Some(self.outside.clone()),
+            bucket_keys: Some(self.outside.clone()),
+            instance_s3_endpoint: None,
             reports: Some(self.outside.clone()),
             clock: Arc::new(move || now.load(Ordering::SeqCst)),
         };

@@ -73,6 +73,10 @@ impl SigningKeys {
         &self.current
     }
 
+    pub(crate) fn ids(&self) -> impl Iterator<Item = &str> {
+        self.masters.keys().map(String::as_str)
+    }
+
     /// Derives the key of one tenant's instance; `None` if there is no key of this id.
     pub(crate) fn derive(&self, tenant: &str, key_id: &str) -> Option<RequestKey> {
         let master = self.masters.get(key_id)?;

@@ -3,6 +3,8 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use crate::instances::InUse;
+
 #[derive(Debug)]
 pub(super) struct Slots {
     per_tenant: usize,
@@ -14,6 +16,7 @@ pub(super) struct Slots {
 pub(super) struct Slot {
     slots: Arc<Slots>,
     tenant: Arc<str>,
+    in_use: Option<InUse>,
 }
 
 impl Slots {
@@ -36,11 +39,19 @@ impl Slots {
         Some(Slot {
             slots: Arc::clone(self),
             tenant,
+            in_use: None,
         })
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<Arc<str>, usize>> {
         self.taken.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Slot {
+    /// Keeps the instance awake for as long as the place is taken.
+    pub(super) fn keep(&mut self, in_use: Option<InUse>) {
+        self.in_use = in_use;
     }
 }
 

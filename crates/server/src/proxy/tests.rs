@@ -35,7 +35,13 @@ fn tenant(address: &str, key_id: &str) -> TenantScope {
 fn proxy(settings: ProxySettings) -> Proxy {
     let [old, new]: [SecretString; 2] = ["11", "22"].map(|digits| digits.repeat(32).into());
     let keys = SigningKeys::from_hex("new", [("old", &old), ("new", &new)]).unwrap();
-    Proxy::new(settings, Arc::new(keys), CancellationToken::new())
+    let instances = Arc::new(crate::instances::NoInstances);
+    Proxy::new(
+        settings,
+        Arc::new(keys),
+        instances,
+        CancellationToken::new(),
+    )
 }
 
 fn get() -> Request {
@@ -180,7 +186,8 @@ async fn event_streams_end_when_the_server_drains_and_other_answers_go_on() {
     let address = serve(routes).await;
     let draining = CancellationToken::new();
     let keys = Arc::new(SigningKeys::single("new", [1; 32]));
-    let proxy = Proxy::new(ProxySettings::default(), keys, draining.clone());
+    let instances = Arc::new(crate::instances::NoInstances);
+    let proxy = Proxy::new(ProxySettings::default(), keys, instances, draining.clone());
     let tenant = tenant(&address, "new");
     let request = axum::http::Request::get("/proxy/events").header("host", "localhost");
     let request = request.body(Body::empty()).unwrap();

@@ -78,6 +78,15 @@ pub(crate) trait Accounts {
         origin: &Origin,
     ) -> Result<Tenant, StoreError>;
 
+    /// Records that a provisioned instance moved, woke or went to sleep.
+    async fn note_instance(
+        &self,
+        tenant_id: &str,
+        address: Option<&str>,
+        state: &str,
+        now: i64,
+    ) -> Result<(), StoreError>;
+
     /// Records that the tenant's reserved bucket exists, as provisioning does under its claim.
     #[cfg(test)]
     async fn record_bucket(&self, tenant: &Tenant, origin: &Origin) -> Result<(), StoreError>;

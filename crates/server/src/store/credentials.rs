@@ -21,6 +21,15 @@ pub(crate) struct Credential {
     pub(crate) expires_at: Option<i64>,
 }
 
+/// Whose key a credential is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum CredentialKind {
+    /// A person's, who lists and revokes it.
+    Mount,
+    /// The tenant's instance's, which nobody is shown.
+    Instance,
+}
+
 /// A credential about to be made.
 #[derive(Clone, Debug)]
 pub(crate) struct NewCredential {
@@ -29,10 +38,11 @@ pub(crate) struct NewCredential {
     pub(crate) name: String,
     /// What a person calls it.
     pub(crate) description: String,
+    pub(crate) kind: CredentialKind,
     pub(crate) expires_at: Option<i64>,
 }
 
-/// How many credentials one tenant may have and make.
+/// How many credentials one tenant's people may have and make.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct CredentialCaps {
     pub(crate) live: i64,
@@ -130,7 +140,7 @@ pub(crate) trait Credentials {
         origin: &Origin,
     ) -> Result<(), StoreError>;
 
-    /// Lists live credentials, oldest first.
+    /// Lists people's live credentials, oldest first.
     async fn list_credentials(&self, tenant: &TenantScope) -> Result<Vec<Credential>, StoreError>;
 
     /// Marks the tenant's credential revoked; `None` if the tenant has no such credential.

@@ -24,6 +24,8 @@ pub(crate) struct TenantRecord {
     /// When the bucket of a deleted tenant goes.
     pub(crate) purge_at: Option<i64>,
     pub(crate) instance: Option<Instance>,
+    /// What the provider calls the secrets that the instance was given last.
+    pub(crate) secrets_version: Option<i64>,
     /// The newest workflow.
     pub(crate) work: Option<WorkRecord>,
 }
@@ -142,6 +144,20 @@ pub(crate) trait Tenants: Send + Sync + 'static {
     ) -> Result<Changed, StoreError>;
 
     async fn drop_instance(&self, claim: &Claim, origin: &Origin) -> Result<Changed, StoreError>;
+
+    async fn record_secrets(
+        &self,
+        claim: &Claim,
+        version: i64,
+        origin: &Origin,
+    ) -> Result<Changed, StoreError>;
+
+    /// Revokes all keys of the tenant's instance but the newest one.
+    async fn retire_instance_keys(
+        &self,
+        claim: &Claim,
+        origin: &Origin,
+    ) -> Result<Changed, StoreError>;
 
     async fn mark_ready(&self, claim: &Claim, origin: &Origin) -> Result<Changed, StoreError>;
 

@@ -22,8 +22,8 @@ use sqlx::{AssertSqlSafe, Executor, SqlSafeStr};
 use tempfile::TempDir;
 
 use super::{
-    Begun, Completed, CredentialCaps, NewCredential, Origin, PostgresSettings, PostgresStore,
-    SqliteStore, Store, postgres, sqlite,
+    Begun, Completed, CredentialCaps, CredentialKind, NewCredential, Origin, PostgresSettings,
+    PostgresStore, SqliteStore, Store, postgres, sqlite,
 };
 use crate::principal::TenantScope;
 
@@ -127,6 +127,7 @@ impl Fixture {
             id: id.to_owned(),
             name: format!("bm-{id}"),
             description: "laptop".to_owned(),
+            kind: CredentialKind::Mount,
             expires_at: None,
         };
         let caps = CredentialCaps {

@@ -265,7 +265,8 @@ async fn an_idle_stream_costs_little() {
     const MOST_KB: usize = 28;
     let folder = tempfile::tempdir().unwrap();
     let mut child = testkit::program(env!("CARGO_BIN_EXE_bm-server"))
-        .args(["dev", "--port", "0", "--s3-port", "0", "--state"])
+        .args(["dev", "--instances", "none"])
+        .args(["--port", "0", "--s3-port", "0", "--state"])
         .arg(folder.path())
         .spawn();
     let url = text(&child.json_line(SOON).await, "url");

@@ -11,6 +11,8 @@ mod config;
 mod deployment;
 mod device_flow;
 mod events;
+#[cfg(target_os = "linux")]
+mod instances;
 mod kill;
 mod openapi;
 mod ops;

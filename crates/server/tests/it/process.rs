@@ -14,7 +14,7 @@ const SOON: Duration = Duration::from_secs(20);
 
 fn bm_server(state: &Path, arguments: &[&str]) -> Child {
     program(env!("CARGO_BIN_EXE_bm-server"))
-        .args(["dev", "--port", "0", "--state"])
+        .args(["dev", "--instances", "none", "--port", "0", "--state"])
         .arg(state)
         .args(arguments)
         .env("RUST_LOG", "trace")

@@ -20,6 +20,8 @@ use sqlx::{Connection, SqliteConnection};
 
 use crate::support::{Server, text};
 
+pub(crate) use instance::Instance as StandIn;
+
 pub(crate) const ANA: &str = "ana@example.org";
 const SOON: Duration = Duration::from_secs(10);
 
@@ -49,12 +51,17 @@ async fn tenant_of(server: &Server, token: &str) -> String {
 }
 
 /// A server with one member whose instance is at `address`; the member's token.
-async fn member_with_instance(address: &str) -> (Server, String) {
+pub(crate) async fn member_with_instance(address: &str) -> (Server, String) {
     let server = Server::start().await;
     let token = server.ready_member(ANA).await;
     let tenant = tenant_of(&server, &token).await;
     place_instance(server.folder.path(), &tenant, address, "ready").await;
     (server, token)
+}
+
+/// The request with this first line, if the stand-in got one.
+pub(crate) fn standin_sees(instance: &StandIn, line: &str) -> Option<instance::Seen> {
+    instance.seen().into_iter().find(|seen| seen.line == line)
 }
 
 /// Sends these bytes on a connection of their own and reads until the other side closes, or the
@@ -69,7 +76,7 @@ fn exchange(host: &str, bytes: &[u8]) -> String {
     String::from_utf8_lossy(&answer).into_owned()
 }
 
-fn host(url: &str) -> &str {
+pub(crate) fn host(url: &str) -> &str {
     url.strip_prefix("http://").unwrap()
 }
 

@@ -46,6 +46,7 @@ pub(crate) fn config(state: &Path, now_ms: Arc<AtomicI64>) -> DevConfig {
         subscribe_url: "https://basicmemory.com/subscribe".to_owned(),
         manage_url: None,
         polar: None,
+        instances: server::DevInstances::None,
         clock: Arc::new(move || now_ms.load(Ordering::SeqCst)),
     }
 }

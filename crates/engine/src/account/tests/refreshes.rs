@@ -28,7 +28,8 @@ async fn a_token_that_has_really_ended_is_replaced() {
     device.sign_in(&ordinary, ANA).await;
     ordinary.kill();
     let mut brief = testkit::program(testkit::bin("bm-server"))
-        .args(["dev", "--access-token-life", "1", "--state"])
+        .args(["dev", "--instances", "none"])
+        .args(["--access-token-life", "1", "--state"])
         .arg(device.root.path().join("server"))
         .spawn();
     brief.json_line(SOON).await;

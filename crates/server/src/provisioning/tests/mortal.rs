@@ -119,6 +119,23 @@ impl Tenants for MortalStore {
         mortal!(self, self.store.drop_instance(claim, origin))
     }
 
+    async fn record_secrets(
+        &self,
+        claim: &Claim,
+        version: i64,
+        origin: &Origin,
+    ) -> Result<Changed, StoreError> {
+        mortal!(self, self.store.record_secrets(claim, version, origin))
+    }
+
+    async fn retire_instance_keys(
+        &self,
+        claim: &Claim,
+        origin: &Origin,
+    ) -> Result<Changed, StoreError> {
+        mortal!(self, self.store.retire_instance_keys(claim, origin))
+    }
+
     async fn mark_ready(&self, claim: &Claim, origin: &Origin) -> Result<Changed, StoreError> {
         mortal!(self, self.store.mark_ready(claim, origin))
     }

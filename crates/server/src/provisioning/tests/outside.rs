@@ -13,10 +13,12 @@ use crate::buckets::{
     NotificationTarget, Notifications,
 };
 use crate::instances::{
-    Address, InstanceError, InstanceSpec, Instances, ListedInstance, Readiness, SecretDelivery,
-    WantedState,
+    Address, Awake, InstanceError, InstanceSpec, Instances, ListedInstance, Readiness,
+    SecretDelivery, WantedState,
 };
-use crate::provisioning::{BucketReports, InstanceKeys, ReportError};
+use crate::provisioning::{BucketKeys, BucketReports, InstanceKeys, KeyError, ReportError};
+use crate::store::tenants::TenantRecord;
+use crate::store::{Instance, Origin};
 
 /// What happens when the fuse has burned down.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -121,6 +123,7 @@ pub(super) struct Outside {
     things: Mutex<Things>,
     stall: Mutex<Option<(&'static str, Arc<Stall>)>>,
     keys_stuck: AtomicBool,
+    issued: AtomicI64,
 }
 
 impl Outside {
@@ -130,6 +133,7 @@ impl Outside {
             things: Mutex::default(),
             stall: Mutex::default(),
             keys_stuck: AtomicBool::new(false),
+            issued: AtomicI64::new(0),
         }
     }
 
@@ -289,13 +293,20 @@ impl Instances for Outside {
         &self,
         tenant_id: &str,
         secrets: &BTreeMap<&'static str, SecretString>,
-    ) -> Result<(), InstanceError> {
-        assert!(!secrets.is_empty());
+    ) -> Result<Option<i64>, InstanceError> {
+        let names: Vec<&str> = secrets.keys().copied().collect();
+        let expected = [
+            "BM_TENANT_KEYS",
+            "BM_TENANT_S3_ACCESS_KEY_ID",
+            "BM_TENANT_S3_SECRET_ACCESS_KEY",
+        ];
+        assert_eq!(names, expected);
         let tenant = tenant_id.to_owned();
         let kept = |things: &mut Things| {
             things.secrets.insert(tenant);
         };
-        Ok(self.call("secrets", kept).await?)
+        self.call("secrets", kept).await?;
+        Ok(Some(7))
     }
 
     /// Like a provider that knows a repeated call by its key, and nothing else: a call with
@@ -303,6 +314,7 @@ impl Instances for Outside {
     async fn ensure_instance(&self, spec: &InstanceSpec) -> Result<Option<Address>, InstanceError> {
         let made = |things: &mut Things| {
             assert!(things.secrets.contains(&spec.tenant_id), "no secrets yet");
+            assert_eq!(spec.secrets_version, Some(7));
             let known = things
                 .machines
                 .insert(spec.idempotency_key.clone(), spec.tenant_id.clone());
@@ -322,7 +334,9 @@ impl Instances for Outside {
 
     async fn set_state(&self, _: &str, wanted: WantedState) -> Result<(), InstanceError> {
         match wanted {
-            WantedState::Stopped => Ok(self.call("state", |_: &mut Things| ()).await?),
+            WantedState::Running | WantedState::Suspended | WantedState::Stopped => {
+                Ok(self.call("state", |_: &mut Things| ()).await?)
+            }
         }
     }
 
@@ -338,6 +352,34 @@ impl Instances for Outside {
     async fn list(&self) -> Result<Vec<ListedInstance>, InstanceError> {
         Ok(Vec::new())
     }
+
+    async fn wake(&self, _: &str, _: &Instance) -> Result<Awake, InstanceError> {
+        Err(InstanceError::Asleep)
+    }
+
+    async fn awake(&self, _: &str, _: &Instance) -> Result<Option<Address>, InstanceError> {
+        Ok(None)
+    }
+
+    fn all_awake(&self) -> Vec<String> {
+        Vec::new()
+    }
+}
+
+#[async_trait]
+impl BucketKeys for Outside {
+    async fn issue(&self, tenant: &TenantRecord, _: &Origin) -> Result<IssuedKey, KeyError> {
+        let number = self.issued.fetch_add(1, Ordering::SeqCst);
+        let key = IssuedKey {
+            access_key: format!("instance key {}-{number}", tenant.id),
+            secret: "secret".to_owned().into(),
+            policy_arn: "policy".to_owned(),
+        };
+        self.call("instance key", |_: &mut Things| ())
+            .await
+            .map_err(BucketError::from)?;
+        Ok(key)
+    }
 }
 
 impl InstanceKeys for Outside {
@@ -345,8 +387,8 @@ impl InstanceKeys for Outside {
         "k1"
     }
 
-    fn secret(&self, _: &str, key_id: &str) -> Option<SecretString> {
-        (key_id == "k1").then(|| "key".to_owned().into())
+    fn key_file(&self, _: &str) -> SecretString {
+        "k1 key\n".to_owned().into()
     }
 }
 

@@ -49,6 +49,12 @@ from tenant t
 left join tenant_instance i on i.tenant_id = t.id
 where t.owner_profile_id = $1 and t.deleted_at is null";
 
+    // What is being provisioned is the workflow's.
+    NOTE_INSTANCE = "
+update tenant_instance
+set address = coalesce($2, address), state = $3, updated_at = $4
+where tenant_id = $1 and state <> 'starting'";
+
     LINK_TENANT = "update user_profile set tenant_id = $1, updated_at = $2 where id = $3";
 }
 
@@ -197,6 +203,25 @@ impl Accounts for SqlStore {
         }
         change.commit().await?;
         Ok(tenant)
+    }
+
+    async fn note_instance(
+        &self,
+        tenant_id: &str,
+        address: Option<&str>,
+        state: &str,
+        now: i64,
+    ) -> Result<(), StoreError> {
+        let mut change = self.write().await?;
+        sqlx::query(NOTE_INSTANCE)
+            .bind(tenant_id)
+            .bind(address)
+            .bind(state)
+            .bind(now)
+            .execute(&mut *change)
+            .await?;
+        change.commit().await?;
+        Ok(())
     }
 
     #[cfg(test)]

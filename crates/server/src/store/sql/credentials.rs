@@ -8,8 +8,8 @@ use super::backend::{Row, SqlStore};
 use crate::buckets::{Access, KeyRef};
 use crate::principal::TenantScope;
 use crate::store::credentials::{
-    AccessChange, Begun, Completed, Credential, CredentialCaps, Credentials, KeyRemoval,
-    NewCredential, Removal, Revocation,
+    AccessChange, Begun, Completed, Credential, CredentialCaps, CredentialKind, Credentials,
+    KeyRemoval, NewCredential, Removal, Revocation,
 };
 use crate::store::{Origin, StoreError, Subscription};
 
@@ -29,16 +29,16 @@ insert into deployment (slot, id) values (1, $1) on conflict (slot) do nothing";
 
     COUNT_LIVE = "
 select count(*) as live from tenant_mount_credentials
-where tenant_id = $1 and revoked_at is null";
+where tenant_id = $1 and revoked_at is null and kind = 'mount'";
 
     COUNT_RECENT = "
 select count(*) as recent, min(created_at) as earliest from tenant_mount_credentials
-where tenant_id = $1 and created_at > $2";
+where tenant_id = $1 and created_at > $2 and kind = 'mount'";
 
     BEGIN_CREDENTIAL = "
 insert into tenant_mount_credentials
-    (id, tenant_id, name, description, expires_at, created_at, updated_at)
-values ($1, $2, $3, $4, $5, $6, $6)";
+    (id, tenant_id, name, description, expires_at, created_at, updated_at, kind)
+values ($1, $2, $3, $4, $5, $6, $6, $7)";
 
     COMPLETE_CREDENTIAL = "
 update tenant_mount_credentials
@@ -52,13 +52,13 @@ where id = $2 and tenant_id = $3 and issued_at is null and revoked_at is null";
     LIVE_CREDENTIALS = "
 select id, access_key, description, created_at, last_used_at, expires_at
 from tenant_mount_credentials
-where tenant_id = $1 and revoked_at is null and issued_at is not null
+where tenant_id = $1 and revoked_at is null and issued_at is not null and kind = 'mount'
 order by created_at, id";
 
     FIND_CREDENTIAL = "
 select name, access_key, policy_arn, tigris_deletion_status
 from tenant_mount_credentials
-where id = $1 and tenant_id = $2 and issued_at is not null";
+where id = $1 and tenant_id = $2 and issued_at is not null and kind = 'mount'";
 
     REVOKE_CREDENTIAL = "
 update tenant_mount_credentials set revoked_at = $1, removal_due_at = $2, updated_at = $1
@@ -89,7 +89,8 @@ returning id, issued_at";
 
     REVOKE_UNUSED = "
 update tenant_mount_credentials set revoked_at = $1, removal_due_at = $1, updated_at = $1
-where id = $2 and revoked_at is null and coalesce(last_used_at, issued_at) < $3";
+where id = $2 and revoked_at is null and kind = 'mount'
+    and coalesce(last_used_at, issued_at) < $3";
 
     KEYS_TO_CHECK = "
 select id, name, access_key, policy_arn from tenant_mount_credentials
@@ -149,6 +150,13 @@ pub(super) fn key_from(row: &Row) -> Result<KeyRef, sqlx::Error> {
         access_key: row.try_get("access_key")?,
         policy_arn: row.try_get("policy_arn")?,
     })
+}
+
+fn kind_word(kind: CredentialKind) -> &'static str {
+    match kind {
+        CredentialKind::Mount => "mount",
+        CredentialKind::Instance => "instance",
+    }
 }
 
 fn removal_from(row: &Row) -> Result<Removal, sqlx::Error> {
@@ -214,6 +222,7 @@ impl Credentials for SqlStore {
             .bind(&credential.description)
             .bind(credential.expires_at)
             .bind(origin.at)
+            .bind(kind_word(credential.kind))
             .execute(&mut *change)
             .await?;
         change.commit().await?;

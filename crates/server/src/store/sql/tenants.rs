@@ -20,7 +20,7 @@ macro_rules! tenants_where {
             "
 select t.id, p.workos_user_id, p.email, t.reserved_bucket_name, t.tigris_bucket_name,
        t.created_at, t.ready_at, t.deleted_at, t.purge_at,
-       i.address, i.key_id, i.state,
+       t.secrets_version, i.address, i.key_id, i.state,
        w.kind, w.step, w.status, w.attempt, w.next_run_at, w.error
 from tenant t
 join user_profile p on p.id = t.owner_profile_id
@@ -67,6 +67,19 @@ set address = excluded.address, key_id = excluded.key_id, state = excluded.state
     updated_at = excluded.updated_at";
 
     DROP_INSTANCE = "delete from tenant_instance where tenant_id = $1";
+
+    RECORD_SECRETS = "
+update tenant set secrets_version = $1, updated_at = $2 where id = $3 and deleted_at is null";
+
+    // Ids are in the order in which they were made.
+    RETIRE_KEYS = "
+update tenant_mount_credentials
+set revoked_at = $1, removal_due_at = $1, updated_at = $1
+where tenant_id = $2 and kind = 'instance' and revoked_at is null and id < (
+    select max(id) from tenant_mount_credentials
+    where tenant_id = $2 and kind = 'instance' and revoked_at is null and issued_at is not null
+)
+returning id";
 
     MARK_READY = "
 update tenant set ready_at = $1, updated_at = $1 where id = $2 and ready_at is null";
@@ -135,6 +148,7 @@ fn record_from(row: &Row) -> Result<TenantRecord, sqlx::Error> {
         deleted_at: row.try_get("deleted_at")?,
         purge_at: row.try_get("purge_at")?,
         instance,
+        secrets_version: row.try_get("secrets_version")?,
         work,
     })
 }
@@ -376,6 +390,48 @@ impl Tenants for SqlStore {
             .rows_affected();
         if dropped == 1 {
             audit(&mut change, origin, "tenant.instance", tenant, "removed").await?;
+        }
+        change.commit().await?;
+        Ok(Changed::Done)
+    }
+
+    async fn record_secrets(
+        &self,
+        claim: &Claim,
+        version: i64,
+        origin: &Origin,
+    ) -> Result<Changed, StoreError> {
+        let tenant = claimed_tenant(claim)?;
+        let Some(mut change) = held(self, claim, origin.at).await? else {
+            return Ok(Changed::Fenced);
+        };
+        sqlx::query(RECORD_SECRETS)
+            .bind(version)
+            .bind(origin.at)
+            .bind(tenant)
+            .execute(&mut *change)
+            .await?;
+        change.commit().await?;
+        Ok(Changed::Done)
+    }
+
+    async fn retire_instance_keys(
+        &self,
+        claim: &Claim,
+        origin: &Origin,
+    ) -> Result<Changed, StoreError> {
+        let tenant = claimed_tenant(claim)?;
+        let Some(mut change) = held(self, claim, origin.at).await? else {
+            return Ok(Changed::Fenced);
+        };
+        let retired = sqlx::query(RETIRE_KEYS)
+            .bind(origin.at)
+            .bind(tenant)
+            .fetch_all(&mut *change)
+            .await?;
+        for row in &retired {
+            let id: String = row.try_get("id")?;
+            audit(&mut change, origin, "credential.revoke", &id, "done").await?;
         }
         change.commit().await?;
         Ok(Changed::Done)

@@ -3,7 +3,8 @@ use crate::buckets::{Access, KeyRef};
 use crate::principal::TenantScope;
 use crate::store::credentials::AccessChange;
 use crate::store::{
-    Begun, Completed, CredentialCaps, KeyRemoval, NewCredential, Revocation, Subscription,
+    Begun, Completed, CredentialCaps, CredentialKind, KeyRemoval, NewCredential, Revocation,
+    Subscription,
 };
 
 on_both!(
@@ -43,6 +44,7 @@ fn credential(id: &str) -> NewCredential {
         id: id.to_owned(),
         name: format!("bm-{id}"),
         description: "laptop".to_owned(),
+        kind: CredentialKind::Mount,
         expires_at: None,
     }
 }
@@ -237,6 +239,7 @@ async fn unfinished_and_expired_credentials_are_orphans(fixture: Fixture) {
     begin(&fixture, &scope, "young", 15).await;
     issue(&fixture, &scope, "kept", 10).await;
     let expiring = NewCredential {
+        kind: CredentialKind::Mount,
         expires_at: Some(100),
         ..credential("expiring")
     };

@@ -7,20 +7,20 @@ use std::thread;
 
 /// A request as it came over the wire.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Seen {
-    pub(super) line: String,
+pub(crate) struct Seen {
+    pub(crate) line: String,
     /// Names in lower case, in order of arrival.
-    pub(super) headers: Vec<(String, String)>,
-    pub(super) body: Vec<u8>,
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) body: Vec<u8>,
 }
 
 impl Seen {
-    pub(super) fn values(&self, name: &str) -> Vec<&str> {
+    pub(crate) fn values(&self, name: &str) -> Vec<&str> {
         let named = self.headers.iter().filter(|(found, _)| found == name);
         named.map(|(_, value)| value.as_str()).collect()
     }
 
-    pub(super) fn names(&self) -> Vec<&str> {
+    pub(crate) fn names(&self) -> Vec<&str> {
         let mut names: Vec<&str> = self.headers.iter().map(|(name, _)| name.as_str()).collect();
         names.sort_unstable();
         names
@@ -28,7 +28,7 @@ impl Seen {
 }
 
 /// What the stand-in does with the n-th request, counted over all connections.
-pub(super) enum Reply {
+pub(crate) enum Reply {
     /// Sends these bytes and waits for the next request.
     Answer(Vec<u8>),
     /// Sends these bytes and closes.
@@ -36,19 +36,19 @@ pub(super) enum Reply {
 }
 
 impl Reply {
-    pub(super) fn ok() -> Self {
+    pub(crate) fn ok() -> Self {
         Self::Answer(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok".to_vec())
     }
 }
 
-pub(super) struct Instance {
-    pub(super) address: SocketAddr,
+pub(crate) struct Instance {
+    pub(crate) address: SocketAddr,
     seen: Arc<Mutex<Vec<Seen>>>,
 }
 
 impl Instance {
     /// Listens, and answers by `reply` from the number of the request and the request.
-    pub(super) fn start(reply: impl Fn(usize, &Seen) -> Reply + Send + Sync + 'static) -> Self {
+    pub(crate) fn start(reply: impl Fn(usize, &Seen) -> Reply + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let seen = Arc::new(Mutex::new(Vec::new()));
@@ -62,11 +62,11 @@ impl Instance {
         Self { address, seen }
     }
 
-    pub(super) fn always_ok() -> Self {
+    pub(crate) fn always_ok() -> Self {
         Self::start(|_, _| Reply::ok())
     }
 
-    pub(super) fn seen(&self) -> Vec<Seen> {
+    pub(crate) fn seen(&self) -> Vec<Seen> {
         self.seen.lock().unwrap().clone()
     }
 }
