@@ -148,7 +148,8 @@ impl Drop for Embedded {
                 variables.any(|variable| variable.starts_with(mark.as_bytes()))
             });
             if ours {
-                drop(kill_process(pid, Signal::KILL));
+                // It may be gone by now, which is as good.
+                kill_process(pid, Signal::KILL).ok();
             }
         }
     }
