@@ -286,3 +286,41 @@ fn every_setting_named_in_the_defaults_is_known() {
         .collect();
     assert_eq!(unknown, []);
 }
+
+#[test]
+fn instances_run_where_their_section_says() {
+    let with = |more: &str| layers(&format!("{COMPLETE}{more}"), &[]);
+    let source = |more: &str| with(more).settings().unwrap().instances.source;
+    assert!(matches!(source(""), InstanceSource::None));
+    let fixed = "[instances]\nkind = \"fixed\"\naddress = \"http://127.0.0.1:1\"\n";
+    assert!(matches!(source(fixed), InstanceSource::Fixed(_)));
+
+    let local = "[instances]\nkind = \"local\"\n[instances.local]\nidle_s = 0\n";
+    assert_eq!(keys_of_problems(&with(local)), ["state.folder"]);
+    let local = format!("[state]\nfolder = \"/tmp/x\"\n{local}");
+    let InstanceSource::Local(local) = source(&local) else {
+        panic!("local was asked for");
+    };
+    assert_eq!((local.idle, local.memory_bytes), (None, 2048 << 20));
+
+    let fly = "[instances]\nkind = \"fly\"\n";
+    let needed = [
+        "instances.fly.organization",
+        "instances.fly.image",
+        "instances.fly.token",
+        "instances.fly.regions",
+    ];
+    assert_eq!(keys_of_problems(&with(fly)), needed);
+    let fly = format!(
+        "{fly}[instances.fly]\norganization = \"acme\"\nimage = \"i:1\"\n\
+         token = \"FlyV1 t0ps3cret\"\nregions = [\"iad\"]\n"
+    );
+    let found = with(&fly);
+    let settings = found.settings().unwrap();
+    assert!(matches!(settings.instances.source, InstanceSource::Fly(_)));
+    assert!(!print(&found).contains("t0ps3cret"));
+    assert!(!format!("{settings:?}").contains("t0ps3cret"));
+    let prefix = fly.replace("organization", "app_prefix = \"BM_\"\norganization");
+    let wrong = keys_of_problems(&with(&prefix));
+    assert_eq!(wrong, ["instances.fly.app_prefix"]);
+}

@@ -7,11 +7,13 @@
 mod api;
 mod machine;
 mod pace;
+mod sights;
 #[cfg(test)]
 mod tests;
+mod verbs;
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -23,22 +25,18 @@ use tokio::time::{Instant, timeout};
 use uuid::Uuid;
 
 use super::{
-    Address, Awake, Condition, Happening, InstanceError, InstanceSpec, Instances, ListedInstance,
-    READY, Readiness, STOPPED, SecretDelivery, WantedState,
+    Address, Awake, Happening, InstanceError, InstanceSpec, Instances, ListedInstance, READY,
+    Readiness, STOPPED, SecretDelivery, WantedState,
 };
-use crate::error::chain;
 use crate::store::Instance;
-use api::{Action, Api, Call, Repeat};
-use machine::{Machine, MachineState, config, digest, has_no_room};
+use api::{Action, Api, Call};
+use machine::{MachineState, digest};
+use sights::Sights;
 
 /// How long a request waits for its machine.
 const HOLD: Duration = Duration::from_secs(10);
-/// How long what was seen of a machine is taken for true.
-const FRESH: Duration = Duration::from_secs(10);
 /// For how long a machine that was seen awake is told of changes unasked.
 const LATELY: Duration = Duration::from_secs(15 * 60);
-const LEASE_S: u32 = 30;
-const WAIT_S: u32 = 5;
 const HAPPENINGS: usize = 1024;
 
 /// What machines are made like, and by whose leave.
@@ -57,16 +55,6 @@ pub(crate) struct FlySettings {
     pub(crate) cpus: u32,
     pub(crate) memory_mib: u32,
 }
-
-/// What was last seen of a tenant's machine.
-#[derive(Clone, Debug)]
-struct Sight {
-    machine: String,
-    state: MachineState,
-    at: Instant,
-}
-
-type Sights = Arc<tokio::sync::Mutex<Option<Sight>>>;
 
 pub(crate) struct FlyInstances {
     api: Api,
@@ -95,271 +83,6 @@ impl FlyInstances {
 
     fn address(&self, tenant_id: &str) -> Address {
         Address(format!("http://{}.flycast", self.app(tenant_id)))
-    }
-
-    /// Whether the app is there and ours.
-    async fn has_app(&self, app: &str) -> Result<bool, InstanceError> {
-        let call = Call::new(Action::GetApp, app, Method::GET, format!("/apps/{app}"));
-        let answer = self.api.send(&call).await?;
-        match answer.status {
-            200 => {
-                let owner = answer.text(&["organization", "slug"])?;
-                match owner == self.settings.organization {
-                    true => Ok(true),
-                    false => Err(InstanceError::NameTaken(app.to_owned())),
-                }
-            }
-            403 => Err(InstanceError::NameTaken(app.to_owned())),
-            404 => Ok(false),
-            _ => Err(answer.refusal()),
-        }
-    }
-
-    async fn ensure_address(&self, app: &str) -> Result<(), InstanceError> {
-        let path = format!("/apps/{app}/ip_assignments");
-        let call = Call::new(Action::ListAddresses, app, Method::GET, path.clone());
-        let answer = self.api.send(&call).await?.accepted()?;
-        if answer.list(&["ips"])?.is_empty() {
-            let mut body = json!({ "type": "private_v6" });
-            if let Some(network) = &self.settings.network {
-                body["network"] = json!(network);
-            }
-            // A second one would be another address: who asks again looks first.
-            let call = Call::new(Action::MakeAddress, app, Method::POST, path)
-                .with(body)
-                .repeated(Repeat::IfUnheard);
-            self.api.send(&call).await?.accepted()?;
-        }
-        Ok(())
-    }
-
-    /// The machines of the app, oldest first; none if there is no app.
-    async fn machines(&self, app: &str, of: Option<&str>) -> Result<Vec<Machine>, InstanceError> {
-        let mut path = format!("/apps/{app}/machines");
-        if let Some(tenant_id) = of {
-            path.push_str("?metadata.tenant_id=");
-            path.push_str(tenant_id);
-        }
-        let call = Call::new(Action::ListMachines, app, Method::GET, path);
-        let answer = self.api.send(&call).await?;
-        if answer.status == 404 {
-            return Ok(Vec::new());
-        }
-        let mut found: Vec<Machine> = answer.accepted()?.read()?;
-        found.retain(|machine| machine.state != MachineState::Destroyed);
-        found.sort_by(|a, b| (&a.created_at, &a.id).cmp(&(&b.created_at, &b.id)));
-        Ok(found)
-    }
-
-    /// The tenant's machine; others that an interrupted call may have left are removed.
-    async fn only_machine(&self, tenant_id: &str) -> Result<Option<Machine>, InstanceError> {
-        let app = self.app(tenant_id);
-        let mut found = self.machines(&app, Some(tenant_id)).await?.into_iter();
-        let first = found.next();
-        for surplus in found {
-            self.remove_machine(&app, &surplus.id).await?;
-        }
-        Ok(first)
-    }
-
-    async fn remove_machine(&self, app: &str, id: &str) -> Result<(), InstanceError> {
-        let path = format!("/apps/{app}/machines/{id}?kill=true");
-        let call = Call::new(Action::DeleteMachine, id, Method::DELETE, path);
-        self.api.send(&call).await?.gone()
-    }
-
-    async fn make_machine(&self, spec: &InstanceSpec) -> Result<(), InstanceError> {
-        let app = self.app(&spec.tenant_id);
-        for region in &self.settings.regions {
-            let body = json!({
-                "name": machine::NAME,
-                "region": region,
-                "min_secrets_version": spec.secrets_version,
-                "config": config(&self.settings, spec),
-            });
-            let path = format!("/apps/{app}/machines");
-            let call = Call::new(Action::MakeMachine, &app, Method::POST, path)
-                .with(body)
-                .repeated(Repeat::IfUnheard);
-            let answer = self.api.send(&call).await?;
-            if answer.is_success() {
-                return Ok(());
-            }
-            // The name is unique in the app: an earlier call was heard after all.
-            if self.only_machine(&spec.tenant_id).await?.is_some() {
-                return Ok(());
-            }
-            if !has_no_room(answer.status, &answer.message()) {
-                return Err(answer.refusal());
-            }
-            tracing::warn!(
-                tenant.id = spec.tenant_id,
-                region,
-                "there is no room for an instance"
-            );
-        }
-        Err(InstanceError::NoCapacity)
-    }
-
-    /// Gives the machine its new configuration while nobody else changes it.
-    async fn update(&self, machine: &Machine, spec: &InstanceSpec) -> Result<(), InstanceError> {
-        let app = self.app(&spec.tenant_id);
-        let place = format!("/apps/{app}/machines/{}", machine.id);
-        let lease = format!("{place}/lease");
-        let call = Call::new(
-            Action::Lease,
-            &machine.id,
-            Method::POST,
-            format!("{lease}?ttl={LEASE_S}"),
-        );
-        let answer = self.api.send(&call).await?.accepted()?;
-        let nonce = answer.text(&["data", "nonce"])?;
-        let body = json!({
-            "name": machine.name,
-            "region": machine.region,
-            "min_secrets_version": spec.secrets_version,
-            "config": config(&self.settings, spec),
-        });
-        let call = Call::new(
-            Action::UpdateMachine,
-            &machine.id,
-            Method::POST,
-            place.clone(),
-        )
-        .with(body)
-        .holding(&nonce);
-        let updated = match self.api.send(&call).await {
-            Ok(answer) => answer.accepted().map(drop),
-            Err(error) => Err(error),
-        };
-        let started = match updated {
-            Ok(()) => self.wait_started(&app, &machine.id).await.map(drop),
-            Err(error) => Err(error),
-        };
-        let call = Call::new(Action::Unlease, &machine.id, Method::DELETE, lease).holding(&nonce);
-        if let Err(error) = self.api.send(&call).await {
-            tracing::warn!(tenant.id = spec.tenant_id, error = %chain(&error), "a lease is left to run out");
-        }
-        started
-    }
-
-    /// Waits a few seconds; whether the machine has started.
-    async fn wait_started(&self, app: &str, id: &str) -> Result<bool, InstanceError> {
-        let path = format!("/apps/{app}/machines/{id}/wait?state=started&timeout={WAIT_S}");
-        let call = Call::new(Action::Wait, id, Method::GET, path);
-        let answer = self.api.send(&call).await?;
-        match answer.status {
-            // Fly says so when the time was not enough.
-            408 | 504 => Ok(false),
-            _ => answer.accepted().map(|_| true),
-        }
-    }
-
-    async fn get_machine(&self, app: &str, id: &str) -> Result<Option<Machine>, InstanceError> {
-        let path = format!("/apps/{app}/machines/{id}");
-        let call = Call::new(Action::GetMachine, id, Method::GET, path);
-        let answer = self.api.send(&call).await?;
-        match answer.status {
-            404 => Ok(None),
-            _ => answer.accepted()?.read().map(Some),
-        }
-    }
-
-    /// Asks for another state; a machine that is in it already does not mind.
-    async fn change(&self, app: &str, id: &str, action: Action) -> Result<(), InstanceError> {
-        let path = format!("/apps/{app}/machines/{id}/{}", action.word());
-        let call = Call::new(action, id, Method::POST, path);
-        self.api.send(&call).await?.accepted().map(drop)
-    }
-
-    fn sight(&self, tenant_id: &str) -> Sights {
-        let mut sights = self.sights.lock().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(sights.entry(tenant_id.to_owned()).or_default())
-    }
-
-    /// What the tenant's machine is doing, asked for at most every few seconds.
-    async fn look(
-        &self,
-        tenant_id: &str,
-        sight: &mut Option<Sight>,
-    ) -> Result<MachineState, InstanceError> {
-        if let Some(seen) = sight
-            && seen.at.elapsed() < FRESH
-        {
-            return Ok(seen.state);
-        }
-        let known = sight.take().map(|seen| seen.machine);
-        let found = match &known {
-            Some(id) => self.get_machine(&self.app(tenant_id), id).await?,
-            None => None,
-        };
-        let found = match found {
-            Some(machine) => Some(machine),
-            None => self.only_machine(tenant_id).await?,
-        };
-        let Some(machine) = found else {
-            return Ok(MachineState::Destroyed);
-        };
-        self.see(tenant_id, sight, &machine.id, machine.state);
-        Ok(machine.state)
-    }
-
-    fn see(&self, tenant_id: &str, sight: &mut Option<Sight>, id: &str, state: MachineState) {
-        let at = Instant::now();
-        *sight = Some(Sight {
-            machine: id.to_owned(),
-            state,
-            at,
-        });
-        let mut awake = self
-            .seen_awake
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        match state {
-            MachineState::Started => awake.insert(tenant_id.to_owned(), at),
-            MachineState::Asleep | MachineState::Between | MachineState::Destroyed => {
-                awake.remove(tenant_id)
-            }
-        };
-    }
-
-    fn forget(&self, tenant_id: &str) {
-        let mut sights = self.sights.lock().unwrap_or_else(PoisonError::into_inner);
-        sights.remove(tenant_id);
-        let mut awake = self
-            .seen_awake
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        awake.remove(tenant_id);
-    }
-
-    /// Starts the machine if it sleeps; those who come meanwhile wait for the same start.
-    async fn rouse(&self, tenant_id: &str) -> Result<(), InstanceError> {
-        let sight = self.sight(tenant_id);
-        let mut sight = sight.lock().await;
-        let app = self.app(tenant_id);
-        match self.look(tenant_id, &mut sight).await? {
-            MachineState::Started => return Ok(()),
-            MachineState::Destroyed => return Err(InstanceError::Asleep),
-            MachineState::Asleep | MachineState::Between => {}
-        }
-        let Some(id) = sight.as_ref().map(|seen| seen.machine.clone()) else {
-            return Err(InstanceError::Asleep);
-        };
-        // One that is on its way down refuses; the next look sees where it got to.
-        *sight = None;
-        self.change(&app, &id, Action::Uncordon).await?;
-        self.change(&app, &id, Action::Start).await?;
-        if !self.wait_started(&app, &id).await? {
-            return Err(InstanceError::Asleep);
-        }
-        self.see(tenant_id, &mut sight, &id, MachineState::Started);
-        // Nobody has to listen.
-        drop(self.happenings.send(Happening {
-            tenant_id: tenant_id.to_owned(),
-            now: Condition::Running(self.address(tenant_id)),
-        }));
-        Ok(())
     }
 }
 

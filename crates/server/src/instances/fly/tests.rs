@@ -3,8 +3,10 @@
 mod mock;
 
 use std::future::Future;
+use std::sync::Arc;
 
 use super::*;
+use crate::instances::Condition;
 use mock::{App, Fault, Halt, MockFly, ORGANIZATION, TOKEN};
 
 const TENANT: &str = "434252dd-d83b-4b20-bf70-8a950ff875c4";

@@ -2,6 +2,8 @@
 //!
 //! What everybody may see is `progress`; whoever starts or stops the process holds `hand`.
 
+mod upkeep;
+
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -11,7 +13,7 @@ use tokio::sync::{broadcast, watch};
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
-use super::decide::{Deed, Known, decide, failures, pause};
+use super::decide::{failures, pause};
 use super::error::LocalError;
 use super::folder::TenantFolder;
 use super::health::{self, Health};
@@ -24,8 +26,6 @@ use crate::instances::{Address, Condition, Happening};
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
 /// How long a process takes to be gone after it was killed.
 const DEATH: Duration = Duration::from_secs(2);
-/// More missed checks than an instance may have.
-const HOPELESS: u32 = u32::MAX;
 
 /// What all instances have in common.
 pub(super) struct Shared {
@@ -426,73 +426,6 @@ impl Life {
             tracing::warn!(tenant.id = self.tenant_id, "an instance does not die");
         }
         self.forget_process();
-    }
-
-    /// Does what is due.
-    pub(super) fn look_after(self: &Arc<Self>, now: Instant) {
-        let idle = self.shared.settings.idle;
-        let life = Arc::clone(self);
-        match decide(self.known(now), idle) {
-            Deed::Nothing => {}
-            Deed::Start => self.begin_start(),
-            Deed::Check => {
-                self.checks().last = now;
-                tokio::spawn(async move { life.check().await });
-            }
-            Deed::PutToSleep => {
-                tokio::spawn(async move {
-                    let slept = life.put_to_sleep(idle.unwrap_or(Duration::MAX)).await;
-                    life.report(slept);
-                });
-            }
-            Deed::StartAnew => {
-                self.checks().missed = 0;
-                tracing::warn!(
-                    tenant.id = self.tenant_id,
-                    "an instance does not say that it is well"
-                );
-                tokio::spawn(async move {
-                    let stopped = life.stop().await;
-                    life.report(stopped);
-                    life.begin_start();
-                });
-            }
-        }
-        self.rotate();
-    }
-
-    fn known(&self, now: Instant) -> Known {
-        let unused = self.uses.unused_for(now);
-        match &*self.progress.borrow() {
-            Progress::Asleep | Progress::Gone => Known::Asleep,
-            Progress::Starting | Progress::Listening(_) | Progress::Stopping => Known::Between,
-            Progress::Awake(_) => {
-                let checks = self.checks();
-                Known::Awake {
-                    unused,
-                    unchecked: now.saturating_duration_since(checks.last),
-                    missed: checks.missed,
-                }
-            }
-            Progress::Failed { in_a_row, until } => Known::Failed {
-                unused,
-                in_a_row: *in_a_row,
-                pause_left: until.saturating_duration_since(now),
-            },
-        }
-    }
-
-    async fn check(&self) {
-        let Some(Address(address)) = self.address() else {
-            return;
-        };
-        let health = health::ask(&self.shared.http, &address).await;
-        let mut checks = self.checks();
-        checks.missed = match health {
-            Health::Well => 0,
-            Health::Starting | Health::Silent => checks.missed.saturating_add(1),
-            Health::Failed => HOPELESS,
-        };
     }
 
     fn rotate(&self) {

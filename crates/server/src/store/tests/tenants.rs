@@ -1,8 +1,8 @@
 use super::{Fixture, on_both, origin};
 use crate::provisioning::{DELETION, PROVISIONING};
-use crate::store::Instance;
 use crate::store::tenants::{Changed, Queued, TenantRecord, TenantState};
 use crate::store::workflows::{Claim, Progress};
+use crate::store::{Begun, CredentialCaps, CredentialKind, Instance, NewCredential};
 
 on_both!(
     a_new_tenant_is_queued_in_the_change_that_makes_it,
@@ -11,6 +11,8 @@ on_both!(
     deletion_takes_the_place_of_provisioning_and_waits_for_its_worker,
     a_stale_claim_changes_no_tenant,
     what_is_forgotten_leaves_only_its_trail,
+    an_instances_keys_are_its_own_and_the_newest_stays,
+    a_provisioned_instance_may_move_and_sleep,
     tenants_are_listed_in_pages,
     an_owner_keeps_the_address_that_is_known,
 );
@@ -269,4 +271,122 @@ async fn an_owner_keeps_the_address_that_is_known(fixture: Fixture) {
     assert_eq!(again.email.as_deref(), email);
     assert_eq!(fixture.count("user_profile").await, 1);
     assert_eq!(fixture.audit().await.len(), 1);
+}
+
+async fn an_instances_keys_are_its_own_and_the_newest_stays(fixture: Fixture) {
+    let store = &fixture.store;
+    tenant(&fixture, "ana", "t1", 10).await;
+    let held = claim(&fixture, 10).await;
+    let scope = crate::principal::TenantScope::for_tests("t1", "t1");
+    let none_left = CredentialCaps {
+        live: 1,
+        recent: 1,
+        recent_since: 0,
+    };
+    fixture
+        .give_key(&scope, "mount", "tid_mount", &origin(11))
+        .await;
+    for (id, at) in [("i1", 12), ("i2", 13), ("i3", 14), ("i4", 15)] {
+        let new = NewCredential {
+            id: id.to_owned(),
+            name: format!("bm-{id}"),
+            description: "Tenant instance".to_owned(),
+            kind: CredentialKind::Instance,
+            expires_at: None,
+        };
+        let caps = CredentialCaps {
+            live: i64::MAX,
+            recent: i64::MAX,
+            recent_since: 0,
+        };
+        store
+            .begin_credential(&scope, &new, caps, &origin(at))
+            .await
+            .unwrap();
+        // The last one was never made.
+        if id != "i4" {
+            store
+                .complete_credential(&scope, id, &format!("tid_{id}"), "arn", &origin(at))
+                .await
+                .unwrap();
+        }
+    }
+    let listed = store.list_credentials(&scope).await.unwrap();
+    assert_eq!(listed.len(), 1, "an instance's key is listed");
+    let revoked = store.revoke_credential(&scope, "i3", 0, &origin(16)).await;
+    assert_eq!(revoked.unwrap(), None, "a person revoked it");
+    let unused = store.revoke_unused("i3", i64::MAX, &origin(16)).await;
+    assert!(!unused.unwrap(), "it was taken for unused");
+
+    let stale = Claim {
+        fence: held.fence - 1,
+        ..held.clone()
+    };
+    let retired = store.retire_instance_keys(&stale, &origin(20)).await;
+    assert_eq!(retired.unwrap(), Changed::Fenced);
+    let retired = store.retire_instance_keys(&held, &origin(20)).await;
+    assert_eq!(retired.unwrap(), Changed::Done);
+    let live = "select id from tenant_mount_credentials where revoked_at is null order by id";
+    assert_eq!(fixture.texts(live).await, ["i3", "i4", "mount"]);
+    let due = store.claim_removals(21, 30, 10).await.unwrap();
+    assert_eq!(due.len(), 2);
+
+    let new = NewCredential {
+        id: "mount2".to_owned(),
+        name: "bm-mount2".to_owned(),
+        description: "laptop".to_owned(),
+        kind: CredentialKind::Mount,
+        expires_at: None,
+    };
+    let begun = store
+        .begin_credential(&scope, &new, none_left, &origin(22))
+        .await;
+    assert_eq!(begun.unwrap(), Begun::TooManyLive);
+    let two = CredentialCaps {
+        live: 2,
+        recent: 2,
+        recent_since: 0,
+    };
+    let begun = store.begin_credential(&scope, &new, two, &origin(22)).await;
+    assert_eq!(begun.unwrap(), Begun::Recorded, "an instance's keys count");
+
+    let closed = store.close_keys(&held, &origin(30)).await.unwrap().unwrap();
+    assert_eq!(closed.len(), 6, "a deletion forgets some");
+}
+
+async fn a_provisioned_instance_may_move_and_sleep(fixture: Fixture) {
+    let store = &fixture.store;
+    tenant(&fixture, "ana", "t1", 10).await;
+    let held = claim(&fixture, 10).await;
+    let noted = store.note_instance("t1", Some("http://127.0.0.1:2"), "ready", 11);
+    noted.await.unwrap();
+    assert_eq!(find(&fixture, "t1").await.instance, None);
+    store
+        .put_instance(&held, &instance("starting"), &origin(12))
+        .await
+        .unwrap();
+    let noted = store.note_instance("t1", Some("http://127.0.0.1:2"), "ready", 13);
+    noted.await.unwrap();
+    let found = find(&fixture, "t1").await.instance;
+    assert_eq!(found, Some(instance("starting")), "it is the workflow's");
+
+    store
+        .put_instance(&held, &instance("ready"), &origin(14))
+        .await
+        .unwrap();
+    store
+        .note_instance("t1", None, "stopped", 15)
+        .await
+        .unwrap();
+    let found = find(&fixture, "t1").await.instance;
+    assert_eq!(found, Some(instance("stopped")));
+    let noted = store.note_instance("t1", Some("http://127.0.0.1:2"), "ready", 16);
+    noted.await.unwrap();
+    let moved = find(&fixture, "t1").await.instance.unwrap();
+    assert_eq!(
+        (moved.address.as_str(), moved.state.as_str()),
+        ("http://127.0.0.1:2", "ready")
+    );
+    store.record_secrets(&held, 7, &origin(17)).await.unwrap();
+    assert_eq!(find(&fixture, "t1").await.secrets_version, Some(7));
 }
