@@ -45,6 +45,7 @@ pub(crate) use halt::{LISTINGS_LOST, of_brake as halt_of_brake};
 
 /// What the model test calls besides.
 pub(crate) mod surface {
+    pub(crate) use super::bulk::{Way as BulkWay, plain as plain_of};
     pub(crate) use super::conflict::{Winner, newer};
     pub(crate) use super::copy_names::{free_name, time_of};
     pub(crate) use super::settle::{CloudVersion, Evidence, Settled, original_of, settle};

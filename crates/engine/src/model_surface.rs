@@ -12,7 +12,7 @@ pub use carrying::{Pace, Way, lane_moves};
 pub use conflicts::{Winner, beside, copy_name, newer, original_of};
 pub use guard::{Access, Object, Stored};
 pub use memory::{Memory, Rules, Seen, Stat};
-pub use planning::{Caution, Meaning, On, Planned, plan, too_many_deletes};
+pub use planning::{Ahead, Caution, Meaning, On, Planned, ahead, plan, too_many_deletes};
 pub use settling::{Evidence, Mirrored, Verdict, Version, settle};
 
 use crate::{brakes, plan as planner};

@@ -3,11 +3,14 @@
 //! What is decided is decided by the engine's functions; here is only what lies between them.
 
 mod acting;
+mod ahead;
 mod mirror;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use engine::model_surface::{Memory, On, Planned, Seen, Stat, Stored as Uploaded, Version, plan};
+use engine::model_surface::{
+    Ahead, Memory, On, Planned, Seen, Stat, Stored as Uploaded, Version, plan,
+};
 use guard::Object;
 use guard::model_surface::Knowledge;
 
@@ -41,6 +44,7 @@ enum At {
     Recover,
     Local,
     Cloud,
+    Ahead,
     Fill,
     Bisync,
     Settle,
@@ -108,6 +112,9 @@ pub(crate) struct Cycle {
     pub(crate) listing: Listing,
     acts: VecDeque<Act>,
     applying: Option<(Apply, String, Option<Version>)>,
+    /// What goes ahead of bisync, and what of it got through.
+    picks: VecDeque<(String, Ahead)>,
+    through: News,
     news: News,
     equal: Vec<String>,
     again: bool,
@@ -147,6 +154,8 @@ impl Cycle {
             listing: Listing::default(),
             acts: VecDeque::new(),
             applying: None,
+            picks: VecDeque::new(),
+            through: News::default(),
             news: News::default(),
             equal: vec![],
             again: false,
@@ -167,6 +176,7 @@ impl World {
                 Ok(Some(At::Cloud))
             }
             At::Cloud => self.compare(who, cycle),
+            At::Ahead => self.go_ahead(who, cycle),
             At::Fill => {
                 self.fill(who, cycle);
                 self.list_for_bisync(who, cycle);
@@ -301,14 +311,19 @@ impl World {
             self.last_pass = Pass::Verified;
         }
         if cycle.planned.is_settled() {
-            let device = &mut self.devices[who];
-            for (path, stat) in std::mem::take(&mut cycle.news.touched) {
-                device.memory.touch(&path, stat);
-            }
-            device.compared |= !device.halted;
+            self.rest(who, cycle);
             return Ok(None);
         }
-        Ok(Some(At::Fill))
+        Ok(Some(self.before_bisync(cycle)))
+    }
+
+    /// There is nothing to carry.
+    fn rest(&mut self, who: usize, cycle: &mut Cycle) {
+        let device = &mut self.devices[who];
+        for (path, stat) in std::mem::take(&mut cycle.news.touched) {
+            device.memory.touch(&path, stat);
+        }
+        device.compared |= !device.halted;
     }
 
     fn commit(&mut self, who: usize, cycle: &mut Cycle) {

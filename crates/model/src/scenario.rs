@@ -6,7 +6,7 @@ use crate::chance::Chance;
 use crate::cloud::Versioning;
 use crate::event::Event;
 use crate::mutant::Mutant;
-use crate::world::{Bisync, Broken, Setting, Start, World};
+use crate::world::{Bisync, Broken, Bulk, Setting, Start, World};
 
 #[derive(Clone, Debug)]
 pub struct Scenario {
@@ -34,6 +34,7 @@ impl Scenario {
                 false => Versioning::On,
             },
             bisync: if liar { Bisync::Liar } else { Bisync::Faithful },
+            bulk: Bulk::Never,
             start: *chance.pick(&[
                 Start::Synced,
                 Start::Synced,
@@ -50,6 +51,16 @@ impl Scenario {
             setting,
             events: events.collect(),
         }
+    }
+
+    /// The same, where what needs no decision goes ahead of bisync, as many notes do.
+    #[must_use]
+    pub fn in_bulk(self) -> Self {
+        let setting = Setting {
+            bulk: Bulk::Always,
+            ..self.setting
+        };
+        Self { setting, ..self }
     }
 
     /// Runs to the first broken invariant, if there is one.

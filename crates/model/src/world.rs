@@ -47,6 +47,13 @@ pub(crate) enum Bisync {
     Liar,
 }
 
+/// Whether plain notes go ahead of bisync, however few they are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Bulk {
+    Never,
+    Always,
+}
+
 #[derive(Debug)]
 pub(crate) struct World {
     pub(crate) devices: Vec<Device>,
@@ -56,6 +63,7 @@ pub(crate) struct World {
     pub(crate) chance: Chance,
     pub(crate) mutant: Option<Mutant>,
     pub(crate) bisync: Bisync,
+    pub(crate) bulk: Bulk,
     pub(crate) caution: Caution,
     pub(crate) lapsed: bool,
     pub(crate) rules: Rules,
@@ -83,6 +91,7 @@ pub(crate) struct Setting {
     pub(crate) caution: Caution,
     pub(crate) versioning: Versioning,
     pub(crate) bisync: Bisync,
+    pub(crate) bulk: Bulk,
     /// How many notes all devices hold already; else the first device has them alone.
     pub(crate) start: Start,
 }
@@ -111,6 +120,7 @@ impl World {
             chance: Chance::new(0),
             mutant,
             bisync: setting.bisync,
+            bulk: setting.bulk,
             caution: setting.caution,
             lapsed: false,
             rules,

@@ -15,6 +15,7 @@ use tokio::task::JoinSet;
 
 use self::note::{Came, Carried, Carrier};
 use self::pick::Pick;
+pub(crate) use self::pick::{Way, plain};
 use super::verify::{Verified, sentinel};
 use super::{CycleFailure, CycleInput, Next, Tally, blocking};
 use crate::config::Step;

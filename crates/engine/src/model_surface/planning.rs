@@ -6,6 +6,7 @@ use guard::Object;
 
 use super::{Memory, Rules, Seen};
 use crate::brakes;
+use crate::cycle::surface as cycle;
 use crate::plan::{self, Plan};
 use crate::profile::{ConflictRule, Profile};
 use crate::view::{ChangeAction, ProfileName};
@@ -134,6 +135,31 @@ impl Planned {
     pub fn hold(&mut self, paths: &[String]) {
         self.0.hold(paths);
     }
+}
+
+/// How a path gets through ahead of bisync.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ahead {
+    Upload,
+    AdoptIfEqual { md5: String },
+}
+
+/// The paths that go ahead of bisync where they are many.
+#[must_use]
+pub fn ahead(
+    planned: &Planned,
+    seen: &Seen,
+    cloud: &BTreeMap<String, Object>,
+) -> Vec<(String, Ahead)> {
+    let picks = cycle::plain_of(&planned.0, &seen.0, cloud).into_iter();
+    let ways = picks.map(|pick| {
+        let way = match pick.way {
+            cycle::BulkWay::Upload => Ahead::Upload,
+            cycle::BulkWay::AdoptIfEqual { md5 } => Ahead::AdoptIfEqual { md5 },
+        };
+        (pick.path, way)
+    });
+    ways.collect()
 }
 
 /// The side that a delete is carried to.

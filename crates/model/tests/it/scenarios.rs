@@ -52,6 +52,21 @@ fn nothing_breaks_in_the_fourth_share() {
     nothing_breaks(3);
 }
 
+#[test]
+fn nothing_breaks_where_notes_go_ahead_of_bisync() {
+    let rules = Rules::none().unwrap();
+    let count = number("MODEL_SCENARIOS").map_or(SCENARIOS, |all| all / 4);
+    let first = number("MODEL_SEED").unwrap_or(0);
+    for seed in first..first + count {
+        let scenario = Scenario::of(seed).in_bulk();
+        if let Some(broken) = scenario.run(&rules, None) {
+            let small = scenario.shrunk(&rules, None);
+            let again = small.run(&rules, None);
+            panic!("seed {seed}: {broken:?}\nshrunk: {small:?}\n{again:?}");
+        }
+    }
+}
+
 /// What once broke, with the events it took; each was a fault of the engine or of the model.
 #[test]
 fn what_broke_once_stays_mended() {

@@ -93,25 +93,35 @@ impl Carrier {
         read.await.map_err(CycleFailure::panicked)
     }
 
-    /// Stores the note where nothing is. The answer may be lost: then the one more try finds the
-    /// name taken, and the next comparison finds it to be ours.
+    /// Stores the note where nothing is. A request may arrive twice, and its answer may be lost: then
+    /// the name is taken by our own bytes.
     async fn store(&self, path: &str, note: &Note) -> Result<String, BucketError> {
-        let once = async || {
-            let meta = [("mtime", lane::seconds(note.signature.mtime_ns))];
-            let body = Body::Bytes(note.bytes.clone());
-            let stored = self.bucket.put(path, body, Precondition::Absent, &meta);
-            let etag = stored.await?;
-            self.observer.reached(Step::LaneUploaded);
-            Ok::<_, BucketError>(etag)
-        };
-        match once().await {
+        let stored = match self.put(path, note).await {
             Err(error) if error.is_transient() => {
                 tracing::debug!(%error, "an upload is tried once more");
                 tokio::time::sleep(PAUSE).await;
-                once().await
+                self.put(path, note).await
+            }
+            result => result,
+        };
+        match stored {
+            Err(BucketError::PreconditionFailed { key }) => {
+                let found = self.bucket.head(path).await?;
+                let ours = found.filter(|object| object.etag == note.md5);
+                ours.map(|object| object.etag)
+                    .ok_or(BucketError::PreconditionFailed { key })
             }
             result => result,
         }
+    }
+
+    async fn put(&self, path: &str, note: &Note) -> Result<String, BucketError> {
+        let meta = [("mtime", lane::seconds(note.signature.mtime_ns))];
+        let body = Body::Bytes(note.bytes.clone());
+        let stored = self.bucket.put(path, body, Precondition::Absent, &meta);
+        let etag = stored.await?;
+        self.observer.reached(Step::LaneUploaded);
+        Ok(etag)
     }
 }
 
