@@ -74,7 +74,7 @@ impl Plan {
             build: Build::Release,
             stores: Stores::Both,
             sizes: SIZES.to_vec(),
-            edits: 60,
+            edits: 50,
             idle: Duration::from_secs(30),
             neighbors: true,
         };
@@ -214,7 +214,7 @@ fn size(
     let live = Live::start(course, seat, files)?;
     let edits = live.edits(plan.edits)?;
     sheet.take(rows::edits(&edits, files, suffix))?;
-    if suffix.is_empty() {
+    if suffix.is_empty() && Some(&files) == plan.sizes.last() {
         sheet.take(rows::idle(live.idle(plan.idle)?))?;
     }
     let seat = live.end();

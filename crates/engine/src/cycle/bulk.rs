@@ -26,7 +26,7 @@ use crate::view::{ChangeAction, ProgressView};
 /// Requests under way at once.
 const AT_ONCE: usize = 32;
 /// Notes that are made durable and published together.
-const PART: usize = 1024;
+const PART: usize = 4096;
 /// Texts kept of one run, in bytes: no more than there is room for.
 const TEXTS: usize = BaseText::BUDGET;
 /// Progress is told each time that so many notes are through.
