@@ -5,17 +5,27 @@ mod discovery;
 mod events;
 mod health;
 mod inbox;
+mod keys;
 mod mount;
 mod polar;
 mod proxy;
 mod setup;
+mod shares;
+mod snapshots;
 mod subscription;
 mod tenants;
 mod tigris;
+mod webdav;
+mod workspaces;
 
 pub(crate) use health::{Liveness, Readiness};
 pub(crate) use inbox::ParkedOut;
+pub(crate) use keys::{ApiKeysOut, NewApiKeyIn, NewApiKeyOut};
 pub(crate) use mount::CredentialOut;
+pub(crate) use snapshots::{
+    NewSnapshotIn, RestoreIn, RestoredOut, SnapshotFilesOut, SnapshotOut, SnapshotsOut,
+};
+pub(crate) use workspaces::WorkspacesOut;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
@@ -36,15 +46,20 @@ const MAX_BODY_BYTES: usize = 64 * 1024;
 fn routes() -> Routes {
     discovery::routes()
         .and(health::routes())
+        .and(keys::routes())
         .and(mount::routes())
         .and(proxy::routes())
         .and(setup::routes())
+        .and(shares::routes())
+        .and(snapshots::routes())
         .and(subscription::routes())
         .and(tenants::routes())
         .and(polar::routes())
         .and(inbox::routes())
         .and(events::routes())
         .and(tigris::routes())
+        .and(webdav::routes())
+        .and(workspaces::routes())
         .and(development::routes())
         .and(idp::routes())
         .and(openapi::routes())

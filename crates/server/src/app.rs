@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
-use crate::buckets::Buckets;
+use crate::buckets::{Buckets, Objects};
 use crate::clock::Clock;
 use crate::credentials::Keys;
 use crate::events::Events;
@@ -18,12 +18,14 @@ use crate::proxy::{Denials, Proxy};
 use crate::request::Hosts;
 use crate::store::{Origin, Store};
 use crate::token::Verifier;
+use crate::workspace::WorkspaceKind;
 
 /// The parts a request is answered with. A clone is another handle to the same parts.
 #[derive(Clone)]
 pub(crate) struct App {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) buckets: Arc<dyn Buckets>,
+    pub(crate) objects: Arc<Objects>,
     pub(crate) events: Arc<Events>,
     pub(crate) provisioner: Arc<Provisioner>,
     pub(crate) keys: Arc<Keys>,
@@ -34,6 +36,7 @@ pub(crate) struct App {
     pub(crate) admins: Option<Arc<Admins>>,
     pub(crate) clock: Clock,
     pub(crate) links: Arc<Links>,
+    pub(crate) workspace_kind: WorkspaceKind,
     /// The names under which requests may ask for this server.
     pub(crate) hosts: Arc<Hosts>,
     /// How far the server is in its life: what probes are told, and when streams are to end.

@@ -11,6 +11,7 @@ mod embedded;
 mod iam;
 #[cfg(test)]
 pub(crate) mod ledger;
+mod objects;
 mod policy;
 mod s3;
 #[cfg(test)]
@@ -27,7 +28,12 @@ use secrecy::SecretString;
 pub(crate) use aws::AwsBuckets;
 pub(crate) use client::{AdminKey, Endpoint, Repeats};
 pub(crate) use embedded::EmbeddedBuckets;
+pub(crate) use objects::{
+    Bytestream, Condition, Held, History, Incoming, MTIME, MintedKeys, ObjectError, ObjectKeys,
+    Objects, Old, Standing, Wanted, body_of,
+};
 pub(crate) use policy::Access;
+pub(crate) use s3::IN_PATH;
 pub(crate) use tigris::{TigrisBuckets, Unattached};
 
 /// Why a bucket or a key could not be changed. Never quotes an answer, which may hold a secret.

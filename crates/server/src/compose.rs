@@ -13,7 +13,7 @@ use crate::accept::{self, Bounds, Certificates};
 use crate::api;
 use crate::app::{App, Links};
 use crate::background::{Background, STOP_DEADLINE};
-use crate::buckets::Buckets;
+use crate::buckets::{Buckets, Objects};
 use crate::clock::Clock;
 use crate::credentials::{CredentialSettings, Keys};
 use crate::events::{self, EventSettings, Events, Hooks};
@@ -30,11 +30,13 @@ use crate::proxy::{Proxy, ProxySettings, SigningKeys};
 use crate::request::Hosts;
 use crate::store::Store;
 use crate::token::Verifier;
+use crate::workspace::WorkspaceKind;
 
 /// What differs from deployment to deployment.
 pub(crate) struct Parts {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) buckets: Arc<dyn Buckets>,
+    pub(crate) objects: Objects,
     pub(crate) events: EventSettings,
     /// What the embedded store tells, where there is one.
     pub(crate) changes: Option<Receiver<Change>>,
@@ -46,6 +48,7 @@ pub(crate) struct Parts {
     pub(crate) admins: Option<Admins>,
     pub(crate) clock: Clock,
     pub(crate) links: Links,
+    pub(crate) workspace_kind: WorkspaceKind,
     pub(crate) hosts: Hosts,
     pub(crate) signing_keys: Arc<SigningKeys>,
     pub(crate) proxy: ProxySettings,
@@ -163,6 +166,7 @@ pub(crate) fn compose(parts: Parts) -> Composition {
         events,
         store: Arc::clone(&parts.store),
         buckets: parts.buckets,
+        objects: Arc::new(parts.objects),
         provisioner,
         keys,
         limits: Arc::new(Limits::new(parts.limits)),
@@ -170,6 +174,7 @@ pub(crate) fn compose(parts: Parts) -> Composition {
         admins: parts.admins.map(Arc::new),
         clock: parts.clock,
         links: Arc::new(parts.links),
+        workspace_kind: parts.workspace_kind,
         hosts: Arc::new(parts.hosts),
         life: Arc::clone(&life),
         proxy,

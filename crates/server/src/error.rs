@@ -56,8 +56,16 @@ pub(crate) enum ApiError {
     WebhookRejected,
     #[error("This is not for you to do.")]
     Forbidden,
+    #[error("A key cannot do this. Sign in, and do it yourself.")]
+    SignInNeeded,
     #[error("There is nothing here.")]
     NotFound,
+    #[error("Something else is there by now.")]
+    PreconditionFailed,
+    #[error("The note is shorter than the part that was asked for.")]
+    RangeOutside,
+    #[error("{0}")]
+    NotOffered(&'static str),
     #[error("This address does not take that method.")]
     MethodNotAllowed,
     #[error("The request is larger than this address takes.")]
@@ -102,9 +110,10 @@ impl ApiError {
             | Self::SignatureRejected
             | Self::ProfileMissing
             | Self::WebhookRejected => StatusCode::UNAUTHORIZED,
-            Self::SubscriptionRequired { .. } | Self::NoTenant | Self::Forbidden => {
-                StatusCode::FORBIDDEN
-            }
+            Self::SubscriptionRequired { .. }
+            | Self::NoTenant
+            | Self::Forbidden
+            | Self::SignInNeeded => StatusCode::FORBIDDEN,
             Self::KeysUnavailable { .. } => StatusCode::SERVICE_UNAVAILABLE,
             Self::DirectoryFailed(_) => StatusCode::BAD_GATEWAY,
             Self::InvalidRequest(_) | Self::AmbiguousLength | Self::WrongHost => {
@@ -114,6 +123,9 @@ impl ApiError {
             Self::Starting { .. } => StatusCode::SERVICE_UNAVAILABLE,
             Self::UpstreamFailed(_) => StatusCode::BAD_GATEWAY,
             Self::NotFound => StatusCode::NOT_FOUND,
+            Self::PreconditionFailed => StatusCode::PRECONDITION_FAILED,
+            Self::RangeOutside => StatusCode::RANGE_NOT_SATISFIABLE,
+            Self::NotOffered(_) => StatusCode::NOT_IMPLEMENTED,
             Self::TooManyKeys { .. } => StatusCode::CONFLICT,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
@@ -135,18 +147,22 @@ impl ApiError {
             | Self::SignatureRejected
             | Self::ProfileMissing
             | Self::WebhookRejected => "unauthenticated",
-            Self::Forbidden => "forbidden",
+            Self::Forbidden | Self::SignInNeeded => "forbidden",
             Self::SubscriptionRequired { .. } => wire::SUBSCRIPTION_REQUIRED,
             Self::NoTenant => "no_tenant",
             Self::KeysUnavailable { .. } => "starting",
             Self::DirectoryFailed(_) => "upstream_failed",
-            Self::InvalidRequest(_) | Self::TooSlow | Self::AmbiguousLength | Self::WrongHost => {
-                "invalid_request"
-            }
+            Self::InvalidRequest(_)
+            | Self::TooSlow
+            | Self::AmbiguousLength
+            | Self::WrongHost
+            | Self::RangeOutside => "invalid_request",
             Self::OtherWorkspace => "forbidden",
             Self::Starting { .. } => "starting",
             Self::UpstreamFailed(_) => "upstream_failed",
             Self::NotFound => "not_found",
+            Self::PreconditionFailed => "precondition_failed",
+            Self::NotOffered(_) => "not_offered",
             Self::TooManyKeys { .. } => "conflict",
             Self::MethodNotAllowed => "method_not_allowed",
             Self::TooLarge => "too_large",
@@ -178,7 +194,11 @@ impl ApiError {
             | Self::InvalidRequest(_)
             | Self::WebhookRejected
             | Self::Forbidden
+            | Self::SignInNeeded
             | Self::NotFound
+            | Self::PreconditionFailed
+            | Self::RangeOutside
+            | Self::NotOffered(_)
             | Self::TooManyKeys { .. }
             | Self::MethodNotAllowed
             | Self::TooLarge
@@ -224,7 +244,11 @@ impl ApiError {
             | Self::InvalidRequest(_)
             | Self::WebhookRejected
             | Self::Forbidden
+            | Self::SignInNeeded
             | Self::NotFound
+            | Self::PreconditionFailed
+            | Self::RangeOutside
+            | Self::NotOffered(_)
             | Self::TooManyKeys { .. }
             | Self::MethodNotAllowed
             | Self::TooLarge
@@ -299,7 +323,11 @@ impl IntoResponse for ApiError {
             | Self::DirectoryFailed(_)
             | Self::InvalidRequest(_)
             | Self::WebhookRejected
+            | Self::SignInNeeded
             | Self::NotFound
+            | Self::PreconditionFailed
+            | Self::RangeOutside
+            | Self::NotOffered(_)
             | Self::TooManyKeys { .. }
             | Self::MethodNotAllowed
             | Self::TooLarge

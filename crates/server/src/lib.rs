@@ -41,7 +41,9 @@ mod silence;
 mod state_folder;
 mod store;
 mod token;
+mod webdav;
 mod workflow;
+mod workspace;
 
 pub use accept::TlsError;
 pub use admin::{AdminError, TenantAdmin};
@@ -65,3 +67,4 @@ pub use server::{
     Announcement, DevConfig, DevInstances, DevLocal, DevServer, PortChoice, ServerError,
 };
 pub use state_folder::{Deployment, FolderError};
+pub use workspace::WorkspaceKind;

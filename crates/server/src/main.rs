@@ -14,7 +14,7 @@ use anyhow::{Context, bail};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use server::{
     DevConfig, DevInstances, DevLocal, DevServer, Layers, Log, LogFormat, PortChoice, Replace,
-    Server, Settings,
+    Server, Settings, WorkspaceKind,
 };
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
@@ -131,6 +131,15 @@ struct Dev {
     /// Page on which people manage their subscription.
     #[arg(long, value_name = "URL")]
     manage_url: Option<Url>,
+    /// How `bm` 0.19 and later are to push and pull: over `WebDAV` (organization) or with rclone.
+    #[arg(long, value_enum, default_value_t = WorkspaceType::Organization)]
+    workspace_type: WorkspaceType,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum WorkspaceType {
+    Organization,
+    Personal,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -331,6 +340,10 @@ async fn run(dev: Dev) -> anyhow::Result<()> {
         admins: dev.admins,
         subscribe_url: dev.subscribe_url.into(),
         manage_url: dev.manage_url.map(Into::into),
+        workspace_kind: match dev.workspace_type {
+            WorkspaceType::Organization => WorkspaceKind::Organization,
+            WorkspaceType::Personal => WorkspaceKind::Personal,
+        },
         polar: None,
         instances,
         clock: server::system_clock(),

@@ -4,7 +4,10 @@
 //! the token's subject and from nothing else.
 
 mod admin;
+mod api_key;
+mod caller;
 mod tenant_webhook;
+mod workspace;
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -18,10 +21,13 @@ use crate::error::ApiError;
 use crate::idp::IdentityProvider;
 use crate::store::tenants::TenantRecord;
 use crate::store::{Instance, Origin, Profile, Standing, Subscription, Tenant};
-use crate::token::{Accepted, Claims, TokenRefusal};
+use crate::token::{Accepted, TokenRefusal};
 
 pub(crate) use admin::{Admin, AdminSettings, Admins};
+pub(crate) use api_key::{api_key_hash, new_api_key};
 pub(crate) use tenant_webhook::TenantWebhook;
+
+use caller::{Caller, Proof};
 
 /// Stands in the audit for callers that did not prove who they are.
 const NOBODY: &str = "nobody";
@@ -59,14 +65,32 @@ pub(crate) struct Development {
     pub(crate) request_id: RequestId,
 }
 
-/// Somebody with a valid token, who may be new here and have nothing yet.
+/// Somebody with a valid token or key, who may be new here and have nothing yet.
 pub(crate) struct Member {
     pub(crate) subscription: Option<Subscription>,
     pub(crate) subject: String,
     pub(crate) email: Option<String>,
+    /// The tenant, once it has a bucket.
+    pub(crate) tenant_id: Option<String>,
+    caller: Caller,
+    request_id: RequestId,
 }
 
-/// Somebody with a valid token, a subscription that is current now, and a profile.
+impl Member {
+    /// Names this caller and request for audit events.
+    pub(crate) fn origin(&self, app: &App) -> Origin {
+        app.origin(&self.caller.actor, &self.request_id)
+    }
+
+    /// Refuses programs: what follows is for a person who signed in.
+    pub(crate) fn in_person(&self) -> Result<(), ApiError> {
+        self.caller.in_person()
+    }
+}
+
+/// Somebody with a valid token or key, a subscription that is current now, and a profile.
+///
+/// A workspace that the request names is the caller's own.
 pub(crate) struct ActiveMember {
     pub(crate) profile: Profile,
     caller: Caller,
@@ -139,6 +163,11 @@ impl ActiveMember {
         &self.caller.subject
     }
 
+    /// Refuses programs: what follows is for a person who signed in.
+    pub(crate) fn in_person(&self) -> Result<(), ApiError> {
+        self.caller.in_person()
+    }
+
     #[cfg(test)]
     pub(crate) fn for_tests(subject: &str) -> Self {
         Self {
@@ -149,7 +178,9 @@ impl ActiveMember {
             caller: Caller {
                 subject: subject.to_owned(),
                 actor: subject.to_owned(),
-                expires_at_s: i64::MAX,
+                proof: Proof::Token {
+                    expires_at_s: i64::MAX,
+                },
             },
             tenant: None,
             request_id: RequestId::new(),
@@ -158,9 +189,7 @@ impl ActiveMember {
 
     /// Looks again whether this caller may see the tenant, for answers that take long.
     pub(crate) async fn reaffirm(&self, app: &App, tenant: &TenantScope) -> Result<(), ApiError> {
-        if self.caller.expires_at_s <= app.now() / 1000 {
-            return Err(ApiError::TokenRejected);
-        }
+        self.caller.is_still_good(app).await?;
         let standing = app.store.standing(&self.caller.subject).await?;
         let again = admit(self.caller.clone(), standing, self.request_id.clone(), app)?;
         if again.tenant()?.id == tenant.id {
@@ -216,13 +245,19 @@ impl FromRequestParts<App> for Member {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
-        let claims = authenticate(parts, app).await?.claims;
-        let standing = app.store.standing(&claims.sub).await?;
+        let (caller, email) = authenticate(parts, app).await?;
+        let standing = app.store.standing(&caller.subject).await?;
         let known = standing.profile.and_then(|profile| profile.email);
         Ok(Self {
             subscription: standing.subscription,
-            subject: claims.sub.clone(),
-            email: claims.email.clone().or(known),
+            subject: caller.subject.clone(),
+            email: email.or(known),
+            tenant_id: standing
+                .tenant
+                .filter(|tenant| tenant.bucket_name.is_some())
+                .map(|tenant| tenant.id),
+            caller,
+            request_id: request_id(parts),
         })
     }
 }
@@ -232,13 +267,18 @@ impl FromRequestParts<App> for ActiveMember {
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
         let request_id = request_id(parts);
-        let claims = match authenticate(parts, app).await {
-            Ok(accepted) => accepted.claims,
+        let caller = match authenticate(parts, app).await {
+            Ok((caller, _)) => caller,
             Err(error) => return Err(denied(app, NOBODY, &request_id, error).await),
         };
-        let standing = app.store.standing(&claims.sub).await?;
-        let caller = Caller::of(&claims);
-        match admit(caller.clone(), standing, request_id.clone(), app) {
+        let standing = app.store.standing(&caller.subject).await?;
+        let admitted =
+            admit(caller.clone(), standing, request_id.clone(), app).and_then(|member| {
+                let own = member.tenant.as_ref().map(|tenant| tenant.id.as_str());
+                workspace::only_own(&parts.headers, own)?;
+                Ok(member)
+            });
+        match admitted {
             Ok(member) => Ok(member),
             Err(error) => Err(denied(app, &caller.actor, &request_id, error).await),
         }
@@ -295,8 +335,28 @@ pub(crate) fn is_current(subscription: Option<&Subscription>, now: i64) -> bool 
     })
 }
 
+/// Finds out who asks, by a token or a key; with the address that the token tells.
+async fn authenticate(parts: &Parts, app: &App) -> Result<(Caller, Option<String>), ApiError> {
+    if let Ok(key) = bearer(&parts.headers)
+        && api_key::is_one(key)
+    {
+        let caller = match api_key::holder(key, app).await {
+            Ok(caller) => caller,
+            Err(refusal) => {
+                app.limits.admit_stranger(parts)?;
+                return Err(refusal);
+            }
+        };
+        app.limits
+            .admit_subject(&caller.subject, parts.uri.path())?;
+        return Ok((caller, None));
+    }
+    let claims = authenticate_person(parts, app).await?.claims;
+    Ok((Caller::of(&claims), claims.email.clone()))
+}
+
 /// Verifies the request's token. Whoever acts in another's name is written down each time.
-async fn authenticate(parts: &Parts, app: &App) -> Result<Accepted, ApiError> {
+async fn authenticate_person(parts: &Parts, app: &App) -> Result<Accepted, ApiError> {
     let accepted = match verify(parts, app).await {
         Ok(accepted) => accepted,
         Err(refusal) => {
@@ -346,29 +406,6 @@ async fn verify(parts: &Parts, app: &App) -> Result<Accepted, ApiError> {
                 | TokenRefusal::NotAPerson => ApiError::TokenRejected,
             }
         })
-}
-
-/// Whom a token is about, and who acts with it.
-#[derive(Clone, Debug)]
-struct Caller {
-    subject: String,
-    /// For audit events: names somebody who acts in the subject's name too.
-    actor: String,
-    /// When the token ends, Unix seconds.
-    expires_at_s: i64,
-}
-
-impl Caller {
-    fn of(claims: &Claims) -> Self {
-        Self {
-            subject: claims.sub.clone(),
-            actor: match &claims.act {
-                Some(actor) => format!("{} as {}", actor.sub, claims.sub),
-                None => claims.sub.clone(),
-            },
-            expires_at_s: claims.exp,
-        }
-    }
 }
 
 /// Takes the token out of exactly one `Authorization: Bearer` header (RFC 6750).

@@ -44,6 +44,7 @@ use upstream::{BadAddress, Upstream};
 pub(crate) use body::BodyFault;
 pub(crate) use decide::Refusal;
 pub(crate) use denials::Denials;
+pub(crate) use path::{PathFault, check_path};
 pub use settings::ProxySettings;
 pub use sign::{SigningKeys, SigningKeysError};
 
@@ -103,6 +104,7 @@ impl ProxyError {
 pub(crate) struct Proxy {
     transport: Transport,
     keys: Arc<SigningKeys>,
+    settings: ProxySettings,
     slots: Arc<Slots>,
     instances: Arc<dyn Instances>,
 }
@@ -118,9 +120,15 @@ impl Proxy {
         Self {
             transport: Transport::new(settings, draining),
             keys,
+            settings,
             slots: Slots::new(settings.under_way_per_tenant),
             instances,
         }
+    }
+
+    /// What bounds bodies, wherever they are streamed.
+    pub(crate) fn settings(&self) -> ProxySettings {
+        self.settings
     }
 
     /// Passes the request on to the tenant's instance in the name of `user`.

@@ -111,7 +111,8 @@ pub(crate) async fn limit(State(app): State<App>, request: Request, next: Next) 
         return ApiError::WrongHost.into_response();
     }
     // What is passed on streams for as long as it moves; the proxy watches it.
-    if request.uri().path().starts_with("/proxy/") {
+    let path = request.uri().path();
+    if path.starts_with("/proxy/") || path.starts_with("/webdav/") {
         return next.run(request).await;
     }
     match tokio::time::timeout(DEADLINE, next.run(request)).await {

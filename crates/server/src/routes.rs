@@ -59,6 +59,14 @@ impl Routes {
         self.on(Method::POST, MethodFilter::POST, path, handler)
     }
 
+    pub(crate) fn patch<H, T>(self, path: &'static str, handler: H) -> Self
+    where
+        H: Handler<T, App>,
+        T: ForPrincipal + 'static,
+    {
+        self.on(Method::PATCH, MethodFilter::PATCH, path, handler)
+    }
+
     pub(crate) fn delete<H, T>(self, path: &'static str, handler: H) -> Self
     where
         H: Handler<T, App>,
@@ -84,6 +92,28 @@ impl Routes {
             query,
         ];
         self.table.extend(methods.map(|method| Route {
+            method,
+            path,
+            policy: T::POLICY,
+        }));
+        Self {
+            router: self.router.route(path, routing::any(handler)),
+            table: self.table,
+        }
+    }
+
+    /// Routes every method to a handler that takes these alone.
+    pub(crate) fn taking<H, T>(
+        mut self,
+        methods: impl IntoIterator<Item = Method>,
+        path: &'static str,
+        handler: H,
+    ) -> Self
+    where
+        H: Handler<T, App>,
+        T: ForPrincipal + 'static,
+    {
+        self.table.extend(methods.into_iter().map(|method| Route {
             method,
             path,
             policy: T::POLICY,

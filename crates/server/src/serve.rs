@@ -1,6 +1,6 @@
 //! A configured deployment: what `bm-server serve` runs.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -13,7 +13,8 @@ use url::Url;
 use crate::accept::{Certificates, TlsError};
 use crate::app::Links;
 use crate::buckets::{
-    AdminKey, AwsBuckets, Buckets, EmbeddedBuckets, Endpoint, Repeats, TigrisBuckets,
+    AdminKey, AwsBuckets, Buckets, EmbeddedBuckets, Endpoint, History, MintedKeys, ObjectKeys,
+    Objects, Repeats, TigrisBuckets,
 };
 use crate::clock::Clock;
 use crate::compose::{Composition, Ended, Front, InstanceSettings, Parts, compose};
@@ -156,6 +157,7 @@ impl Server {
         let mut composition = compose(Parts {
             store,
             buckets: storage.buckets,
+            objects: storage.objects,
             credentials: CredentialSettings {
                 live_at_most: settings.limits.live_credentials.into(),
                 hourly_at_most: settings.limits.credentials_per_hour.into(),
@@ -183,6 +185,7 @@ impl Server {
                 subscribe_url: settings.subscribe_url,
                 manage_url: settings.manage_url,
             },
+            workspace_kind: settings.workspace_kind,
             hosts: Hosts::of(settings.listen.hosts.iter().map(String::as_str)),
             signing_keys,
             proxy: settings.proxy,
@@ -413,6 +416,7 @@ fn provisioning(jobs: Jobs) -> ProvisioningSettings {
 
 struct OpenStorage {
     buckets: Arc<dyn Buckets>,
+    objects: Objects,
     embedded: Option<(s3_store::Store, TcpListener)>,
 }
 
@@ -429,17 +433,37 @@ async fn open_storage(
             let store = s3_store::Store::open(&needed(folder)?.buckets(), Arc::clone(clock))
                 .map_err(ServeError::Buckets)?;
             let listener = listen(*address, "storage.address").await?;
+            let reached = Endpoint {
+                url: format!("http://{}", reachable(local(&listener, "storage.address")?)),
+                region: "auto".to_owned(),
+            };
+            let objects = Objects::new(
+                reached,
+                ObjectKeys::Minted(MintedKeys::new(store.clone())),
+                History::Versions { resolution_ms: 1 },
+                Arc::clone(clock),
+            );
             let endpoint_url = endpoint_url.as_str().trim_end_matches('/').to_owned();
             Ok(OpenStorage {
                 buckets: Arc::new(EmbeddedBuckets::new(store.clone(), endpoint_url)),
+                objects: objects.map_err(ServeError::Outbound)?,
                 embedded: Some((store, listener)),
             })
         }
         Storage::Aws(service) => {
             let (s3, iam, public, key) = service_parts(service);
             let repeats = Repeats::default();
+            let objects = Objects::new(
+                s3.clone(),
+                ObjectKeys::Server(key.clone()),
+                History::Versions {
+                    resolution_ms: 1000,
+                },
+                Arc::clone(clock),
+            );
             let buckets = AwsBuckets::new(s3, iam, public, &key, clock, repeats);
             Ok(OpenStorage {
+                objects: objects.map_err(ServeError::Outbound)?,
                 buckets: Arc::new(buckets.map_err(ServeError::Outbound)?),
                 embedded: None,
             })
@@ -447,13 +471,31 @@ async fn open_storage(
         Storage::Tigris(service, unattached) => {
             let (s3, iam, public, key) = service_parts(service);
             let repeats = Repeats::default();
+            let objects = Objects::new(
+                s3.clone(),
+                ObjectKeys::Server(key.clone()),
+                // It has snapshots of its own kind, whose interface is not documented to us.
+                History::Unlisted,
+                Arc::clone(clock),
+            );
             let buckets = TigrisBuckets::new(s3, iam, public, &key, *unattached, clock, repeats);
             Ok(OpenStorage {
+                objects: objects.map_err(ServeError::Outbound)?,
                 buckets: Arc::new(buckets.map_err(ServeError::Outbound)?),
                 embedded: None,
             })
         }
     }
+}
+
+/// Where a listener of this machine is reached from this machine.
+fn reachable(address: SocketAddr) -> SocketAddr {
+    let ip = match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
+        IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
+        ip => ip,
+    };
+    SocketAddr::new(ip, address.port())
 }
 
 fn service_parts(service: &StorageService) -> (Endpoint, Endpoint, Endpoint, AdminKey) {

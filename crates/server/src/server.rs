@@ -11,8 +11,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::accept::Bounds;
 use crate::app::Links;
-use crate::buckets::EmbeddedBuckets;
-use crate::clock::Clock;
+use crate::buckets::{EmbeddedBuckets, Endpoint, History, MintedKeys, ObjectKeys, Objects};
+use crate::clock::{Clock, system_clock};
 use crate::compose::{Composition, Ended, Front, InstanceSettings, Parts, compose};
 use crate::credentials::{CredentialSettings, SubscriptionPermits};
 use crate::events::EventSettings;
@@ -29,6 +29,7 @@ use crate::serve::program_beside_us;
 use crate::state_folder::{Deployment, FolderError, StateFolder};
 use crate::store::{SqliteStore, StoreError};
 use crate::token::Verifier;
+use crate::workspace::WorkspaceKind;
 
 /// The id of the one key that a development server signs requests to instances with.
 const DEV_KEY_ID: &str = "dev-1";
@@ -57,6 +58,8 @@ pub struct DevConfig {
     /// Where people without a subscription are sent.
     pub subscribe_url: String,
     pub manage_url: Option<String>,
+    /// What clients that know workspaces are told.
+    pub workspace_kind: WorkspaceKind,
     /// The payment provider, if there is one.
     pub polar: Option<PolarSettings>,
     pub instances: DevInstances,
@@ -139,6 +142,8 @@ pub enum ServerError {
     },
     #[error("the payment provider's part could not start")]
     Polar(#[from] PolarError),
+    #[error("no requests can be made to the bucket store")]
+    Outbound(#[source] reqwest::Error),
     #[error("the bucket store could not be opened")]
     Buckets(#[source] s3_store::StoreError),
     #[error("instances cannot be run")]
@@ -208,8 +213,20 @@ impl DevServer {
         let polar = polar.transpose()?.map(Arc::new);
 
         let permits = SubscriptionPermits::new(store.clone(), Arc::clone(&config.clock));
+        let objects = Objects::new(
+            Endpoint {
+                url: s3_endpoint.clone(),
+                region: "auto".to_owned(),
+            },
+            ObjectKeys::Minted(MintedKeys::new(buckets.clone())),
+            History::Versions { resolution_ms: 1 },
+            // The store goes by the system's clock, whatever the deployment goes by.
+            system_clock(),
+        )
+        .map_err(ServerError::Outbound)?;
         let composition = compose(Parts {
             store,
+            objects,
             buckets: Arc::new(EmbeddedBuckets::new(buckets.clone(), s3_endpoint.clone())),
             credentials: CredentialSettings::default(),
             limits: LimitSettings::default(),
@@ -226,6 +243,7 @@ impl DevServer {
                 subscribe_url: config.subscribe_url,
                 manage_url: config.manage_url,
             },
+            workspace_kind: config.workspace_kind,
             hosts: Hosts::loopback(),
             signing_keys: Arc::new(SigningKeys::single(DEV_KEY_ID, folder.instance_master()?)),
             proxy: ProxySettings::default(),

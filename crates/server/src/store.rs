@@ -9,11 +9,13 @@
 mod statements;
 
 pub(crate) mod accounts;
+pub(crate) mod api_keys;
 pub(crate) mod audit;
 pub(crate) mod credentials;
 pub(crate) mod events;
 pub(crate) mod inbox;
 mod postgres;
+pub(crate) mod snapshots;
 mod sqlite;
 pub(crate) mod subscriptions;
 pub(crate) mod tenants;
@@ -21,6 +23,7 @@ pub(crate) mod upkeep;
 pub(crate) mod workflows;
 
 pub(crate) use accounts::{Accounts, Instance, Profile, Standing, Subscription, Tenant};
+pub(crate) use api_keys::{ApiKey, ApiKeyCaps, ApiKeys, KeyAdded, NewApiKey};
 pub(crate) use audit::AuditTrail;
 pub(crate) use credentials::{
     Begun, Completed, Credential, CredentialCaps, CredentialKind, Credentials, KeyRemoval,
@@ -29,6 +32,7 @@ pub(crate) use credentials::{
 pub(crate) use events::{EventPage, RecordedEvent, Retention, TenantEvents, Wakes};
 pub(crate) use inbox::{ClaimedEvent, Inbox, NewInboxEvent, ParkedEvent, RecurringJob};
 pub(crate) use postgres::{PostgresSettings, PostgresStore};
+pub(crate) use snapshots::{BucketSnapshot, BucketSnapshots, SnapshotAdded};
 pub(crate) use sqlite::{Database, SqliteStore, open_database};
 pub(crate) use subscriptions::{ActiveSubscription, Applied, FactSource, Subscriptions};
 pub(crate) use tenants::Tenants;
@@ -38,7 +42,9 @@ pub(crate) use workflows::Workflows;
 /// Everything the server remembers.
 pub(crate) trait Store:
     Accounts
+    + ApiKeys
     + AuditTrail
+    + BucketSnapshots
     + Credentials
     + Inbox
     + Subscriptions
@@ -54,7 +60,9 @@ pub(crate) trait Store:
 
 impl<T> Store for T where
     T: Accounts
+        + ApiKeys
         + AuditTrail
+        + BucketSnapshots
         + Credentials
         + Inbox
         + Subscriptions

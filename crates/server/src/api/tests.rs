@@ -11,6 +11,7 @@ use tower::ServiceExt;
 use super::router;
 use crate::app::{App, Links};
 use crate::buckets::ledger::{Fault, Ledger};
+use crate::buckets::{AdminKey, Endpoint, History, ObjectKeys, Objects};
 use crate::clock::Clock;
 use crate::credentials::{CredentialSettings, Keys};
 use crate::events::{EventSettings, Events};
@@ -20,6 +21,7 @@ use crate::principal::Policy;
 use crate::proxy::{Proxy, ProxySettings, SigningKeys};
 use crate::store::{Origin, SqliteStore, Subscription};
 use crate::token::{Issuer, Verifier};
+use crate::workspace::WorkspaceKind;
 
 mod polar;
 
@@ -30,6 +32,20 @@ pub(crate) struct Fixture {
     buckets: Arc<Ledger>,
     key: Arc<SigningKey>,
     _folder: tempfile::TempDir,
+}
+
+/// An object store that nobody listens for.
+fn nowhere(clock: &Clock) -> Objects {
+    let endpoint = Endpoint {
+        url: "http://127.0.0.1:1".to_owned(),
+        region: "auto".to_owned(),
+    };
+    let key = AdminKey {
+        access_key: "nobody".to_owned(),
+        secret: "nothing".into(),
+    };
+    let history = History::Unlisted;
+    Objects::new(endpoint, ObjectKeys::Server(key), history, clock.clone()).unwrap()
 }
 
 impl Fixture {
@@ -57,6 +73,7 @@ impl Fixture {
             events: Events::new(store.clone(), clock.clone(), EventSettings::default()),
             store,
             buckets: buckets.clone(),
+            objects: Arc::new(nowhere(&clock)),
             provisioner,
             keys: Arc::new(keys),
             limits: Arc::new(crate::limits::Limits::new(LimitSettings::default())),
@@ -67,6 +84,7 @@ impl Fixture {
                 subscribe_url: "https://basicmemory.com/subscribe".to_owned(),
                 manage_url: None,
             }),
+            workspace_kind: WorkspaceKind::Personal,
             hosts: Arc::new(crate::request::Hosts::loopback()),
             life: Arc::default(),
             proxy: Arc::new(Proxy::new(

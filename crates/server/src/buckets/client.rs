@@ -255,6 +255,39 @@ impl Client {
     }
 
     fn sign(&self, call: &Call, url: &str) -> Option<Vec<(String, String)>> {
+        let headers = call
+            .headers
+            .iter()
+            .map(|(name, value)| (*name, value.as_str()));
+        let signing = Signing {
+            key: &self.key,
+            region: &self.endpoint.region,
+            service: self.service,
+            now_ms: (self.clock)(),
+        };
+        let body = SignableBody::Bytes(&call.body);
+        signing.sign(call.method.as_str(), url, headers, body)
+    }
+}
+
+/// By whom, for what and when a request is signed.
+pub(super) struct Signing<'a> {
+    pub(super) key: &'a AdminKey,
+    pub(super) region: &'a str,
+    pub(super) service: &'static str,
+    /// Unix milliseconds.
+    pub(super) now_ms: i64,
+}
+
+impl Signing<'_> {
+    /// The headers to add; `None` if the request cannot be signed.
+    pub(super) fn sign<'h>(
+        &self,
+        method: &'h str,
+        url: &'h str,
+        headers: impl Iterator<Item = (&'h str, &'h str)>,
+        body: SignableBody<'h>,
+    ) -> Option<Vec<(String, String)>> {
         let mut settings = SigningSettings::default();
         settings.percent_encoding_mode = PercentEncodingMode::Single;
         settings.uri_path_normalization_mode = UriPathNormalizationMode::Disabled;
@@ -267,22 +300,17 @@ impl Client {
             "configuration",
         )
         .into();
-        let now_ms = u64::try_from((self.clock)()).ok()?;
+        let now_ms = u64::try_from(self.now_ms).ok()?;
         let params = v4::SigningParams::builder()
             .identity(&identity)
-            .region(&self.endpoint.region)
+            .region(self.region)
             .name(self.service)
             .time(UNIX_EPOCH + Duration::from_millis(now_ms))
             .settings(settings)
             .build()
             .ok()?
             .into();
-        let headers = call
-            .headers
-            .iter()
-            .map(|(name, value)| (*name, value.as_str()));
-        let body = SignableBody::Bytes(&call.body);
-        let signable = SignableRequest::new(call.method.as_str(), url, headers, body).ok()?;
+        let signable = SignableRequest::new(method, url, headers, body).ok()?;
         let (instructions, _) = sign(signable, &params).ok()?.into_parts();
         let owned = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
         Some(instructions.headers().map(owned).collect())

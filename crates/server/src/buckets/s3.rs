@@ -16,13 +16,13 @@ use super::{BucketError, NotificationTarget};
 use crate::clock::Clock;
 
 /// What stays as it is in the path of a request (RFC 3986, unreserved) and between segments.
-const IN_PATH: &AsciiSet = &NON_ALPHANUMERIC
+pub(crate) const IN_PATH: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'-')
     .remove(b'.')
     .remove(b'_')
     .remove(b'~')
     .remove(b'/');
-const IN_QUERY: &AsciiSet = &IN_PATH.add(b'/');
+pub(super) const IN_QUERY: &AsciiSet = &IN_PATH.add(b'/');
 
 /// How a store is told to keep what was overwritten.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -71,6 +71,11 @@ impl Element {
         &self.name
     }
 
+    /// Everything directly below this one, in the order of the document.
+    pub(super) fn elements(&self) -> impl Iterator<Item = &Self> {
+        self.children.iter()
+    }
+
     pub(super) fn child(&self, name: &str) -> Option<&Self> {
         self.children.iter().find(|child| child.name == name)
     }

@@ -23,6 +23,7 @@ use crate::events::Hearing;
 use crate::idp;
 use crate::proxy::SigningKeys;
 use crate::token::{IssuerKind, IssuerSettings};
+use crate::workspace::WorkspaceKind;
 
 /// Reads everything; `None` where something needed is missing or wrong.
 pub(super) fn read(reader: &mut Reader<'_>) -> Option<Settings> {
@@ -45,6 +46,13 @@ pub(super) fn read(reader: &mut Reader<'_>) -> Option<Settings> {
     let issuers = issuers(reader);
     let subscribe_url = reader.url("links.subscribe_url");
     let manage_url = reader.url("links.manage_url");
+    let workspace_kind = reader.choice(
+        "workspaces.kind",
+        &[
+            ("organization", WorkspaceKind::Organization),
+            ("personal", WorkspaceKind::Personal),
+        ],
+    );
     let polar = polar::read(reader);
     let instances = instances::read(reader);
     let proxy = proxy::read(reader);
@@ -82,6 +90,7 @@ pub(super) fn read(reader: &mut Reader<'_>) -> Option<Settings> {
         issuers: issuers?,
         subscribe_url: trimmed(&subscribe_url?),
         manage_url: manage_url.as_ref().map(trimmed),
+        workspace_kind: workspace_kind?,
         polar: polar?,
         instances: instances?,
         proxy: proxy?,

@@ -14,6 +14,7 @@ use crate::buckets::Unattached;
 use crate::events::Hearing;
 use crate::proxy::{ProxySettings, SigningKeys};
 use crate::token::IssuerSettings;
+use crate::workspace::WorkspaceKind;
 
 /// What the server is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,6 +40,7 @@ pub struct Settings {
     pub(crate) issuers: Vec<IssuerSettings>,
     pub(crate) subscribe_url: String,
     pub(crate) manage_url: Option<String>,
+    pub(crate) workspace_kind: WorkspaceKind,
     pub(crate) polar: Polar,
     pub(crate) instances: Instances,
     pub(crate) proxy: ProxySettings,

@@ -107,8 +107,11 @@ fn refused(status: u16, schema: &Value) -> Value {
         404 => "There is nothing here (`not_found`).",
         408 => "The request took too long to arrive (`invalid_request`).",
         409 => "It does not fit what is there (`conflict`).",
+        412 => "What is there is not what it was to be (`precondition_failed`).",
         413 => "The body is larger than this address takes (`too_large`).",
+        416 => "The note is shorter than that (`invalid_request`).",
         429 => "Too many requests (`rate_limited`); `Retry-After` says when to come again.",
+        501 => "This server does not offer it (`not_offered`).",
         502 => "What is behind the server failed (`upstream_failed`).",
         503 => "It is not ready yet (`starting`); `Retry-After` says when to come again.",
         504 => "What is behind the server took too long (`upstream_failed`).",
@@ -168,7 +171,8 @@ fn security_schemes() -> Value {
             "scheme": "bearer",
             "bearerFormat": "JWT",
             "description": "An access token of an accepted issuer; \
-                `/.well-known/basic-memory-cloud` says where to sign in.",
+                `/.well-known/basic-memory-cloud` says where to sign in. Where no administrator \
+                is asked for, a key of `/api/keys` will do, too.",
         },
         "tenantWebhook": {
             "type": "http",

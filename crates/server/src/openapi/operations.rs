@@ -6,10 +6,13 @@ use super::operation::{JSON, Operation};
 use super::schemas::{Schemas, text};
 use crate::api::{CredentialOut, Liveness, ParkedOut, Readiness};
 
+mod compatibility;
+
 const SIGN_IN: &str = "Sign-in and subscription";
 const STORAGE: &str = "Storage";
 const CHANGES: &str = "Change stream";
 const INSTANCE: &str = "Instance";
+const NOTES: &str = "Notes and snapshots";
 const PROVIDERS: &str = "Providers";
 const ADMINISTRATION: &str = "Administration";
 const OPERATION: &str = "Operation";
@@ -29,6 +32,7 @@ pub(super) fn all(schemas: &mut Schemas) -> Vec<Operation> {
     operations.extend(storage(schemas));
     operations.extend(changes(schemas));
     operations.extend(instance(schemas));
+    operations.extend(compatibility::all(schemas));
     operations.extend(providers(schemas));
     operations.extend(administration(schemas));
     operations.extend(operation(schemas));

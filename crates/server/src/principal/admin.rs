@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 
-use super::{Caller, NOBODY, Policy, Principal, authenticate, denied, request_id};
+use super::{Caller, NOBODY, Policy, Principal, authenticate_person, denied, request_id};
 use crate::app::{App, RequestId};
 use crate::error::ApiError;
 use crate::store::Origin;
@@ -104,7 +104,7 @@ impl FromRequestParts<App> for Admin {
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
         let request_id = request_id(parts);
-        let accepted = match authenticate(parts, app).await {
+        let accepted = match authenticate_person(parts, app).await {
             Ok(accepted) => accepted,
             Err(error) => return Err(denied(app, NOBODY, &request_id, error).await),
         };

@@ -22,6 +22,9 @@ macro_rules! skip_locked {
 #[path = "sql/accounts.rs"]
 #[expect(clippy::duplicate_mod, reason = "one source for both databases")]
 mod accounts;
+#[path = "sql/api_keys.rs"]
+#[expect(clippy::duplicate_mod, reason = "one source for both databases")]
+mod api_keys;
 #[path = "sql/audit.rs"]
 #[expect(clippy::duplicate_mod, reason = "one source for both databases")]
 mod audit;
@@ -34,6 +37,9 @@ mod events;
 #[path = "sql/inbox.rs"]
 #[expect(clippy::duplicate_mod, reason = "one source for both databases")]
 mod inbox;
+#[path = "sql/snapshots.rs"]
+#[expect(clippy::duplicate_mod, reason = "one source for both databases")]
+mod snapshots;
 #[path = "sql/subscriptions.rs"]
 #[expect(clippy::duplicate_mod, reason = "one source for both databases")]
 mod subscriptions;
@@ -50,11 +56,13 @@ mod workflows;
 #[cfg(test)]
 pub(super) const STATEMENTS: &[super::tests::File] = &[
     ("accounts", accounts::STATEMENTS),
+    ("api_keys", api_keys::STATEMENTS),
     ("audit", audit::STATEMENTS),
     ("credentials", credentials::STATEMENTS),
     ("events", events::STATEMENTS),
     ("upkeep", upkeep::STATEMENTS),
     ("inbox", inbox::STATEMENTS),
+    ("snapshots", snapshots::STATEMENTS),
     ("subscriptions", subscriptions::STATEMENTS),
     ("tenants", tenants::STATEMENTS),
     ("workflows", workflows::STATEMENTS),

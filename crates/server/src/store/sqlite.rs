@@ -24,6 +24,8 @@ macro_rules! skip_locked {
 
 #[path = "sql/accounts.rs"]
 mod accounts;
+#[path = "sql/api_keys.rs"]
+mod api_keys;
 #[path = "sql/audit.rs"]
 mod audit;
 #[path = "sql/credentials.rs"]
@@ -32,6 +34,8 @@ mod credentials;
 mod events;
 #[path = "sql/inbox.rs"]
 mod inbox;
+#[path = "sql/snapshots.rs"]
+mod snapshots;
 #[path = "sql/subscriptions.rs"]
 mod subscriptions;
 #[path = "sql/tenants.rs"]
@@ -44,11 +48,13 @@ mod workflows;
 #[cfg(test)]
 pub(super) const STATEMENTS: &[super::tests::File] = &[
     ("accounts", accounts::STATEMENTS),
+    ("api_keys", api_keys::STATEMENTS),
     ("audit", audit::STATEMENTS),
     ("credentials", credentials::STATEMENTS),
     ("events", events::STATEMENTS),
     ("upkeep", upkeep::STATEMENTS),
     ("inbox", inbox::STATEMENTS),
+    ("snapshots", snapshots::STATEMENTS),
     ("subscriptions", subscriptions::STATEMENTS),
     ("tenants", tenants::STATEMENTS),
     ("workflows", workflows::STATEMENTS),

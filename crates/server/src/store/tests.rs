@@ -4,6 +4,7 @@
 //! look at what changed and at what is left, by reading the tables directly.
 
 mod accounts;
+mod api_keys;
 mod audit;
 mod credentials;
 mod events;

@@ -13,7 +13,7 @@ use tempfile::TempDir;
 
 pub(crate) use self::cloud::{Cloud, CloudOptions, StorageKind};
 pub(crate) use self::database::Database;
-pub(crate) use self::device::Device;
+pub(crate) use self::device::{Device, Said};
 pub(crate) use self::instance::NotesInstance;
 use crate::support::{CHALLENGE, DEVICE_GRANT, VERIFIER, read, text};
 

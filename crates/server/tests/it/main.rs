@@ -7,6 +7,7 @@
 
 mod admin_command;
 mod backup;
+mod compatibility;
 mod config;
 mod deployment;
 mod device_flow;
@@ -21,6 +22,7 @@ mod polar;
 mod policy;
 mod process;
 mod proxy;
+mod published;
 mod refusals;
 mod schema;
 mod secrets;

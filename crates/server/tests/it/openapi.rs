@@ -29,8 +29,8 @@ fn every_route_is_described_and_nothing_else_is() {
     let routed: BTreeSet<(String, String)> = route_table()
         .into_iter()
         .filter(|route| route.policy != Policy::Development)
-        // OpenAPI 3.1 has no place for methods of its own.
-        .filter(|route| route.method.as_str() != "QUERY")
+        // OpenAPI 3.1 has no place for other methods.
+        .filter(|route| METHODS.contains(&route.method.as_str().to_lowercase().as_str()))
         .map(|route| (route.method.to_string(), route.path.replace("{*", "{")))
         .collect();
     assert_eq!(described(&document), routed);

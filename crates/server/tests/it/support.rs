@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use reqwest::{Client, Method, RequestBuilder, Response, StatusCode};
 use serde_json::{Value, json};
-use server::{DevConfig, DevServer, PolarSettings, PortChoice};
+use server::{DevConfig, DevServer, PolarSettings, PortChoice, WorkspaceKind};
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -45,6 +45,7 @@ pub(crate) fn config(state: &Path, now_ms: Arc<AtomicI64>) -> DevConfig {
         admins: vec![ADMIN.to_owned()],
         subscribe_url: "https://basicmemory.com/subscribe".to_owned(),
         manage_url: None,
+        workspace_kind: WorkspaceKind::Organization,
         polar: None,
         instances: server::DevInstances::None,
         clock: Arc::new(move || now_ms.load(Ordering::SeqCst)),

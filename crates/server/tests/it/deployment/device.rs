@@ -75,7 +75,11 @@ impl Device {
 
 impl Said {
     async fn of(child: &mut Child) -> Self {
-        let code = child.exit(SOON).await.code();
+        Self::within(child, SOON).await
+    }
+
+    pub(crate) async fn within(child: &mut Child, deadline: std::time::Duration) -> Self {
+        let code = child.exit(deadline).await.code();
         Self {
             code,
             out: child.stdout(),

@@ -1,0 +1,343 @@
+//! Moments of the bucket that one can go back to, where the store keeps and lists versions.
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use futures::{StreamExt, TryStreamExt, stream};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+use wire::ChangeKind;
+
+use crate::app::App;
+use crate::buckets::{History, ObjectError, Old, Standing};
+use crate::clock::rfc3339;
+use crate::error::{ApiError, chain};
+use crate::events::{NewEvent, Teller};
+use crate::extract::{JsonBody, PathValue, QueryValues};
+use crate::principal::{ActiveMember, TenantScope};
+use crate::routes::Routes;
+use crate::store::{BucketSnapshot, SnapshotAdded};
+
+const NOT_OFFERED: ApiError =
+    ApiError::NotOffered("The object store of this server keeps no versions to go back to.");
+const MOST: i64 = 100;
+const LONGEST_DESCRIPTION: usize = 500;
+const LONGEST_PATH: usize = 1024;
+/// Notes brought back at once.
+const AT_ONCE: usize = 8;
+/// The change log takes as many changes in one go.
+const ANNOUNCED_AT_ONCE: usize = 256;
+
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
+pub(crate) struct NewSnapshotIn {
+    #[serde(default)]
+    description: Option<String>,
+}
+
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub(crate) struct SnapshotOut {
+    #[schema(format = Uuid)]
+    id: String,
+    bucket_name: String,
+    snapshot_version: String,
+    name: String,
+    description: Option<String>,
+    /// Whether it was taken without being asked for.
+    auto: bool,
+    #[schema(format = DateTime)]
+    created_at: Option<String>,
+    #[schema(format = Uuid)]
+    created_by: Option<String>,
+}
+
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub(crate) struct SnapshotsOut {
+    snapshots: Vec<SnapshotOut>,
+    total: usize,
+}
+
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub(crate) struct SnapshotFileOut {
+    key: String,
+    size: u64,
+    #[schema(format = DateTime)]
+    last_modified: Option<String>,
+    etag: Option<String>,
+}
+
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub(crate) struct SnapshotFilesOut {
+    files: Vec<SnapshotFileOut>,
+    prefix: String,
+    snapshot_version: String,
+}
+
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
+pub(crate) struct RestoreIn {
+    /// A note, or a folder with everything in it; nothing at all means the whole bucket.
+    path: String,
+}
+
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub(crate) struct RestoredOut {
+    /// The notes that were brought back; those that are as they were are not among them.
+    restored: Vec<String>,
+    snapshot_version: String,
+    #[schema(format = Uuid)]
+    snapshot_id: String,
+}
+
+#[derive(Debug, Deserialize)]
+struct BrowseQuery {
+    #[serde(default)]
+    prefix: String,
+}
+
+fn shown(snapshot: BucketSnapshot, tenant: &TenantScope) -> SnapshotOut {
+    SnapshotOut {
+        id: snapshot.id,
+        bucket_name: tenant.bucket().to_owned(),
+        snapshot_version: snapshot.taken_at.to_string(),
+        name: snapshot.name,
+        description: snapshot.description,
+        auto: false,
+        created_at: rfc3339(snapshot.taken_at),
+        created_by: snapshot.created_by,
+    }
+}
+
+/// What is known of the store's times, or that there is nothing to go back to.
+fn resolution_ms(app: &App) -> Result<i64, ApiError> {
+    match app.objects.history() {
+        History::Versions { resolution_ms } => Ok(resolution_ms),
+        History::Unlisted => Err(NOT_OFFERED),
+    }
+}
+
+/// Takes a snapshot: everything written before this answer, and nothing written after it.
+async fn create(
+    member: ActiveMember,
+    State(app): State<App>,
+    JsonBody(asked): JsonBody<NewSnapshotIn>,
+) -> Result<(StatusCode, Json<SnapshotOut>), ApiError> {
+    let tenant = member.tenant()?;
+    let resolution_ms = resolution_ms(&app)?;
+    let description = described(asked.description)?;
+    let now = app.now();
+    // Versions carry times in the store's unit: the moment is where the next unit begins.
+    let taken_at = now.saturating_sub(now.rem_euclid(resolution_ms)) + resolution_ms;
+    let wait_ms = u64::try_from(taken_at - now).unwrap_or_default();
+    tokio::time::sleep(std::time::Duration::from_millis(wait_ms)).await;
+    let snapshot = BucketSnapshot {
+        id: Uuid::now_v7().to_string(),
+        name: format!("snapshot-{taken_at}"),
+        description,
+        taken_at,
+        created_by: Some(member.profile.id.clone()),
+    };
+    let origin = member.origin(&app);
+    let added = app
+        .store
+        .add_snapshot(&tenant, &snapshot, MOST, &origin)
+        .await?;
+    match added {
+        SnapshotAdded::Added => Ok((StatusCode::CREATED, Json(shown(snapshot, &tenant)))),
+        SnapshotAdded::TenantGone => Err(ApiError::NoTenant),
+        SnapshotAdded::TooMany => Err(ApiError::Conflict(format!(
+            "There are {MOST} snapshots already. Delete one that is not needed."
+        ))),
+    }
+}
+
+fn described(text: Option<String>) -> Result<Option<String>, ApiError> {
+    let text = text.map(|text| text.trim().to_owned());
+    match text.filter(|text| !text.is_empty()) {
+        Some(text) if text.chars().count() > LONGEST_DESCRIPTION => Err(ApiError::InvalidRequest(
+            format!("A description has up to {LONGEST_DESCRIPTION} letters."),
+        )),
+        text => Ok(text),
+    }
+}
+
+async fn list(
+    member: ActiveMember,
+    State(app): State<App>,
+) -> Result<Json<SnapshotsOut>, ApiError> {
+    let tenant = member.tenant()?;
+    resolution_ms(&app)?;
+    let snapshots = app.store.list_snapshots(&tenant).await?;
+    Ok(Json(SnapshotsOut {
+        total: snapshots.len(),
+        snapshots: snapshots
+            .into_iter()
+            .map(|snapshot| shown(snapshot, &tenant))
+            .collect(),
+    }))
+}
+
+async fn found(app: &App, tenant: &TenantScope, id: &str) -> Result<BucketSnapshot, ApiError> {
+    resolution_ms(app)?;
+    let snapshot = app.store.find_snapshot(tenant, id).await?;
+    snapshot.ok_or(ApiError::NotFound)
+}
+
+async fn show(
+    member: ActiveMember,
+    State(app): State<App>,
+    PathValue(id): PathValue<String>,
+) -> Result<Json<SnapshotOut>, ApiError> {
+    let tenant = member.tenant()?;
+    let snapshot = found(&app, &tenant, &id).await?;
+    Ok(Json(shown(snapshot, &tenant)))
+}
+
+/// Forgets the moment. The versions stay, as long as the store keeps them.
+async fn forget(
+    member: ActiveMember,
+    State(app): State<App>,
+    PathValue(id): PathValue<String>,
+) -> Result<StatusCode, ApiError> {
+    let tenant = member.tenant()?;
+    let origin = member.origin(&app);
+    if app.store.forget_snapshot(&tenant, &id, &origin).await? {
+        Ok(StatusCode::NO_CONTENT)
+    } else {
+        Err(ApiError::NotFound)
+    }
+}
+
+async fn browse(
+    member: ActiveMember,
+    State(app): State<App>,
+    PathValue(id): PathValue<String>,
+    QueryValues(query): QueryValues<BrowseQuery>,
+) -> Result<Json<SnapshotFilesOut>, ApiError> {
+    let tenant = member.tenant()?;
+    let snapshot = found(&app, &tenant, &id).await?;
+    let prefix = checked_path(&query.prefix)?;
+    let files = app
+        .objects
+        .list_as_of(tenant.bucket(), &prefix, snapshot.taken_at)
+        .await?;
+    let file = |old: Old| SnapshotFileOut {
+        key: old.held.key,
+        size: old.held.size,
+        last_modified: rfc3339(old.held.modified_ms),
+        etag: Some(old.held.etag).filter(|etag| !etag.is_empty()),
+    };
+    Ok(Json(SnapshotFilesOut {
+        files: files.into_iter().map(file).collect(),
+        prefix,
+        snapshot_version: snapshot.taken_at.to_string(),
+    }))
+}
+
+fn checked_path(path: &str) -> Result<String, ApiError> {
+    let path = path.trim_start_matches('/');
+    if path.len() > LONGEST_PATH || path.chars().any(char::is_control) {
+        return Err(ApiError::InvalidRequest("The path is not one.".to_owned()));
+    }
+    Ok(path.to_owned())
+}
+
+/// Whether a note is the one asked for, or in the folder asked for.
+fn is_asked_for(key: &str, path: &str) -> bool {
+    match key.strip_prefix(path) {
+        Some("") => true,
+        Some(below) => path.is_empty() || path.ends_with('/') || below.starts_with('/'),
+        None => false,
+    }
+}
+
+/// Makes notes what they were. What they are now becomes a version, and notes that were not there
+/// then stay. Cut short, it can be repeated: what is done already is passed over.
+async fn restore(
+    member: ActiveMember,
+    State(app): State<App>,
+    PathValue(id): PathValue<String>,
+    JsonBody(asked): JsonBody<RestoreIn>,
+) -> Result<Json<RestoredOut>, ApiError> {
+    let tenant = member.tenant()?;
+    let snapshot = found(&app, &tenant, &id).await?;
+    let path = checked_path(&asked.path)?;
+    let then = app
+        .objects
+        .list_as_of(tenant.bucket(), &path, snapshot.taken_at)
+        .await?;
+    let wanted = then
+        .into_iter()
+        .filter(|old| is_asked_for(&old.held.key, &path) && old.standing == Standing::Replaced);
+    let restored: Vec<Old> = stream::iter(wanted)
+        .map(|old| {
+            let (app, bucket) = (&app, tenant.bucket());
+            async move {
+                let key = &old.held.key;
+                app.objects.bring_back(bucket, key, &old.version).await?;
+                Ok::<_, ObjectError>(old)
+            }
+        })
+        .buffered(AT_ONCE)
+        .try_collect()
+        .await?;
+    announce(&app, &tenant, &restored).await;
+    app.store
+        .record_restore(&tenant, &snapshot.id, &member.origin(&app))
+        .await?;
+    Ok(Json(RestoredOut {
+        restored: restored.into_iter().map(|old| old.held.key).collect(),
+        snapshot_version: snapshot.taken_at.to_string(),
+        snapshot_id: snapshot.id,
+    }))
+}
+
+async fn announce(app: &App, tenant: &TenantScope, restored: &[Old]) {
+    let now = app.now();
+    let event = |old: &Old| NewEvent {
+        kind: ChangeKind::Put,
+        path: old.held.key.clone(),
+        from: None,
+        etag: Some(old.held.etag.clone()).filter(|etag| !etag.is_empty()),
+        size: i64::try_from(old.held.size).ok(),
+        at: now,
+        teller: Teller::Device {
+            name: None,
+            told_at: Some(now),
+        },
+    };
+    for part in restored.chunks(ANNOUNCED_AT_ONCE) {
+        let events: Vec<NewEvent> = part.iter().map(event).collect();
+        if let Err(error) = app.events.append(tenant.id(), &events).await {
+            tracing::error!(error = %chain(&error), "changes were not announced");
+        }
+    }
+}
+
+pub(super) fn routes() -> Routes {
+    Routes::default()
+        .post("/api/bucket-snapshots", create)
+        .get("/api/bucket-snapshots", list)
+        .get("/api/bucket-snapshots/{id}", show)
+        .delete("/api/bucket-snapshots/{id}", forget)
+        .get("/api/bucket-snapshots/{id}/browse", browse)
+        .post("/api/bucket-snapshots/{id}/restore", restore)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_means_a_note_or_a_folder_and_no_neighbor() {
+        for (path, key, expected) in [
+            ("main/a.md", "main/a.md", true),
+            ("main/a.md", "main/a.md2", false),
+            ("main/notes", "main/notes/a.md", true),
+            ("main/notes", "main/notes-2/a.md", false),
+            ("main/notes/", "main/notes/a.md", true),
+            ("", "main/a.md", true),
+            ("other", "main/a.md", false),
+        ] {
+            assert_eq!(is_asked_for(key, path), expected, "{path} {key}");
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! 0.15.2: the generation of the seeds. One folder for everything, kept equal by rclone.
+
+use testkit::BasicMemory;
+
+use super::{ANA, Client, Tenant};
+
+const WHICH: BasicMemory = BasicMemory::V0_15_2;
+const FOLDER: &str = "basic-memory-cloud-sync";
+
+#[tokio::test]
+async fn without_a_subscription_it_says_where_to_get_one_and_stays_local() {
+    let tenant = Tenant::nobody(&[]).await;
+    let client = Client::new(WHICH, &tenant.server);
+    let said = client.login(&tenant.server, ANA).await;
+    assert_eq!(said.code, Some(1), "{said:?}");
+    for expected in [
+        "Subscription Required",
+        "https://basicmemory.com/subscribe",
+        "bm cloud login again",
+    ] {
+        assert!(said.out.contains(expected), "{said:?}");
+    }
+    assert!(!format!("{said:?}").contains("Traceback"), "{said:?}");
+    let status = client.done(&["cloud", "status"]).await;
+    assert!(status.contains("Local (disabled)"), "{status}");
+}
+
+#[tokio::test]
+async fn it_signs_in_sets_up_and_syncs_both_ways() {
+    let mut tenant = Tenant::nobody(&[]).await;
+    tenant.come_to_be(ANA, WHICH).await;
+    tenant.put_note("main/theirs.md", "# Theirs\n").await;
+    let client = Client::new(WHICH, &tenant.server);
+    let said = client.login(&tenant.server, ANA).await;
+    assert!(said.out.contains("Cloud mode enabled"), "{said:?}");
+    let status = client.done(&["cloud", "status"]).await;
+    assert!(status.contains("Cloud instance is healthy"), "{status}");
+    let setup = client.done(&["cloud", "setup"]).await;
+    assert!(setup.contains("setup completed successfully"), "{setup}");
+    assert_eq!(client.read(&format!("{FOLDER}/main/theirs.md")), "# Theirs\n");
+    client.write(&format!("{FOLDER}/research/ours.md"), "# Ours\n");
+    let synced = client.done(&["sync"]).await;
+    assert!(synced.contains("research"), "{synced}");
+    assert_eq!(tenant.note("research/ours.md").await.as_deref(), Some("# Ours\n"));
+}
+
+#[tokio::test]
+async fn it_works_with_projects_and_notes_through_the_proxy() {
+    let mut tenant = Tenant::nobody(&[]).await;
+    tenant.come_to_be(ANA, WHICH).await;
+    let client = Client::new(WHICH, &tenant.server);
+    client.login(&tenant.server, ANA).await;
+    client.done(&["project", "add", "research"]).await;
+    let projects = client.done(&["project", "list"]).await;
+    assert!(projects.contains("research"), "{projects}");
+    client.write("plain.md", "# Plain\n");
+    let file = client.path("plain.md").display().to_string();
+    let upload = ["cloud", "upload", &file, "--project", "research"];
+    let uploaded = client.done(&upload).await;
+    assert!(uploaded.contains("1 file"), "{uploaded}");
+    assert_eq!(tenant.note("research/plain.md").await.as_deref(), Some("# Plain\n"));
+}
+
+#[tokio::test]
+async fn its_tools_write_and_find_a_note_and_hear_why_they_may_not() {
+    let mut tenant = Tenant::nobody(&[]).await;
+    tenant.come_to_be(ANA, WHICH).await;
+    let client = Client::new(WHICH, &tenant.server);
+    client.login(&tenant.server, ANA).await;
+    let note = serde_json::json!({
+        "title": "Walnut", "folder": "trees", "content": "A walnut tree.", "project": "main",
+    });
+    let search = serde_json::json!({ "query": "walnut", "project": "main" });
+    let calls = serde_json::json!([["write_note", note], ["search_notes", search]]);
+    let cloud = [("BASIC_MEMORY_CLOUD_MODE", "true")];
+    let answers = client.mcp(&calls, &cloud).await;
+    assert!(answers[0].contains("trees/Walnut.md"), "{answers:?}");
+    assert!(answers[1].contains("trees/walnut"), "{answers:?}");
+
+    tenant.server.expire(ANA).await;
+    let calls = serde_json::json!([["search_notes", search]]);
+    let answers = client.mcp(&calls, &cloud).await;
+    assert!(answers[0].contains("403") || answers[0].contains("ubscription"), "{answers:?}");
+    assert!(!answers[0].contains("walnut-"), "{answers:?}");
+}
