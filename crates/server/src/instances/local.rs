@@ -12,7 +12,7 @@ mod health;
 mod life;
 mod process;
 mod settings;
-#[cfg(all(test, target_os = "linux"))]
+#[cfg(test)]
 mod tests;
 mod uses;
 

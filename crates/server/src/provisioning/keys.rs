@@ -25,6 +25,10 @@ impl InstanceKeys for SigningKeys {
 }
 
 #[async_trait]
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "of all other refusals only one can come from the making of a key"
+)]
 impl BucketKeys for Keys {
     async fn issue(&self, tenant: &TenantRecord, origin: &Origin) -> Result<IssuedKey, KeyError> {
         let scope = TenantScope::of_record(tenant);

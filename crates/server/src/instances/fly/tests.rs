@@ -163,7 +163,7 @@ async fn whatever_goes_wrong_with_a_call_the_end_is_the_same() {
             is_whole(&mock);
         })
     });
-    futures::future::join_all(rounds.map(|round| round)).await;
+    futures::future::join_all(rounds).await;
 }
 
 /// Lets `work` go until its call of each number stops for good, and a new driver begin again.

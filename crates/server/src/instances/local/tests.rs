@@ -1,5 +1,7 @@
 //! The driver with real processes of `bm-tenant`.
 
+#![cfg(target_os = "linux")]
+
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
