@@ -4,6 +4,8 @@ use axum::Json;
 use axum::extract::rejection::{FormRejection, JsonRejection, PathRejection, QueryRejection};
 use axum::extract::{Form, FromRequest, FromRequestParts, Path, Query};
 use axum::http::StatusCode;
+use axum::http::request::Parts;
+use uuid::Uuid;
 
 use crate::error::ApiError;
 
@@ -18,6 +20,19 @@ pub(crate) struct FormBody<T>(pub(crate) T);
 #[derive(FromRequestParts)]
 #[from_request(via(Path), rejection(ApiError))]
 pub(crate) struct PathValue<T>(pub(crate) T);
+
+/// An id of ours in the path. What has another form is not there.
+pub(crate) struct IdValue(pub(crate) String);
+
+impl<S: Send + Sync> FromRequestParts<S> for IdValue {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let PathValue(id) = PathValue::<String>::from_request_parts(parts, state).await?;
+        let id = Uuid::parse_str(&id).map_err(|_| ApiError::NotFound)?;
+        Ok(Self(id.to_string()))
+    }
+}
 
 #[derive(FromRequestParts)]
 #[from_request(via(Query), rejection(ApiError))]

@@ -12,7 +12,7 @@ use uuid::Uuid;
 use crate::app::App;
 use crate::clock::rfc3339;
 use crate::error::ApiError;
-use crate::extract::{JsonBody, PathValue};
+use crate::extract::{IdValue, JsonBody};
 use crate::principal::{ActiveMember, Member, api_key_hash, new_api_key};
 use crate::routes::Routes;
 use crate::store::{ApiKey, ApiKeyCaps, KeyAdded, NewApiKey};
@@ -148,7 +148,7 @@ async fn list(member: Member, State(app): State<App>) -> Result<Json<ApiKeysOut>
 async fn revoke(
     member: Member,
     State(app): State<App>,
-    PathValue(id): PathValue<String>,
+    IdValue(id): IdValue,
 ) -> Result<StatusCode, ApiError> {
     member.in_person()?;
     let origin = member.origin(&app);

@@ -13,7 +13,7 @@ use crate::buckets::{History, ObjectError, Old, Standing};
 use crate::clock::rfc3339;
 use crate::error::{ApiError, chain};
 use crate::events::{NewEvent, Teller};
-use crate::extract::{JsonBody, PathValue, QueryValues};
+use crate::extract::{IdValue, JsonBody, QueryValues};
 use crate::principal::{ActiveMember, TenantScope};
 use crate::routes::Routes;
 use crate::store::{BucketSnapshot, SnapshotAdded};
@@ -152,9 +152,13 @@ async fn create(
 fn described(text: Option<String>) -> Result<Option<String>, ApiError> {
     let text = text.map(|text| text.trim().to_owned());
     match text.filter(|text| !text.is_empty()) {
-        Some(text) if text.chars().count() > LONGEST_DESCRIPTION => Err(ApiError::InvalidRequest(
-            format!("A description has up to {LONGEST_DESCRIPTION} letters."),
-        )),
+        Some(text)
+            if text.chars().count() > LONGEST_DESCRIPTION || text.chars().any(char::is_control) =>
+        {
+            let what =
+                format!("A description has up to {LONGEST_DESCRIPTION} letters on one line.");
+            Err(ApiError::InvalidRequest(what))
+        }
         text => Ok(text),
     }
 }
@@ -184,7 +188,7 @@ async fn found(app: &App, tenant: &TenantScope, id: &str) -> Result<BucketSnapsh
 async fn show(
     member: ActiveMember,
     State(app): State<App>,
-    PathValue(id): PathValue<String>,
+    IdValue(id): IdValue,
 ) -> Result<Json<SnapshotOut>, ApiError> {
     let tenant = member.tenant()?;
     let snapshot = found(&app, &tenant, &id).await?;
@@ -195,7 +199,7 @@ async fn show(
 async fn forget(
     member: ActiveMember,
     State(app): State<App>,
-    PathValue(id): PathValue<String>,
+    IdValue(id): IdValue,
 ) -> Result<StatusCode, ApiError> {
     let tenant = member.tenant()?;
     let origin = member.origin(&app);
@@ -209,7 +213,7 @@ async fn forget(
 async fn browse(
     member: ActiveMember,
     State(app): State<App>,
-    PathValue(id): PathValue<String>,
+    IdValue(id): IdValue,
     QueryValues(query): QueryValues<BrowseQuery>,
 ) -> Result<Json<SnapshotFilesOut>, ApiError> {
     let tenant = member.tenant()?;
@@ -254,7 +258,7 @@ fn is_asked_for(key: &str, path: &str) -> bool {
 async fn restore(
     member: ActiveMember,
     State(app): State<App>,
-    PathValue(id): PathValue<String>,
+    IdValue(id): IdValue,
     JsonBody(asked): JsonBody<RestoreIn>,
 ) -> Result<Json<RestoredOut>, ApiError> {
     let tenant = member.tenant()?;

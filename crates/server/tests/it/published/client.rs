@@ -60,9 +60,7 @@ impl Client {
         let rclone = testkit::rclone();
         let tools = rclone.parent().unwrap_or(Path::new("/")).display();
         let program = match self.key.borrow().as_deref() {
-            Some(key) => program
-                .env_clear()
-                .env("BASIC_MEMORY_CLOUD_API_KEY", key),
+            Some(key) => program.env_clear().env("BASIC_MEMORY_CLOUD_API_KEY", key),
             None => program.env_clear(),
         };
         program

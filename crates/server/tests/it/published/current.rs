@@ -25,24 +25,50 @@ async fn it_pushes_and_pulls_an_organizations_project_without_a_key_to_the_bucke
     tenant.come_to_be(ANA, WHICH).await;
     let client = Client::new(WHICH, &tenant.server);
     let said = client.login(&tenant.server, ANA).await;
-    assert!(said.out.contains("Cloud authentication successful"), "{said:?}");
+    assert!(
+        said.out.contains("Cloud authentication successful"),
+        "{said:?}"
+    );
     client.write("notes/hello.md", "one");
     client.write("notes/sub/a b#.md", "deep");
     let folder = client.path("notes").display().to_string();
-    let add = ["project", "add", "research", "--cloud", "--local-path", &folder];
+    let add = [
+        "project",
+        "add",
+        "research",
+        "--cloud",
+        "--local-path",
+        &folder,
+    ];
     client.done(&add).await;
     let push = ["cloud", "push", "--name", "research"];
     let pushed = client.done(&push).await;
     assert!(pushed.contains("Transferred 2 file(s)"), "{pushed}");
-    assert_eq!(tenant.note("research/hello.md").await.as_deref(), Some("one"));
-    assert_eq!(tenant.note("research/sub/a%20b%23.md").await.as_deref(), Some("deep"));
+    assert_eq!(
+        tenant.note("research/hello.md").await.as_deref(),
+        Some("one")
+    );
+    assert_eq!(
+        tenant.note("research/sub/a%20b%23.md").await.as_deref(),
+        Some("deep")
+    );
 
     tenant.put_note("research/hello.md", "theirs").await;
     let refused = client.run(&push).await;
     assert_eq!(refused.code, Some(1), "{refused:?}");
     assert!(refused.out.contains("hello.md"), "{refused:?}");
-    assert_eq!(tenant.note("research/hello.md").await.as_deref(), Some("theirs"));
-    let pull = ["cloud", "pull", "--name", "research", "--on-conflict", "keep-cloud"];
+    assert_eq!(
+        tenant.note("research/hello.md").await.as_deref(),
+        Some("theirs")
+    );
+    let pull = [
+        "cloud",
+        "pull",
+        "--name",
+        "research",
+        "--on-conflict",
+        "keep-cloud",
+    ];
     client.done(&pull).await;
     assert_eq!(client.read("notes/hello.md"), "theirs");
     let (_, keys) = tenant.call("GET", "/tenant/mount/credentials").await;
@@ -58,7 +84,9 @@ async fn it_takes_snapshots_with_a_programs_key_and_brings_notes_back() {
     let status = client.done(&["cloud", "status"]).await;
     assert!(status.contains("Cloud connected"), "{status}");
     tenant.put_note("main/a.md", "then").await;
-    client.done(&["cloud", "snapshot", "create", "before"]).await;
+    client
+        .done(&["cloud", "snapshot", "create", "before"])
+        .await;
     tenant.put_note("main/a.md", "now").await;
     let (_, listed) = tenant.call("GET", "/api/bucket-snapshots").await;
     let id = listed["snapshots"][0]["id"].as_str().unwrap();
@@ -91,5 +119,8 @@ async fn its_tools_write_and_find_a_note_and_hear_why_they_may_not() {
     tenant.server.expire(ANA).await;
     let calls = serde_json::json!([["search_notes", search]]);
     let answers = client.mcp(&calls, &cloud).await;
-    assert!(answers[0].contains("403") || answers[0].contains("ubscription"), "{answers:?}");
+    assert!(
+        answers[0].contains("403") || answers[0].contains("ubscription"),
+        "{answers:?}"
+    );
 }

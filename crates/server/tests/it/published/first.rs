@@ -37,11 +37,17 @@ async fn it_signs_in_sets_up_and_syncs_both_ways() {
     assert!(status.contains("Cloud instance is healthy"), "{status}");
     let setup = client.done(&["cloud", "setup"]).await;
     assert!(setup.contains("setup completed successfully"), "{setup}");
-    assert_eq!(client.read(&format!("{FOLDER}/main/theirs.md")), "# Theirs\n");
+    assert_eq!(
+        client.read(&format!("{FOLDER}/main/theirs.md")),
+        "# Theirs\n"
+    );
     client.write(&format!("{FOLDER}/research/ours.md"), "# Ours\n");
     let synced = client.done(&["sync"]).await;
     assert!(synced.contains("research"), "{synced}");
-    assert_eq!(tenant.note("research/ours.md").await.as_deref(), Some("# Ours\n"));
+    assert_eq!(
+        tenant.note("research/ours.md").await.as_deref(),
+        Some("# Ours\n")
+    );
 }
 
 #[tokio::test]
@@ -58,7 +64,10 @@ async fn it_works_with_projects_and_notes_through_the_proxy() {
     let upload = ["cloud", "upload", &file, "--project", "research"];
     let uploaded = client.done(&upload).await;
     assert!(uploaded.contains("1 file"), "{uploaded}");
-    assert_eq!(tenant.note("research/plain.md").await.as_deref(), Some("# Plain\n"));
+    assert_eq!(
+        tenant.note("research/plain.md").await.as_deref(),
+        Some("# Plain\n")
+    );
 }
 
 #[tokio::test]
@@ -80,6 +89,9 @@ async fn its_tools_write_and_find_a_note_and_hear_why_they_may_not() {
     tenant.server.expire(ANA).await;
     let calls = serde_json::json!([["search_notes", search]]);
     let answers = client.mcp(&calls, &cloud).await;
-    assert!(answers[0].contains("403") || answers[0].contains("ubscription"), "{answers:?}");
+    assert!(
+        answers[0].contains("403") || answers[0].contains("ubscription"),
+        "{answers:?}"
+    );
     assert!(!answers[0].contains("walnut-"), "{answers:?}");
 }
