@@ -19,8 +19,9 @@ struct Identity {
     path: String,
     size: u64,
     modified: String,
-    inode: Option<(u64, u64)>,
-    changed: Option<(i64, i64)>,
+    /// Device and number; zeros where the system has none, as below.
+    inode: (u64, u64),
+    changed: (i64, i64),
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -107,25 +108,25 @@ impl Identity {
 }
 
 #[cfg(unix)]
-fn inode(found: &Metadata) -> Option<(u64, u64)> {
+fn inode(found: &Metadata) -> (u64, u64) {
     use std::os::unix::fs::MetadataExt as _;
-    Some((found.dev(), found.ino()))
+    (found.dev(), found.ino())
 }
 
 #[cfg(unix)]
-fn changed(found: &Metadata) -> Option<(i64, i64)> {
+fn changed(found: &Metadata) -> (i64, i64) {
     use std::os::unix::fs::MetadataExt as _;
-    Some((found.ctime(), found.ctime_nsec()))
+    (found.ctime(), found.ctime_nsec())
 }
 
 #[cfg(not(unix))]
-fn inode(_: &Metadata) -> Option<(u64, u64)> {
-    None
+fn inode(_: &Metadata) -> (u64, u64) {
+    (0, 0)
 }
 
 #[cfg(not(unix))]
-fn changed(_: &Metadata) -> Option<(i64, i64)> {
-    None
+fn changed(_: &Metadata) -> (i64, i64) {
+    (0, 0)
 }
 
 fn write(file: &Path, known: &[Known]) -> std::io::Result<()> {
