@@ -26,7 +26,7 @@ pub(crate) use accounts::{Accounts, Instance, Profile, Standing, Subscription, T
 pub(crate) use api_keys::{ApiKey, ApiKeyCaps, ApiKeys, KeyAdded, NewApiKey};
 pub(crate) use audit::AuditTrail;
 pub(crate) use credentials::{
-    Begun, Completed, Credential, CredentialCaps, CredentialKind, Credentials, KeyRemoval,
+    Begun, Completed, Credential, CredentialCaps, CredentialKind, Credentials, KeyRemoval, Leaving,
     NewCredential, Removal, Revocation,
 };
 pub(crate) use events::{EventPage, RecordedEvent, Retention, TenantEvents, Wakes};

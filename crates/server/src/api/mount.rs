@@ -11,10 +11,10 @@ use wire::{MountCredentials, MountInfo};
 use crate::app::App;
 use crate::clock::rfc3339;
 use crate::error::ApiError;
-use crate::extract::PathValue;
+use crate::extract::{PathValue, QueryValues};
 use crate::principal::ActiveMember;
 use crate::routes::Routes;
-use crate::store::Credential;
+use crate::store::{Credential, Leaving};
 
 /// One live key, without its secret.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
@@ -29,6 +29,30 @@ pub(crate) struct CredentialOut {
     last_used_at: Option<String>,
     #[schema(format = DateTime)]
     expires_at: Option<String>,
+    state: CredentialStateOut,
+}
+
+/// Whether a key opens the bucket.
+#[derive(Clone, Copy, Debug, Serialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum CredentialStateOut {
+    Active,
+    /// Revoked; the object store has not confirmed it yet.
+    Revoking,
+    /// Revoked; the object store did not take it back, and is asked again.
+    RevokeFailed,
+}
+
+#[derive(Debug, Deserialize)]
+struct ListQuery {
+    include: Option<Included>,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Included {
+    /// Also revoked keys that the object store may still have.
+    Revoked,
 }
 
 /// What a new key is for.
@@ -61,8 +85,8 @@ fn named(body: &[u8]) -> Result<String, ApiError> {
     Ok(name.to_owned())
 }
 
-impl From<Credential> for CredentialOut {
-    fn from(credential: Credential) -> Self {
+impl CredentialOut {
+    fn new(credential: Credential, state: CredentialStateOut) -> Self {
         Self {
             id: credential.id,
             access_key: credential.access_key,
@@ -70,6 +94,7 @@ impl From<Credential> for CredentialOut {
             created_at: rfc3339(credential.created_at),
             last_used_at: credential.last_used_at.and_then(rfc3339),
             expires_at: credential.expires_at.and_then(rfc3339),
+            state,
         }
     }
 }
@@ -109,11 +134,25 @@ async fn create(
 async fn list(
     member: ActiveMember,
     State(app): State<App>,
+    QueryValues(query): QueryValues<ListQuery>,
 ) -> Result<Json<Vec<CredentialOut>>, ApiError> {
-    let credentials = app.store.list_credentials(&member.tenant()?).await?;
-    Ok(Json(
-        credentials.into_iter().map(CredentialOut::from).collect(),
-    ))
+    let tenant = member.tenant()?;
+    let live = app.store.list_credentials(&tenant).await?;
+    let mut listed: Vec<CredentialOut> = live
+        .into_iter()
+        .map(|live| CredentialOut::new(live, CredentialStateOut::Active))
+        .collect();
+    if let Some(Included::Revoked) = query.include {
+        let leaving = app.store.leaving_credentials(&tenant).await?;
+        listed.extend(leaving.into_iter().map(|(credential, leaving)| {
+            let state = match leaving {
+                Leaving::Pending => CredentialStateOut::Revoking,
+                Leaving::Failed => CredentialStateOut::RevokeFailed,
+            };
+            CredentialOut::new(credential, state)
+        }));
+    }
+    Ok(Json(listed))
 }
 
 /// Revokes a key. Repeating it succeeds; a key of another tenant is not there.

@@ -198,6 +198,32 @@ async fn somebody_without_a_profile_learns_of_their_subscription_and_nothing_els
 }
 
 #[tokio::test]
+async fn a_renewal_is_told_when_it_happens_to_who_waits_for_it() {
+    let fixture = Fixture::new().await;
+    let waiting = "/subscription?current=false&wait_s=20";
+    let began = std::time::Instant::now();
+    let (answer, ()) = tokio::join!(fixture.send("user_1", "GET", waiting), async {
+        fixture.send("user_1", "GET", "/subscription").await;
+        fixture.subscribe("user_1").await;
+    });
+    assert_eq!(answer.1["current"], true);
+    assert!(began.elapsed() < std::time::Duration::from_secs(10));
+    // It is not as the caller knows it already, and an answer at once is no wait.
+    for path in [
+        waiting,
+        "/subscription?current=true",
+        "/subscription?wait_s=20",
+    ] {
+        let (status, body) = fixture.send("user_1", "GET", path).await;
+        assert_eq!((status, &body["current"]), (StatusCode::OK, &json!(true)));
+    }
+    let (status, _) = fixture
+        .send("user_1", "GET", "/subscription?current=true&wait_s=26")
+        .await;
+    assert_eq!(status, StatusCode::BAD_REQUEST);
+}
+
+#[tokio::test]
 async fn the_subscription_is_judged_before_the_profile() {
     let fixture = Fixture::new().await;
     let (status, body) = fixture.send("user_1", "GET", "/tenant/mount/info").await;
@@ -275,12 +301,17 @@ async fn a_key_that_cannot_be_made_or_removed_is_said_so_and_can_be_retried() {
         .send("user_1", "GET", "/tenant/mount/credentials")
         .await;
     assert_eq!(list, json!([]));
+    let all = "/tenant/mount/credentials?include=revoked";
+    let (_, list) = fixture.send("user_1", "GET", all).await;
+    assert_eq!(list[0]["state"], "revoke_failed");
 
     fixture.buckets.break_with(None);
     for _ in 0..2 {
         let (status, _) = fixture.send("user_1", "DELETE", &one).await;
         assert_eq!(status, StatusCode::NO_CONTENT);
     }
+    let (_, list) = fixture.send("user_1", "GET", all).await;
+    assert_eq!(list, json!([]));
 }
 
 #[tokio::test]

@@ -62,7 +62,21 @@ fn account(schemas: &mut Schemas) -> Vec<Operation> {
             SIGN_IN,
             "What the caller has",
         )
-        .says("Needs no subscription, so that it can say that there is none.")
+        .says(
+            "Needs no subscription, so that it can say that there is none. With `current` and `wait_s` \
+             it answers once the subscription is no longer as the caller knows it: a client whose \
+             subscription has lapsed learns of the renewal when it happens.",
+        )
+        .in_query(
+            "current",
+            "What the caller knows: the answer waits until it is otherwise.",
+            &json!({"type": "boolean"}),
+        )
+        .in_query(
+            "wait_s",
+            "How long it waits at most, in seconds.",
+            &json!({"type": "integer", "minimum": 0, "maximum": 25}),
+        )
         .answers(
             "200",
             "The subscription.",
@@ -129,7 +143,11 @@ fn storage(schemas: &mut Schemas) -> Vec<Operation> {
             STORAGE,
             "The keys that open the bucket",
         )
-        .says("Live keys, oldest first, without their secrets.")
+        .says(
+            "Live keys, oldest first, without their secrets; after them, if asked for, those that are \
+             revoked while the object store may still have them.",
+        )
+        .in_query("include", "`revoked`: also those.", &json!({"type": "string", "enum": ["revoked"]}))
         .answers("200", "The keys.", JSON, schemas.list_of::<CredentialOut>()),
         Operation::new(
             "DELETE",

@@ -30,6 +30,15 @@ pub(crate) enum CredentialKind {
     Instance,
 }
 
+/// How far a revoked credential's key is from being gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Leaving {
+    /// The object store is still to be asked, or to answer.
+    Pending,
+    /// It failed at least once, and is tried again.
+    Failed,
+}
+
 /// A credential about to be made.
 #[derive(Clone, Debug)]
 pub(crate) struct NewCredential {
@@ -142,6 +151,12 @@ pub(crate) trait Credentials {
 
     /// Lists people's live credentials, oldest first.
     async fn list_credentials(&self, tenant: &TenantScope) -> Result<Vec<Credential>, StoreError>;
+
+    /// Lists revoked credentials whose key the object store may still have, oldest first.
+    async fn leaving_credentials(
+        &self,
+        tenant: &TenantScope,
+    ) -> Result<Vec<(Credential, Leaving)>, StoreError>;
 
     /// Marks the tenant's credential revoked; `None` if the tenant has no such credential.
     /// The removal job leaves it to the caller until `removal_due_at`.

@@ -9,7 +9,7 @@ use crate::buckets::{Access, KeyRef};
 use crate::principal::TenantScope;
 use crate::store::credentials::{
     AccessChange, Begun, Completed, Credential, CredentialCaps, CredentialKind, Credentials,
-    KeyRemoval, NewCredential, Removal, Revocation,
+    KeyRemoval, Leaving, NewCredential, Removal, Revocation,
 };
 use crate::store::{Origin, StoreError, Subscription};
 
@@ -53,6 +53,13 @@ where id = $2 and tenant_id = $3 and issued_at is null and revoked_at is null";
 select id, access_key, description, created_at, last_used_at, expires_at
 from tenant_mount_credentials
 where tenant_id = $1 and revoked_at is null and issued_at is not null and kind = 'mount'
+order by created_at, id";
+
+    LEAVING_CREDENTIALS = "
+select id, access_key, description, created_at, last_used_at, expires_at, tigris_deletion_status
+from tenant_mount_credentials
+where tenant_id = $1 and revoked_at is not null and issued_at is not null
+    and tigris_deletion_status <> 'completed' and kind = 'mount'
 order by created_at, id";
 
     FIND_CREDENTIAL = "
@@ -157,6 +164,17 @@ fn kind_word(kind: CredentialKind) -> &'static str {
         CredentialKind::Mount => "mount",
         CredentialKind::Instance => "instance",
     }
+}
+
+fn credential_from(row: &Row) -> Result<Credential, sqlx::Error> {
+    Ok(Credential {
+        id: row.try_get("id")?,
+        access_key: row.try_get("access_key")?,
+        description: row.try_get("description")?,
+        created_at: row.try_get("created_at")?,
+        last_used_at: row.try_get("last_used_at")?,
+        expires_at: row.try_get("expires_at")?,
+    })
 }
 
 fn removal_from(row: &Row) -> Result<Removal, sqlx::Error> {
@@ -281,16 +299,25 @@ impl Credentials for SqlStore {
             .bind(tenant.id())
             .fetch_all(self.reader())
             .await?;
+        rows.iter().map(|row| Ok(credential_from(row)?)).collect()
+    }
+
+    async fn leaving_credentials(
+        &self,
+        tenant: &TenantScope,
+    ) -> Result<Vec<(Credential, Leaving)>, StoreError> {
+        let rows = sqlx::query(LEAVING_CREDENTIALS)
+            .bind(tenant.id())
+            .fetch_all(self.reader())
+            .await?;
         rows.iter()
             .map(|row| {
-                Ok(Credential {
-                    id: row.try_get("id")?,
-                    access_key: row.try_get("access_key")?,
-                    description: row.try_get("description")?,
-                    created_at: row.try_get("created_at")?,
-                    last_used_at: row.try_get("last_used_at")?,
-                    expires_at: row.try_get("expires_at")?,
-                })
+                let status: String = row.try_get("tigris_deletion_status")?;
+                let leaving = match status.as_str() {
+                    "failed" => Leaving::Failed,
+                    _ => Leaving::Pending,
+                };
+                Ok((credential_from(row)?, leaving))
             })
             .collect()
     }

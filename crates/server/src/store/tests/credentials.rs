@@ -3,8 +3,8 @@ use crate::buckets::{Access, KeyRef};
 use crate::principal::TenantScope;
 use crate::store::credentials::AccessChange;
 use crate::store::{
-    Begun, Completed, CredentialCaps, CredentialKind, KeyRemoval, NewCredential, Revocation,
-    Subscription,
+    Begun, Completed, CredentialCaps, CredentialKind, KeyRemoval, Leaving, NewCredential,
+    Revocation, Subscription,
 };
 
 on_both!(
@@ -87,6 +87,14 @@ async fn live(fixture: &Fixture, scope: &TenantScope) -> Vec<String> {
     listed.into_iter().map(|found| found.id).collect()
 }
 
+async fn leaving(fixture: &Fixture, scope: &TenantScope) -> Vec<(String, Leaving)> {
+    let listed = fixture.store.leaving_credentials(scope).await.unwrap();
+    let ids = listed
+        .into_iter()
+        .map(|(found, leaving)| (found.id, leaving));
+    ids.collect()
+}
+
 /// Audit events about credentials, with their reasons.
 async fn events(fixture: &Fixture) -> Vec<String> {
     fixture
@@ -119,6 +127,19 @@ async fn a_credential_is_listed_from_its_completion_to_its_revocation(fixture: F
         let revoked = store.revoke_credential(&scope, "c1", 90, &origin(at)).await;
         assert_eq!(revoked.unwrap(), Some(Revocation::KeyRemains(key("c1"))));
     }
+    assert_eq!(
+        leaving(&fixture, &scope).await,
+        [("c1".to_owned(), Leaving::Pending)]
+    );
+    let failed = KeyRemoval::Failed { due_at: 90 };
+    store
+        .record_key_removal("c1", failed, &origin(35))
+        .await
+        .unwrap();
+    assert_eq!(
+        leaving(&fixture, &scope).await,
+        [("c1".to_owned(), Leaving::Failed)]
+    );
     let completed = KeyRemoval::Completed;
     store
         .record_key_removal("c1", completed, &origin(40))
@@ -127,6 +148,7 @@ async fn a_credential_is_listed_from_its_completion_to_its_revocation(fixture: F
     let again = store.revoke_credential(&scope, "c1", 90, &origin(50)).await;
     assert_eq!(again.unwrap(), Some(Revocation::Done));
     assert_eq!(live(&fixture, &scope).await, ["c2"]);
+    assert_eq!(leaving(&fixture, &scope).await, []);
     assert_eq!(fixture.count("tenant_mount_credentials").await, 2);
     assert_eq!(
         events(&fixture).await,
@@ -134,6 +156,7 @@ async fn a_credential_is_listed_from_its_completion_to_its_revocation(fixture: F
             "MountCredentialCreatedEvent c1 done",
             "MountCredentialCreatedEvent c2 done",
             "MountCredentialRevokedEvent c1 done",
+            "credential.key_removal c1 failed",
             "credential.key_removal c1 completed",
         ]
     );
