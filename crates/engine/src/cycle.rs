@@ -14,6 +14,7 @@ mod copy_names;
 mod failure;
 mod halt;
 mod hold;
+mod in_the_way;
 mod meter;
 mod probe;
 mod resolve;
@@ -212,9 +213,18 @@ async fn once(input: &CycleInput, side: &Side, tally: &mut Tally) -> Result<Next
             return Ok(Next::Again);
         }
     }
+    let next = in_the_way::set_aside(input, &mut verified, tally).await?;
+    if verified.plan.scope.is_empty() {
+        verify::publish_touched(input, verified).await?;
+        return Ok(Next::Settled);
+    }
     let carried = carry::carry(input, side, verified).await?;
     tally.carried = true;
-    resolve::apply_and_publish(input, side, carried, tally).await
+    let carried = resolve::apply_and_publish(input, side, carried, tally).await?;
+    Ok(match next {
+        Next::Again => Next::Again,
+        Next::Settled => carried,
+    })
 }
 
 impl CycleInput {

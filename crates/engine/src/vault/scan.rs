@@ -93,8 +93,9 @@ pub(crate) fn absent(root: &Path, path: &str) -> Result<bool, RootError> {
     let folder = open(root)?;
     match folder.parent_of(path) {
         Ok((parent, name)) => Ok(parent.find(name).map_err(unreadable)?.is_none()),
-        Err(PathError::Missing) => Ok(true),
-        Err(PathError::Malformed | PathError::Link | PathError::NotAFolder) => Ok(false),
+        // Nothing is below a file: it took the name of the folder that was there.
+        Err(PathError::Missing | PathError::NotAFolder) => Ok(true),
+        Err(PathError::Malformed | PathError::Link) => Ok(false),
         Err(PathError::Io(source)) => Err(unreadable(source)),
     }
 }

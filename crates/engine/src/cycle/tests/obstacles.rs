@@ -122,6 +122,36 @@ async fn a_damaged_memory_means_comparing_again() {
     );
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_put_in_place_is_not_fetched_again_and_again() {
+    let cloud = Cloud::start().await;
+    let device = filled(&cloud, 3).await;
+    let other = Device::new("desktop", &cloud).await;
+    other.sync().await;
+    other.save("n00.md", "theirs\n");
+    other.save("taken", "a file\n");
+    other.sync().await;
+    fs::create_dir(device.vault.join("taken")).unwrap();
+    let writer = fs::File::options()
+        .append(true)
+        .open(device.vault.join("n00.md"))
+        .unwrap();
+    for _ in 0..2 {
+        let before = device.bucket.requests().get;
+        let tally = device.sync().await;
+        assert_eq!(device.bucket.requests().get, before, "nothing is fetched");
+        assert!(!tally.carried);
+        let mut codes: Vec<&str> = tally.problems.iter().map(|it| it.code.as_str()).collect();
+        codes.sort_unstable();
+        assert_eq!(codes, ["file_in_use", "not_a_file"]);
+    }
+    drop(writer);
+    fs::remove_dir(device.vault.join("taken")).unwrap();
+    let tally = device.sync().await;
+    assert_eq!((tally.downloaded, tally.problems.len()), (2, 0));
+    assert_eq!(device.files(), other.files());
+}
+
 /// What encryption makes of a note.
 fn noise(seed: u32) -> Vec<u8> {
     use md5::Digest as _;
