@@ -144,6 +144,13 @@ impl Account {
         self.0.proxy.get().cloned().unwrap_or_default()
     }
 
+    /// What this device is called among those of the account, once somebody named it.
+    pub(crate) fn device(&self) -> Option<String> {
+        self.record()
+            .device
+            .or_else(|| self.0.device.get().cloned())
+    }
+
     /// What is known about the account; holds no secret.
     pub(crate) fn record(&self) -> AccountRecord {
         self.0

@@ -1,3 +1,4 @@
+use std::collections::BTreeSet;
 use std::fmt;
 
 use secrecy::{ExposeSecret, SecretString};
@@ -39,7 +40,11 @@ impl Account {
         let _lock = self.bucket_lock().await?;
         match self.stored_key().await? {
             Some(stored) => Ok(stored),
-            None => self.new_key().await,
+            None => {
+                let fresh = self.new_key().await?;
+                self.sweep_keys(&fresh.access_key).await;
+                Ok(fresh)
+            }
         }
     }
 
@@ -98,7 +103,8 @@ impl Account {
             .await?;
         same(Some(&setup.tenant_id), &info.tenant_id)?;
         same(Some(&setup.bucket_name), &info.bucket_name)?;
-        let made = self.made_key(self.0.device.get().cloned()).await?;
+        let name = self.own_name().await?;
+        let made = self.made_key(name).await?;
         same(Some(&info.tenant_id), &made.tenant_id)?;
         same(Some(&info.bucket_name), &made.bucket_name)?;
         self.store_key(&made).await?;
@@ -112,6 +118,51 @@ impl Account {
             record.credential_id = credential_id;
         })?;
         Ok(made.into())
+    }
+
+    /// What this device is called: as the person calls it, with a number where another device of the
+    /// account has that name. It is written down before a key is made, so that a key that a crash
+    /// left behind is known by it.
+    async fn own_name(&self) -> Result<Option<String>, AuthError> {
+        let known = self.record();
+        let (None, Some(wanted)) = (&known.device, self.0.device.get()) else {
+            return Ok(known.device);
+        };
+        let listed = self
+            .call(|api, token| async move { api.list_credentials(&token).await })
+            .await?;
+        let taken: BTreeSet<String> = listed
+            .into_iter()
+            .filter(|listed| known.access_key.as_ref() != Some(&listed.access_key))
+            .map(|listed| listed.description)
+            .collect();
+        let name = free_name(wanted, &taken);
+        self.update(|record| record.device = Some(name.clone()))?;
+        Ok(Some(name))
+    }
+
+    /// Takes back keys of this device that nobody got: it was ended between the server's answer and
+    /// the keyring. Failures are only logged.
+    async fn sweep_keys(&self, own: &str) {
+        let Some(device) = self.record().device else {
+            return;
+        };
+        let swept = self
+            .call(|api, token| {
+                let device = device.clone();
+                async move {
+                    for listed in api.list_credentials(&token).await? {
+                        if listed.description == device && listed.access_key != own {
+                            api.revoke_credential(&token, &listed.id).await?;
+                        }
+                    }
+                    Ok(())
+                }
+            })
+            .await;
+        if let Err(error) = swept {
+            tracing::info!(%error, "keys that were left behind are not revoked");
+        }
     }
 
     pub(super) async fn made_key(
@@ -194,6 +245,15 @@ impl From<MountCredentials> for BucketCredentials {
             secret_key: SecretString::from(made.secret_key),
         }
     }
+}
+
+/// The wanted name, or the first with a number that nobody has.
+fn free_name(wanted: &str, taken: &BTreeSet<String>) -> String {
+    let numbered = (2..).map(|number| format!("{wanted} {number}"));
+    std::iter::once(wanted.to_owned())
+        .chain(numbered)
+        .find(|name| !taken.contains(name))
+        .unwrap_or_else(|| wanted.to_owned())
 }
 
 fn same(known: Option<&str>, offered: &str) -> Result<(), AuthError> {

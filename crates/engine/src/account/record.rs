@@ -25,6 +25,10 @@ pub(crate) struct AccountRecord {
     pub(crate) access_key: Option<String>,
     /// The server's name for that key, where the server told it.
     pub(crate) credential_id: Option<String>,
+    /// What this device is called among those of the account. Chosen before its first key is made,
+    /// and kept.
+    #[serde(default)]
+    pub(crate) device: Option<String>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -76,6 +80,7 @@ impl AccountRecord {
             region: before.region,
             access_key: before.access_key,
             credential_id: before.credential_id,
+            device: before.device,
             ..self
         }
     }

@@ -165,6 +165,7 @@ impl SignIn {
             region: None,
             access_key: None,
             credential_id: None,
+            device: None,
         };
         let account = self.keep(record, tokens).await?;
         Ok(SignedIn {

@@ -12,6 +12,7 @@ use crate::account::{Account, AuthError};
 use crate::api::Transport;
 use crate::config::Config;
 use crate::plan::SENTINEL;
+use crate::proxy::ChosenProxy;
 use crate::secrets::SecretStore;
 use crate::vault::{Linking, Side};
 use crate::view::RcloneView;
@@ -42,9 +43,10 @@ pub(crate) async fn gather(question: Question) -> Facts {
     let endpoint = account
         .as_ref()
         .and_then(|account| account.record().endpoint_url);
+    let proxy = account.as_ref().map(Account::proxy).unwrap_or_default();
     let ((server, session, keys), storage, configs) = tokio::join!(
         server(account.as_ref(), config.clock.now()),
-        storage(endpoint.clone()),
+        storage(endpoint.clone(), proxy),
         configs(&config, rclone.as_ref().ok(), endpoint),
     );
     let data = config.places.data.clone();
@@ -122,13 +124,14 @@ fn ahead(now: SystemTime, theirs: SystemTime) -> i64 {
 }
 
 /// Any answer will do: without a signature the storage refuses.
-async fn storage(endpoint: Option<String>) -> StorageSeen {
+async fn storage(endpoint: Option<String>, proxy: ChosenProxy) -> StorageSeen {
     let Some(endpoint) = endpoint else {
         return StorageSeen::Unknown;
     };
     let asked = async {
         let url = url::Url::parse(&endpoint).ok()?;
         let transport = Transport::to(&url).ok()?;
+        transport.behind(&proxy);
         let request = transport.request(http::Method::GET, url);
         transport.send(request).await.ok()
     };

@@ -93,6 +93,8 @@ pub(super) enum Input {
 
 pub(super) struct Core {
     pub(super) config: Config,
+    /// What this device is called where no account gave it a name.
+    host: String,
     pub(super) model: Model,
     pub(super) state: StateHandle,
     pub(super) secrets: SecretStore,
@@ -188,6 +190,7 @@ impl Core {
         let limits = crate::settings::choices::limits(&model.settings.choices);
         let view = watch::Sender::new(Arc::new(render(&model, config.clock.now_ms())));
         let mut core = Self {
+            host: config.device.clone(),
             config,
             model,
             state,
@@ -454,8 +457,19 @@ impl Core {
             }
         }
         self.model.pairs = pairs;
+        self.take_device_name();
         self.load_mounts();
         self.load_lists().await;
+    }
+
+    /// The account may know this device by another name than its host's.
+    pub(super) fn take_device_name(&mut self) {
+        let given = self.account.as_ref().and_then(Account::device);
+        let name = given.unwrap_or_else(|| self.host.clone());
+        if name != self.config.device {
+            self.model.device.clone_from(&name);
+            self.config.device = name;
+        }
     }
 
     /// Reads conflicts and activity for the view.
