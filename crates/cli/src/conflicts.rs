@@ -225,6 +225,7 @@ mod tests {
             kind: ConflictKind::BothEdited,
             mine_at_ms: None,
             theirs_at_ms: None,
+            theirs_device: None,
             mine_size: None,
             theirs_size: None,
             merged: false,

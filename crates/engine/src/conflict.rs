@@ -1,10 +1,12 @@
 //! Conflicts in a person's hands: reading the versions, carrying out a decision, taking it back.
 //!
-//! Nothing here talks to the cloud. A decision changes the folder by safe apply, and the next trip
-//! of the lane or the next cycle carries that like any other change.
+//! A decision changes the folder by safe apply, and the next trip of the lane or the next cycle
+//! carries that like any other change. Only a drive's conflicts, which have no folder, are decided in
+//! the cloud ([`Drives`]).
 
 mod decide;
 mod detail;
+mod drive;
 mod live;
 mod resolve;
 mod undo;
@@ -21,7 +23,8 @@ use crate::state::{HistoryEntry, Publication};
 use crate::vault::{self, Applied, ApplyStep, Change, Kept, Side};
 
 pub(crate) use detail::detail;
-pub(crate) use resolve::resolve;
+pub(crate) use drive::{Drives, Touched};
+pub(crate) use resolve::{close_equal, resolve};
 pub(crate) use undo::{Undone, undo};
 
 /// A pair's folder, for as long as decisions are carried out there.

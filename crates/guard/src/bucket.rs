@@ -5,7 +5,7 @@ pub(crate) mod transport;
 mod versions;
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use std::time::{Duration, SystemTime};
 
 use secrecy::SecretString;
@@ -18,6 +18,8 @@ pub use probe::{Capabilities, Support};
 pub use versions::ObjectVersion;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+/// Letters of a device's name; encoded they stay far below what stores take beside an object.
+const LONGEST_WRITER: usize = 64;
 /// Short, so that a computer that wakes up does not write into connections that died meanwhile.
 const IDLE_CONNECTION: Duration = Duration::from_secs(20);
 
@@ -97,6 +99,8 @@ enum Reach {
 struct Inner {
     http: RwLock<reqwest::Client>,
     reach: Reach,
+    /// Who stores through this client, as it is written beside each object.
+    writer: OnceLock<String>,
     origin: String,
     region: String,
     bucket: String,
@@ -163,6 +167,7 @@ impl Bucket {
             inner: Arc::new(Inner {
                 http: RwLock::new(http),
                 reach,
+                writer: OnceLock::new(),
                 origin: endpoint.as_str().trim_end_matches('/').to_owned(),
                 region,
                 bucket,
@@ -183,6 +188,13 @@ impl Bucket {
             .write()
             .unwrap_or_else(PoisonError::into_inner);
         *current = credentials;
+    }
+
+    /// Names the device that stores through this client from here on, for others to read with
+    /// [`Bucket::find_writer`]; the first name stays.
+    pub fn set_writer(&self, device: &str) {
+        let short: String = device.chars().take(LONGEST_WRITER).collect();
+        self.inner.writer.get_or_init(|| short);
     }
 
     /// Reaches the bucket through this proxy from the next request on; without one, as the system

@@ -113,6 +113,22 @@ pub(crate) fn parse_list_date(text: &str) -> Option<i64> {
     OffsetDateTime::parse(text.trim(), &Rfc3339).ok().map(ms_of)
 }
 
+/// The text that [`encode_component`] made this of; `None` if it is none.
+pub(crate) fn decode_component(text: &str) -> Option<String> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.bytes();
+    while let Some(byte) = rest.next() {
+        bytes.push(match byte {
+            b'%' => {
+                let digits = [rest.next()?, rest.next()?];
+                u8::from_str_radix(std::str::from_utf8(&digits).ok()?, 16).ok()?
+            }
+            other => other,
+        });
+    }
+    String::from_utf8(bytes).ok()
+}
+
 /// Reads rclone's `x-amz-meta-mtime`: Unix seconds with an optional fraction.
 pub(crate) fn parse_mtime(text: &str) -> Option<i64> {
     let (seconds, fraction) = text.trim().split_once('.').unwrap_or((text.trim(), ""));
@@ -130,6 +146,19 @@ pub(crate) fn parse_mtime(text: &str) -> Option<i64> {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn a_component_is_read_as_it_was_written() {
+        for text in ["laptop", "Anas Büro-PC 100%", "机"] {
+            assert_eq!(
+                decode_component(&encode_component(text)).as_deref(),
+                Some(text)
+            );
+        }
+        for text in ["%", "%4", "%zz", "%ff"] {
+            assert_eq!(decode_component(text), None, "{text}");
+        }
+    }
 
     #[test]
     fn modification_times_are_read_to_the_millisecond() {

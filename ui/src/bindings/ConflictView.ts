@@ -16,6 +16,10 @@ copyPath: string | null, device: string, atMs: number, state: ConflictState, kin
  */
 mineAtMs: number | null, theirsAtMs: number | null, 
 /**
+ * The device that stored the other version, where that is known.
+ */
+theirsDevice: string | null, 
+/**
  * Bytes; absent where that side had deleted the note.
  */
 mineSize: number | null, theirsSize: number | null, 

@@ -36,6 +36,7 @@ pub(crate) async fn detail(desk: &Desk, row: &ConflictRow) -> Result<ConflictDet
     mine.device = mine.md5.is_some().then(|| row.device.clone());
     if theirs.md5 == row.theirs.md5 {
         theirs.at_ms = row.theirs.at_ms.or(theirs.at_ms);
+        theirs.device.clone_from(&row.theirs_device);
     }
     let base = base(desk, row).await?;
     Ok(ConflictDetail {
@@ -125,7 +126,7 @@ async fn base(desk: &Desk, row: &ConflictRow) -> Result<Option<VersionText>, Cyc
 }
 
 /// A version that does not exist has no lines.
-fn diff(mine: &VersionText, theirs: &VersionText) -> Vec<DiffLine> {
+pub(super) fn diff(mine: &VersionText, theirs: &VersionText) -> Vec<DiffLine> {
     let lines_of = |version: &VersionText| match (&version.text, &version.md5) {
         (Some(text), _) => Some(text.clone()),
         (None, None) => Some(String::new()),

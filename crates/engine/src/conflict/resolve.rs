@@ -4,6 +4,7 @@ use bytes::Bytes;
 use md5::{Digest, Md5};
 
 use super::decide::{Shape, Target, Targets, decide};
+use super::drive::{Drives, Touched};
 use super::live::Live;
 use super::{Carried, Desk, Desks};
 use crate::cycle::{CycleFailure, StateHandle};
@@ -19,8 +20,9 @@ use crate::view::{Choice, ConflictChoice, ConflictState, SeenVersions};
 pub(crate) async fn resolve(
     desks: Vec<Desk>,
     state: &StateHandle,
+    drives: &Drives,
     choices: Vec<ConflictChoice>,
-    undo: &str,
+    (undo, touched): (&str, &mut Touched),
 ) -> Result<Vec<String>, CycleFailure> {
     let mut desks = Desks::new(desks);
     let mut stale = Vec::new();
@@ -29,8 +31,21 @@ pub(crate) async fn resolve(
         let row = state.with(move |state| state.conflict(&wanted)).await?;
         let undecided = row.filter(|row| row.state != ConflictState::Resolved);
         let done = match undecided {
+            Some(row) if drives.has(&row.pair) => {
+                drives.resolve(&row, choice, seen.as_ref(), touched).await?
+            }
             Some(row) => match desks.get(&row.pair).await? {
-                Some((desk, side)) => one(&desk, &side, row, choice, seen.as_ref(), undo).await?,
+                Some((desk, side)) => {
+                    one(
+                        &desk,
+                        &side,
+                        row,
+                        (choice, Why::Chosen),
+                        seen.as_ref(),
+                        undo,
+                    )
+                    .await?
+                }
                 None => false,
             },
             None => false,
@@ -42,12 +57,54 @@ pub(crate) async fn resolve(
     Ok(stale)
 }
 
+/// Closes conflicts whose two versions have become the same, each with their hash: the note stays,
+/// the copy goes to history. Like every resolution it can be undone. Answers how many there were.
+///
+/// # Errors
+/// As [`resolve`].
+pub(crate) async fn close_equal(
+    desks: Vec<Desk>,
+    state: &StateHandle,
+    equal: Vec<(String, String)>,
+    undo: &str,
+) -> Result<usize, CycleFailure> {
+    let mut desks = Desks::new(desks);
+    let mut closed = 0;
+    for (id, md5) in equal {
+        let wanted = id.clone();
+        let row = state.with(move |state| state.conflict(&wanted)).await?;
+        let Some(row) = row.filter(|row| row.state != ConflictState::Resolved) else {
+            continue;
+        };
+        let seen = SeenVersions {
+            mine: Some(md5.clone()),
+            theirs: Some(md5),
+        };
+        let decision = (Choice::KeepTheirs, Why::Equal);
+        if let Some((desk, side)) = desks.get(&row.pair).await?
+            && one(&desk, &side, row, decision, Some(&seen), undo).await?
+        {
+            tracing::info!(conflict.id = id, "both versions are the same by now");
+            closed += 1;
+        }
+    }
+    Ok(closed)
+}
+
+/// Who says what becomes of a conflict.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Why {
+    Chosen,
+    /// Nobody needs to: both versions are the same.
+    Equal,
+}
+
 /// Answers whether the conflict is resolved; otherwise the folder is as it was.
 async fn one(
     desk: &Desk,
     side: &Side,
     mut row: ConflictRow,
-    choice: Choice,
+    (choice, why): (Choice, Why),
     seen: Option<&SeenVersions>,
     undo: &str,
 ) -> Result<bool, CycleFailure> {
@@ -63,7 +120,7 @@ async fn one(
     if lost_copy && live.note_md5() != row.mine.md5.as_ref() {
         return Ok(false);
     }
-    row.merged = matches!(choice, Choice::Merged { .. });
+    row.merged = why == Why::Equal || matches!(choice, Choice::Merged { .. });
     let Targets { mut note, copy } = decide(shape, choice);
     if lost_copy {
         note = Target::Leave;

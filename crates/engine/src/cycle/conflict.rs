@@ -37,6 +37,7 @@ pub(super) struct Verdict {
     base_md5: Option<String>,
     ours_saved_ms: Option<i64>,
     cloud_saved_ms: Option<i64>,
+    cloud_device: Option<String>,
     winner: Winner,
 }
 
@@ -85,6 +86,7 @@ pub(super) async fn decide(
             base_md5: verified.baseline.get(path).map(|node| node.md5.clone()),
             ours_saved_ms: modified_ms(&ours_file),
             cloud_saved_ms: cloud_saved_ms(input, path, cloud).await,
+            cloud_device: cloud_device(input, path, &cloud.etag).await,
             ours_file,
             winner: Winner::Both,
         };
@@ -100,7 +102,7 @@ pub(super) async fn decide(
         verdicts.push(verdict);
     }
     let at_ms = input.clock.now_ms();
-    let mut decided = against_deletions(input, verified, settled, at_ms);
+    let mut decided = against_deletions(input, verified, settled, at_ms).await;
     decided.extend(verdicts.iter().map(|verdict| verdict.decided(input, at_ms)));
     if decided.is_empty() {
         return Ok(verdicts);
@@ -182,7 +184,7 @@ async fn merged(
 }
 
 /// An edit is never lost to a deletion on the other side; that there was one is told.
-fn against_deletions(
+async fn against_deletions(
     input: &CycleInput,
     verified: &Verified,
     settled: &BTreeMap<String, Settled>,
@@ -221,11 +223,14 @@ fn against_deletions(
             at_ms: saved_ms,
             size: Some(version.size),
         };
-        let (mine, theirs) = match kind {
-            ConflictKind::EditedHereRemovedThere => (edited, Stamp::default()),
+        let (mine, theirs, theirs_device) = match kind {
+            ConflictKind::EditedHereRemovedThere => (edited, Stamp::default(), None),
             ConflictKind::RemovedHereEditedThere
             | ConflictKind::BothEdited
-            | ConflictKind::CreatedTwice => (Stamp::default(), edited),
+            | ConflictKind::CreatedTwice => {
+                let device = cloud_device(input, path, &version.etag).await;
+                (Stamp::default(), edited, device)
+            }
         };
         let id = conflict_id(&input.pair, &format!("{path}\n{}", version.md5));
         let asks = input.profile.conflict == ConflictRule::KeepBoth;
@@ -255,6 +260,7 @@ fn against_deletions(
             base_md5: verified.baseline.get(path).map(|node| node.md5.clone()),
             mine,
             theirs,
+            theirs_device,
             merged: false,
             undo: None,
         };
@@ -303,6 +309,11 @@ async fn cloud_saved_ms(input: &CycleInput, path: &str, cloud: &CloudVersion) ->
     (object.etag == cloud.etag).then(|| object.mtime_ms.unwrap_or(object.last_modified_ms))
 }
 
+/// Who stored this version, as it is written beside the object.
+async fn cloud_device(input: &CycleInput, path: &str, etag: &str) -> Option<String> {
+    input.bucket.find_writer(path, etag).await.ok()?
+}
+
 impl Verdict {
     fn decided(&self, input: &CycleInput, at_ms: i64) -> Decided {
         let id = conflict_id(&input.pair, &self.copy);
@@ -343,6 +354,7 @@ impl Verdict {
             base_md5: self.base_md5.clone(),
             mine: stamp(&self.ours, self.ours_saved_ms),
             theirs: stamp(&self.cloud, self.cloud_saved_ms),
+            theirs_device: self.cloud_device.clone(),
             merged: matches!(self.winner, Winner::Merged(_)),
             undo: None,
         };

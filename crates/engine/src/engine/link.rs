@@ -36,6 +36,9 @@ impl Link {
         let credentials = account.bucket_credentials().await?;
         let access_key = credentials.access_key.clone();
         let bucket = open_bucket(credentials, clock, &account.proxy())?;
+        if let Some(device) = account.device() {
+            bucket.set_writer(&device);
+        }
         follow(&bucket, limits, account.proxy().follow());
         let guard = Arc::new(Guard::start(bucket.clone()).await?);
         Ok(Self {

@@ -194,6 +194,8 @@ impl Core {
         if failure.is_none() {
             self.model.notice = None;
         }
+        self.take_device_name();
+        self.close_equal_conflicts().await;
         self.load_lists().await;
         self.tidy_history();
         self.plan_next_pass(retry);

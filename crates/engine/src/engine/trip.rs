@@ -90,6 +90,15 @@ impl Core {
     /// The change stream is open: little can be missed, and passes may be rare.
     pub(super) fn stream_is_live(&mut self, missed: bool) {
         self.stream_live = true;
+        // Only who is current is let in: this device was told otherwise before.
+        if self
+            .model
+            .subscription
+            .as_ref()
+            .is_some_and(|it| !it.current)
+        {
+            self.ask_subscription(None);
+        }
         if missed {
             self.refresh_mounts(std::iter::once(""));
             self.pass_within(Duration::ZERO);
@@ -215,6 +224,7 @@ impl Core {
         if !trip.left.is_empty() {
             self.pass_within(Duration::ZERO);
         }
+        self.close_equal_conflicts().await;
         self.load_lists().await;
     }
 

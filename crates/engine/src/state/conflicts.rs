@@ -19,6 +19,9 @@ pub(crate) struct ConflictRow {
     pub(crate) base_md5: Option<String>,
     pub(crate) mine: Stamp,
     pub(crate) theirs: Stamp,
+    /// The device that stored the other version, as that wrote it beside the object; not known of
+    /// what other programs stored, nor of a deletion.
+    pub(crate) theirs_device: Option<String>,
     pub(crate) merged: bool,
     /// What takes its resolution back.
     pub(crate) undo: Option<String>,
@@ -64,7 +67,8 @@ pub(crate) enum IfKnown {
 const COLUMNS: &str = "id, pair, path, copy_path, device, at, state, kind, base_md5,
     mine_md5, mine_at, mine_size, theirs_md5, theirs_at, theirs_size, merged,
     (SELECT undo FROM resolution
-     WHERE resolution.conflict = conflict.id AND undone = 0 ORDER BY resolution.id DESC LIMIT 1)";
+     WHERE resolution.conflict = conflict.id AND undone = 0 ORDER BY resolution.id DESC LIMIT 1),
+    theirs_device";
 
 impl ConflictRow {
     pub(crate) fn view(&self) -> ConflictView {
@@ -79,6 +83,7 @@ impl ConflictRow {
             kind: self.kind,
             mine_at_ms: self.mine.at_ms,
             theirs_at_ms: self.theirs.at_ms,
+            theirs_device: self.theirs_device.clone(),
             mine_size: self.mine.size,
             theirs_size: self.theirs.size,
             merged: self.merged,
@@ -144,6 +149,15 @@ impl State {
             drop_later(&transaction, &row.pair, copy)?;
         }
         transaction.commit()?;
+        Ok(())
+    }
+
+    /// Commits that a conflict was decided where nothing of ours can take it back.
+    pub(crate) fn close_conflict(&mut self, id: &str, merged: bool) -> Result<(), StateError> {
+        self.connection.execute(
+            "UPDATE conflict SET state = 'resolved', copy_path = NULL, merged = ?2 WHERE id = ?1",
+            params![id, merged],
+        )?;
         Ok(())
     }
 
@@ -260,6 +274,22 @@ impl State {
         Ok(())
     }
 
+    /// Undecided conflicts whose two versions have become the same, with the hash of both.
+    pub(crate) fn equal_conflicts(
+        &self,
+        pairs: &[String],
+    ) -> Result<Vec<(String, String)>, StateError> {
+        let mut statement = self.connection.prepare_cached(
+            "SELECT conflict.id, note.md5 FROM conflict
+             JOIN node note ON note.pair = conflict.pair AND note.path = conflict.path
+             JOIN node copy ON copy.pair = conflict.pair AND copy.path = conflict.copy_path
+             WHERE conflict.state <> 'resolved' AND note.md5 = copy.md5
+               AND conflict.pair IN (SELECT value FROM json_each(?1))",
+        )?;
+        let rows = statement.query_map([json_list(pairs)], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+
     /// Answers whether there was such an open conflict.
     pub(crate) fn dismiss_conflict(&mut self, id: &str) -> Result<bool, StateError> {
         let changed = self.connection.execute(
@@ -297,8 +327,9 @@ fn insert(transaction: &Transaction<'_>, row: &ConflictRow) -> Result<(), StateE
     let size = |stamp: &Stamp| stamp.size.map(u64::cast_signed);
     transaction.execute(
         "INSERT OR REPLACE INTO conflict(id, pair, path, copy_path, device, at, state, kind,
-           base_md5, mine_md5, mine_at, mine_size, theirs_md5, theirs_at, theirs_size, merged)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)",
+           base_md5, mine_md5, mine_at, mine_size, theirs_md5, theirs_at, theirs_size, merged,
+           theirs_device)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)",
         params![
             row.id,
             row.pair,
@@ -315,7 +346,8 @@ fn insert(transaction: &Transaction<'_>, row: &ConflictRow) -> Result<(), StateE
             row.theirs.md5,
             row.theirs.at_ms,
             size(&row.theirs),
-            row.merged
+            row.merged,
+            row.theirs_device
         ],
     )?;
     Ok(())
@@ -370,6 +402,7 @@ fn read(row: &Row<'_>) -> rusqlite::Result<ConflictRow> {
         theirs: stamp(12)?,
         merged: row.get(15)?,
         undo: row.get(16)?,
+        theirs_device: row.get(17)?,
     })
 }
 

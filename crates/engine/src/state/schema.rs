@@ -5,7 +5,7 @@ use super::StateError;
 use crate::naming;
 
 /// The schema this program writes. A released version's step is never edited.
-const VERSION: i64 = 3;
+const VERSION: i64 = 4;
 
 const STEP_1: &str = "
 CREATE TABLE node(
@@ -83,12 +83,18 @@ ALTER TABLE history ADD COLUMN batch INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE history ADD COLUMN undone INTEGER NOT NULL DEFAULT 0;
 ";
 
+/// A conflict knows which device wrote the other version.
+const STEP_4: &str = "
+ALTER TABLE conflict ADD COLUMN theirs_device TEXT;
+";
+
 pub(super) fn migrate(connection: &Connection) -> Result<(), StateError> {
     let found: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
     let steps = match found {
-        0 => [STEP_1, STEP_2, STEP_3].concat(),
-        1 => [STEP_2, STEP_3].concat(),
-        2 => STEP_3.to_owned(),
+        0 => [STEP_1, STEP_2, STEP_3, STEP_4].concat(),
+        1 => [STEP_2, STEP_3, STEP_4].concat(),
+        2 => [STEP_3, STEP_4].concat(),
+        3 => STEP_4.to_owned(),
         VERSION => return Ok(()),
         _ => return Err(StateError::Newer),
     };

@@ -44,6 +44,7 @@ fn conflict() -> ConflictRow {
             size: Some(4),
         },
         theirs: Stamp::default(),
+        theirs_device: Some("phone".into()),
         merged: false,
         undo: None,
     }

@@ -23,6 +23,8 @@ pub struct ConflictView {
     pub mine_at_ms: Option<i64>,
     #[ts(type = "number | null")]
     pub theirs_at_ms: Option<i64>,
+    /// The device that stored the other version, where that is known.
+    pub theirs_device: Option<String>,
     /// Bytes; absent where that side had deleted the note.
     #[ts(type = "number | null")]
     pub mine_size: Option<u64>,

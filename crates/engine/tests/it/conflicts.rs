@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use engine::view::{
     Choice, ConflictChoice, ConflictDetail, ConflictKind, ConflictState, ConflictView, DiffKind,
-    MergeChunk, ProfileName, SeenVersions,
+    MergeChunk, NoticeCause, ProfileName, SeenVersions,
 };
 use engine::{Observer, Refusal, Reply, Request, Step, View};
 use tempfile::TempDir;
@@ -144,6 +144,55 @@ fn texts(notes: BTreeMap<String, String>) -> Vec<String> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_conflict_whose_versions_become_the_same_closes_by_itself() {
+    let desk = Desk::set_up(&["note.md".to_owned()], ProfileName::Safe).await;
+    let conflict = desk.conflict();
+    let copy = conflict.copy_path.unwrap();
+    desk.desktop.save("note.md", MERGED);
+    desk.desktop.save(&copy, MERGED);
+    desk.other.settle().await;
+    desk.one.sync().await;
+    let closed = |view: &View| view.open_conflict_count == 0;
+    let view = desk.one.until(closed).await;
+    let conflict = &view.conflicts[0];
+    assert_eq!(
+        (conflict.state, conflict.merged),
+        (ConflictState::Resolved, true)
+    );
+    desk.agree().await;
+    assert_eq!(desk.laptop.read("note.md").as_deref(), Some(MERGED));
+    assert_eq!(desk.laptop.read(&copy), None);
+
+    let undo = conflict.undo.clone().unwrap();
+    desk.one.ask(Request::UndoResolution { undo }).await;
+    assert_eq!(desk.laptop.read(&copy).as_deref(), Some(MERGED));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn not_now_keeps_a_conflict_in_the_list_and_in_the_count() {
+    let mut desk = Desk::set_up(&["note.md".to_owned()], ProfileName::Safe).await;
+    let id = desk.conflict().id;
+    desk.one.ask(Request::DismissConflict { id }).await;
+    let view = desk.one.view();
+    assert_eq!(view.conflicts[0].state, ConflictState::Dismissed);
+    assert_eq!(view.open_conflict_count, 1);
+    assert!(view.notices.is_empty(), "{:#?}", view.notices);
+
+    desk.one.close().await;
+    desk.laptop.mode = engine::Mode::Background {
+        interval: Some(Duration::from_secs(3600)),
+    };
+    desk.one = desk.laptop.open().await;
+    let asks = |view: &View| view.conflicts[0].state == ConflictState::Open;
+    desk.one.until(asks).await;
+    let told = |view: &View| {
+        let mut causes = view.notices.iter().map(|notice| notice.cause);
+        causes.any(|cause| cause == NoticeCause::ConflictNew)
+    };
+    desk.one.until(told).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_conflict_shows_both_versions_their_base_and_a_merge() {
     let desk = Desk::set_up(&["a/note.md".to_owned()], ProfileName::Safe).await;
     let conflict = desk.conflict();
@@ -156,6 +205,8 @@ async fn a_conflict_shows_both_versions_their_base_and_a_merge() {
     assert_eq!(detail.mine.text.as_deref(), Some(MINE));
     assert_eq!(detail.mine.device.as_deref(), Some("laptop"));
     assert_eq!(detail.theirs.text.as_deref(), Some(THEIRS));
+    assert_eq!(detail.theirs.device.as_deref(), Some("desktop"));
+    assert_eq!(conflict.theirs_device.as_deref(), Some("desktop"));
     assert_eq!(detail.base.unwrap().text.as_deref(), Some(BASE));
     let kinds: Vec<DiffKind> = detail.diff.iter().map(|line| line.kind).collect();
     use DiffKind::{Mine, Same, Theirs};

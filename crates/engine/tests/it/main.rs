@@ -13,6 +13,7 @@ mod halts;
 mod history;
 mod killed;
 mod lane;
+mod lapse;
 mod looking;
 mod member;
 mod mounts;

@@ -4,10 +4,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use engine::Request;
 use engine::view::{
-    ConflictState, MountProfileName, MountState, MountSupport, MountView, ProfileName,
+    Choice, ConflictChoice, ConflictState, MountProfileName, MountState, MountSupport, MountView,
+    ProfileName, SeenVersions,
 };
+use engine::{Reply, Request};
 use md5::Digest as _;
 use tempfile::TempDir;
 use testkit::{MountPoint, Server, program, wait_until};
@@ -167,6 +168,13 @@ async fn a_drive_carries_changes_both_ways_at_once_and_keeps_both_of_a_conflict(
     })
     .await;
     assert_eq!(desk.read(&copy).as_deref(), Some("base\nours\n"));
+    decide_in_the_drive(&desk, &copy).await;
+    other.settle().await;
+    assert_eq!(
+        desktop.read("folder/note.md").as_deref(),
+        Some("base\nours\n")
+    );
+    assert_eq!(desktop.read(&copy), None);
 
     let mount = desk.unmount().await;
     assert_eq!((mount.waiting, mount.message), (0, None));
@@ -176,6 +184,39 @@ async fn a_drive_carries_changes_both_ways_at_once_and_keeps_both_of_a_conflict(
     desk.engine.until(|view| view.mounts.is_empty()).await;
     desk.engine.close().await;
     other.close().await;
+}
+
+/// Nobody has a folder here: the decision is carried out in the cloud, and the drive shows it.
+async fn decide_in_the_drive(desk: &Desk, copy: &str) {
+    let id = desk.engine.view().conflicts[0].id.clone();
+    let read = Request::ReadConflict { id: id.clone() };
+    let Reply::Conflict { conflict } = desk.engine.ask(read).await else {
+        panic!("no conflict")
+    };
+    assert_eq!(conflict.mine.text.as_deref(), Some("base\nours\n"));
+    assert_eq!(conflict.theirs.text.as_deref(), Some("base\ntheirs\n"));
+    assert_eq!(conflict.theirs.device.as_deref(), Some("desktop"));
+    let choose = |md5: Option<String>| Request::ResolveConflicts {
+        choices: vec![ConflictChoice {
+            id: id.clone(),
+            choice: Choice::KeepMine,
+            seen: Some(SeenVersions {
+                mine: conflict.mine.md5.clone(),
+                theirs: md5,
+            }),
+        }],
+    };
+    let stale = desk.engine.ask(choose(Some("another".to_owned()))).await;
+    assert!(matches!(&stale, Reply::Resolved { stale, .. } if stale.len() == 1));
+    let done = desk.engine.ask(choose(conflict.theirs.md5.clone())).await;
+    assert!(matches!(&done, Reply::Resolved { stale, .. } if stale.is_empty()));
+    desk.gets_stored("folder/note.md", "base\nours\n").await;
+    let view = desk.engine.view();
+    assert_eq!(view.open_conflict_count, 0, "{:#?}", view.conflicts);
+    wait_until(LONG, async || {
+        desk.read(copy).is_none() && desk.read("folder/note.md").as_deref() == Some("base\nours\n")
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -13,6 +13,8 @@ use crate::object::{Object, Precondition};
 pub(crate) const COPY_SOURCE: &str = "x-amz-copy-source";
 pub(crate) const COPY_SOURCE_IF_MATCH: &str = "x-amz-copy-source-if-match";
 pub(crate) const META_MTIME: &str = "x-amz-meta-mtime";
+/// Percent-encoded, as the store takes only ASCII there.
+const META_DEVICE: &str = "x-amz-meta-device";
 const LARGEST_RESULT: usize = 1024 * 1024;
 
 impl Bucket {
@@ -31,6 +33,40 @@ impl Bucket {
             return Ok(None);
         }
         Err(error)
+    }
+
+    /// The device that stored this version, where it was one that says so; `None` also if another
+    /// version is there by now.
+    ///
+    /// # Errors
+    /// What the bucket gave instead of an answer.
+    pub async fn find_writer(&self, key: &str, etag: &str) -> Result<Option<String>, BucketError> {
+        let outgoing = Outgoing::new(RequestKind::Head, Method::HEAD, Some(key));
+        let response = self.exchange(outgoing).await?;
+        if !response.status().is_success() {
+            let error = fault(response, key, self.name()).await;
+            return if error.is_missing_object() {
+                Ok(None)
+            } else {
+                Err(error)
+            };
+        }
+        let headers = response.headers();
+        if tag_of(headers)? != etag {
+            return Ok(None);
+        }
+        Ok(header_text(headers, META_DEVICE).and_then(encoding::decode_component))
+    }
+
+    /// Writes beside an object whose it is, unless its client does.
+    pub(crate) fn name_writer(&self, headers: &mut HeaderMap) -> Result<(), BucketError> {
+        match self.inner.writer.get() {
+            Some(device) if !headers.contains_key(META_DEVICE) => {
+                let name = HeaderName::from_static(META_DEVICE);
+                insert(headers, name, &encoding::encode_component(device))
+            }
+            Some(_) | None => Ok(()),
+        }
     }
 
     /// Starts a download, of just the version with the given entity tag if there is one.
@@ -81,6 +117,7 @@ impl Bucket {
             let name = name.map_err(|error| unspeakable(&error.to_string()))?;
             insert(&mut outgoing.headers, name, value)?;
         }
+        self.name_writer(&mut outgoing.headers)?;
         outgoing.body = Some((prepared.body, prepared.size));
         let response = self.exchange(outgoing).await?;
         if !response.status().is_success() {

@@ -26,6 +26,7 @@ pub(super) async fn start(
     let mut outgoing = Outgoing::new(RequestKind::Put, Method::POST, Some(stored));
     outgoing.query = &[("uploads", "")];
     outgoing.headers = descriptive(headers);
+    session.bucket.name_writer(&mut outgoing.headers)?;
     let described = outgoing.headers.clone();
     let response = session.bucket.exchange(outgoing).await?;
     if !response.status().is_success() {

@@ -37,7 +37,8 @@ pub(super) async fn put(
     request: ClientRequest,
 ) -> Result<Reply, BucketError> {
     let size = announced(&request)?;
-    let kept = descriptive(&request.headers);
+    let mut kept = descriptive(&request.headers);
+    session.bucket.name_writer(&mut kept)?;
     let stored = target.stored();
     let mut outgoing = Outgoing::new(RequestKind::Put, Method::PUT, Some(stored));
     outgoing.headers = kept.clone();
@@ -92,7 +93,8 @@ pub(super) async fn copy(
     let replaces = header_text(headers, DIRECTIVE).is_some_and(|text| text == "REPLACE");
     let mut kept = None;
     if replaces {
-        let described = descriptive(headers);
+        let mut described = descriptive(headers);
+        session.bucket.name_writer(&mut described)?;
         outgoing.headers = described.clone();
         insert(
             &mut outgoing.headers,

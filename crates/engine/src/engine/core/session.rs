@@ -96,7 +96,7 @@ impl Core {
                 self.signing_in = None;
                 self.model.account = signed_in_view(&signed_in.account);
                 self.model.subscription = Some(subscription_view(&signed_in.subscription));
-                self.account = Some(signed_in.account.on_device(&self.config.device));
+                self.account = Some(signed_in.account.on_device(&self.host));
                 self.link = None;
                 self.load_pairs().await;
                 self.watch_files();
@@ -158,7 +158,7 @@ impl Core {
     }
 
     /// Asks the server what the account has, and whether it lets it in.
-    pub(super) fn ask_subscription(&mut self, answer: Option<Answer>) {
+    pub(in crate::engine) fn ask_subscription(&mut self, answer: Option<Answer>) {
         let Some(account) = self.account.clone() else {
             if let Some(answer) = answer {
                 let refusal = Refusal::new("signed_out", "Nobody is signed in");
@@ -224,8 +224,12 @@ impl Core {
             .model
             .subscription
             .replace(subscription_view(subscription));
-        let renewed = subscription.current && before.is_some_and(|before| !before.current);
-        if renewed {
+        let was_current = before.map(|before| before.current);
+        if !subscription.current && was_current != Some(false) {
+            // A stream from before does not tell of the renewal; a new one waits for it.
+            self.follow_changes();
+        }
+        if subscription.current && was_current == Some(false) {
             tracing::info!("the subscription is current again; what waits goes up");
             self.pass_within(std::time::Duration::ZERO);
         }
