@@ -76,22 +76,26 @@ async fn its_tools_write_and_find_a_note_and_hear_why_they_may_not() {
     tenant.come_to_be(ANA, WHICH).await;
     let client = Client::new(WHICH, &tenant.server);
     client.login(&tenant.server, ANA).await;
-    let note = serde_json::json!({
-        "title": "Walnut", "folder": "trees", "content": "A walnut tree.", "project": "main",
-    });
-    let search = serde_json::json!({ "query": "walnut", "project": "main" });
-    let calls = serde_json::json!([["write_note", note], ["search_notes", search]]);
-    let cloud = [("BASIC_MEMORY_CLOUD_MODE", "true")];
-    let answers = client.mcp(&calls, &cloud).await;
-    assert!(answers[0].contains("trees/Walnut.md"), "{answers:?}");
-    assert!(answers[1].contains("trees/walnut"), "{answers:?}");
+    let write = [
+        "tool",
+        "write-note",
+        "--title",
+        "Walnut",
+        "--folder",
+        "trees",
+    ];
+    let more = ["--content", "A walnut tree.", "--project", "main"];
+    let written = client.done(&[&write[..], &more[..]].concat()).await;
+    assert!(written.contains("trees/Walnut.md"), "{written}");
+    let search = ["tool", "search-notes", "walnut", "--project", "main"];
+    let found = client.done(&search).await;
+    assert!(found.contains("trees/walnut"), "{found}");
 
     tenant.server.expire(ANA).await;
-    let calls = serde_json::json!([["search_notes", search]]);
-    let answers = client.mcp(&calls, &cloud).await;
+    let refused = format!("{:?}", client.run(&search).await);
+    assert!(!refused.contains("trees/walnut"), "{refused}");
     assert!(
-        answers[0].contains("403") || answers[0].contains("ubscription"),
-        "{answers:?}"
+        refused.contains("403") || refused.contains("permission"),
+        "{refused}"
     );
-    assert!(!answers[0].contains("walnut-"), "{answers:?}");
 }
