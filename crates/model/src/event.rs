@@ -283,6 +283,12 @@ impl World {
             device.disk.insert(to.to_owned(), version);
         }
         self.oracle.saved(who, to, version, replaced);
+        // Back to what the baseline knows, while an upload is in the bucket unrecorded: sync takes
+        // the note for untouched, and what came up meanwhile for another device's.
+        let known = self.devices[who].memory.md5(to) == Some(self.oracle.md5(version));
+        if known && (self.unrecorded.contains(to) || self.devices[who].sent.contains(to)) {
+            self.oracle.disputed(version);
+        }
         for path in [from, to] {
             self.wrote(who, path);
             self.watch(who, path);

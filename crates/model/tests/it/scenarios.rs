@@ -9,10 +9,6 @@ use super::number;
 /// In each of four tests, so that every core has its share.
 const SCENARIOS: u64 = 25_000;
 
-/// Breaks, and it is not yet known whether by a fault of the engine or of the model
-/// (`docs/reliability.md`, what is open).
-const OPEN: [u64; 1] = [62_666];
-
 fn nothing_breaks(share: u64) {
     let rules = Rules::none().unwrap();
     let count = number("MODEL_SCENARIOS").map_or(SCENARIOS, |all| all / 4);
@@ -20,9 +16,7 @@ fn nothing_breaks(share: u64) {
     let began = Instant::now();
     for seed in first..first + count {
         let scenario = Scenario::of(seed);
-        if let Some(broken) = scenario.run(&rules, None)
-            && !OPEN.contains(&seed)
-        {
+        if let Some(broken) = scenario.run(&rules, None) {
             let small = scenario.shrunk(&rules, None);
             let again = small.run(&rules, None);
             panic!("seed {seed}: {broken:?}\nshrunk: {small:?}\n{again:?}");
@@ -73,19 +67,10 @@ fn what_broke_once_stays_mended() {
     let rules = Rules::none().unwrap();
     for seed in [
         14, 20, 76, 143, 169, 188, 838, 1057, 1134, 1712, 4096, 5515, 6656, 7448, 11774, 12572,
-        15449, 20500, 22427, 28667,
+        15449, 20500, 22427, 28667, 62666,
     ] {
         let scenario = Scenario::of(seed);
         assert_eq!(scenario.run(&rules, None), None, "seed {seed}");
-    }
-}
-
-/// Says so once an open question is answered; then its seed belongs to those above.
-#[test]
-fn what_is_open_still_breaks() {
-    let rules = Rules::none().unwrap();
-    for seed in OPEN {
-        assert_ne!(Scenario::of(seed).run(&rules, None), None, "seed {seed}");
     }
 }
 
