@@ -20,7 +20,7 @@ pub(super) const BUILD: &[&str] = &[
 ];
 
 /// What the tests run against: a display and a look at its windows, a bus, a keyring, a driven
-/// web view; what mounts folders.
+/// web view; what mounts folders; what shows system calls.
 pub(super) const TEST: &[&str] = &[
     "dbus",
     "fonts-dejavu-core",
@@ -28,6 +28,7 @@ pub(super) const TEST: &[&str] = &[
     "gnome-keyring",
     "libayatana-appindicator3-1",
     "libglib2.0-bin",
+    "strace",
     "systemd",
     "webkit2gtk-driver",
     "xdotool",

@@ -18,6 +18,7 @@ pub(crate) use self::city::City;
 use self::ledger::Ledger;
 use self::person::{Dice, Person};
 use self::program::Program;
+pub(crate) use self::program::dressed;
 use super::device::{Device, Home, LONG, is_running};
 
 const OPERATIONS: u64 = 2_000;

@@ -2,6 +2,22 @@ use testkit::{Child, bin, program, wait_until};
 
 use super::super::device::{Home, LONG};
 
+/// A program of ours in the surroundings of one device.
+pub(crate) fn dressed(program: testkit::Program, home: &Home) -> testkit::Program {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a child needs the path of programs"
+    )]
+    let path = std::env::var("PATH").unwrap();
+    program
+        .env_clear()
+        .env("PATH", path)
+        .env("HOME", home.root())
+        .env("BM_CLOUD_SECRETS", "file")
+        .env("BM_CLOUD_RCLONE", testkit::rclone())
+        .env("BM_CLOUD_DEVICE", home.device())
+}
+
 /// `bm-cloud bisync --watch` on one device.
 pub(super) struct Program<'h> {
     child: Child,
@@ -10,20 +26,8 @@ pub(super) struct Program<'h> {
 
 impl<'h> Program<'h> {
     pub(super) fn watch(home: &'h Home) -> Self {
-        #[expect(
-            clippy::disallowed_methods,
-            reason = "a child needs the path of programs"
-        )]
-        let path = std::env::var("PATH").unwrap();
-        let child = program(bin("bm-cloud"))
-            .args(["bisync", "--watch", "--interval", "5s", "--json"])
-            .env_clear()
-            .env("PATH", path)
-            .env("HOME", home.root())
-            .env("BM_CLOUD_SECRETS", "file")
-            .env("BM_CLOUD_RCLONE", testkit::rclone())
-            .env("BM_CLOUD_DEVICE", home.device())
-            .spawn();
+        let watch = program(bin("bm-cloud")).args(["bisync", "--watch", "--interval", "5s"]);
+        let child = dressed(watch.arg("--json"), home).spawn();
         Self { child, home }
     }
 
