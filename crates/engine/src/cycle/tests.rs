@@ -4,6 +4,7 @@ mod adopting;
 mod bulk;
 mod checking;
 mod conflicts;
+mod dangers;
 mod filtering;
 mod interruptions;
 mod obstacles;

@@ -27,6 +27,8 @@ const BUCKET: &str = "basic-memory-test";
 pub(super) struct Cloud {
     store: Store,
     endpoint: Url,
+    /// Past the proxy, for programs that set no conditions.
+    pub(super) behind: String,
     _proxy: testkit::StoreProxy,
     _stop: tokio_util::sync::DropGuard,
     _root: TempDir,
@@ -47,6 +49,7 @@ impl Cloud {
         Self {
             store,
             endpoint,
+            behind,
             _proxy: proxy,
             _stop: stop.drop_guard(),
             _root: root,
@@ -55,21 +58,32 @@ impl Cloud {
 
     /// What rclone itself says of a folder and the bucket: its exit code and what it printed.
     pub(super) async fn rclone_check(&self, folder: &Path) -> (Option<i32>, String) {
-        let (access_key, secret_key) = self.store.create_key(BUCKET).unwrap();
-        let remote = format!(
-            ":s3,provider=Other,force_path_style=true,no_check_bucket=true,region=auto,\
-             endpoint='{}',access_key_id={access_key},secret_access_key={}:{BUCKET}",
-            self.endpoint.as_str().trim_end_matches('/'),
-            secrecy::ExposeSecret::expose_secret(&secret_key)
-        );
         let mut child = testkit::program(testkit::rclone())
             .args(["check", "--download", "--config", "", "--combined", "-"])
             .args(["--exclude", crate::plan::SENTINEL])
             .arg(folder)
-            .arg(remote)
+            .arg(self.remote_at(self.endpoint.as_str()))
             .spawn();
         let code = child.exit(Duration::from_secs(60)).await.code();
         (code, child.stdout())
+    }
+
+    /// The bucket as rclone names it, reached at `endpoint`.
+    pub(super) fn remote_at(&self, endpoint: &str) -> String {
+        let (access_key, secret_key) = self.store.create_key(BUCKET).unwrap();
+        format!(
+            ":s3,provider=Other,force_path_style=true,no_check_bucket=true,region=auto,\
+             endpoint='{}',access_key_id={access_key},secret_access_key={}:{BUCKET}",
+            endpoint.trim_end_matches('/'),
+            secrecy::ExposeSecret::expose_secret(&secret_key)
+        )
+    }
+
+    /// Takes an object out of the bucket without any sync.
+    pub(super) async fn remove(&self, key: &str) {
+        let bucket = self.bucket();
+        let object = bucket.head(key).await.unwrap().unwrap();
+        bucket.delete(key, &object.etag).await.unwrap();
     }
 
     /// Puts an object into the bucket without any sync.
@@ -84,9 +98,14 @@ impl Cloud {
     }
 
     pub(super) fn bucket(&self) -> Bucket {
+        self.bucket_at(self.endpoint.as_str())
+    }
+
+    /// As [`Cloud::bucket`], with somebody between.
+    pub(super) fn bucket_at(&self, endpoint: &str) -> Bucket {
         let (access_key, secret_key) = self.store.create_key(BUCKET).unwrap();
         let config = BucketConfig {
-            endpoint: self.endpoint.clone(),
+            endpoint: endpoint.parse().unwrap(),
             region: "auto".into(),
             bucket: BUCKET.into(),
             credentials: Credentials {
@@ -166,6 +185,11 @@ impl Device {
             rclone: rclone::find(&[testkit::rclone()]).await.unwrap(),
             _root: None,
         }
+    }
+
+    /// The same device, with another way to the bucket.
+    pub(super) async fn through(&self, bucket: Bucket) -> Self {
+        Self::at(&self.name, &self.home, bucket).await
     }
 
     pub(super) fn save(&self, path: &str, text: &str) {
