@@ -5,6 +5,7 @@ mod files;
 mod hints;
 mod link;
 mod model;
+mod replica;
 mod run;
 mod start;
 mod trip;
@@ -21,6 +22,7 @@ use crate::config::Config;
 use crate::control;
 use crate::{Refusal, Reply, Request, View};
 
+pub use replica::{Arrived, Replica, ReplicaSpec, ReplicaState, ReplicaTold};
 pub use start::StartError;
 
 use self::core::Core;

@@ -3,6 +3,7 @@
 //! [`machine`] decides, [`keeper`] carries out. A mount's files that are not stored yet lie in its
 //! own folder below the data folder, so that they outlive every daemon and every engine.
 
+mod drive;
 mod keeper;
 mod machine;
 mod room;
@@ -15,6 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::view::{MountProfileName, MountState, MountSupport, MountView};
 
+pub use drive::{Drive, DriveSpec, DriveState, DriveTold, conflict_copies};
 pub(crate) use keeper::{Command, Keeper, KeeperEnv, Report};
 pub(crate) use room::Room;
 

@@ -12,6 +12,8 @@ pub(crate) struct Profile {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ConflictRule {
     KeepBoth,
+    /// What merges cleanly is merged, and of the rest both are kept: where nobody reads an inbox.
+    MergeOrKeepBoth,
     /// The newer version has the name; the older goes to history and can be had back.
     Newer,
 }

@@ -11,6 +11,7 @@
 //! listings are made with [`listing::render`] instead.
 
 mod bisync;
+mod child;
 mod config;
 mod error;
 mod find;
@@ -29,6 +30,7 @@ mod transcript;
 mod version;
 
 pub use bisync::{Bisync, DryRun, PARTIAL_SUFFIX, Pacing, bisync};
+pub use child::{ChildEnd, ChildSpec, run_child};
 pub use error::CycleError;
 pub use find::{Binary, FindError, candidates, config_file, find, find_again};
 pub use install::{InstallError, WheelSource, install};

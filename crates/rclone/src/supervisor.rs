@@ -56,6 +56,11 @@ impl From<ExitStatus> for Exit {
 pub(crate) enum Environment {
     /// Nothing but a search path and a home of its own.
     Bare { home: PathBuf },
+    /// These variables and nothing else, in this folder.
+    Given {
+        variables: Vec<(OsString, OsString)>,
+        folder: PathBuf,
+    },
     /// All of it, for tools that the person at this machine configured.
     Inherited,
 }
@@ -176,9 +181,18 @@ fn start(recipe: &Recipe<'_>) -> io::Result<Child> {
         .stdin(Stdio::null())
         .kill_on_drop(true);
     command.stdout(Stdio::piped()).stderr(Stdio::piped());
-    if let Environment::Bare { home } = &recipe.environment {
-        command.env_clear().env("PATH", platform::SEARCH_PATH);
-        command.env("HOME", home).env("TMPDIR", home);
+    match &recipe.environment {
+        Environment::Bare { home } => {
+            command.env_clear().env("PATH", platform::SEARCH_PATH);
+            command.env("HOME", home).env("TMPDIR", home);
+        }
+        Environment::Given { variables, folder } => {
+            command
+                .env_clear()
+                .envs(variables.iter().map(|(name, value)| (name, value)));
+            command.current_dir(folder);
+        }
+        Environment::Inherited => {}
     }
     if let Some(config) = &recipe.config {
         platform::pass_config(&mut command, config)?;

@@ -6,6 +6,7 @@
 mod admin;
 mod errors;
 mod events;
+mod instance;
 mod signed;
 mod tenant;
 
@@ -14,6 +15,10 @@ pub use admin::{
 };
 pub use errors::{ApiErrorBody, SUBSCRIPTION_REQUIRED};
 pub use events::{ChangeEvent, ChangeIn, ChangeKind, ChangesIn, ChangesOut, StreamPosition};
+pub use instance::{
+    FilesHealth, InstanceHealth, InstanceStatus, Lag, SyncChange, SyncIn, SyncKind, SyncOut,
+    UpstreamHealth,
+};
 pub use signed::{SignedHeaders, canonical_message};
 pub use tenant::{
     AccountOut, ActivateSubscriptionIn, Health, MountCredentials, MountInfo, SignInConfig,

@@ -94,6 +94,9 @@ pub(super) async fn decide(
             // Two creations have no common past: neither is the newer state of the other.
             _ if verdict.base_md5.is_none() => Winner::Both,
             ConflictRule::KeepBoth => Winner::Both,
+            ConflictRule::MergeOrKeepBoth => {
+                merged(input, side, &verdict).await?.unwrap_or(Winner::Both)
+            }
             ConflictRule::Newer => match merged(input, side, &verdict).await? {
                 Some(winner) => winner,
                 None => newer(verdict.ours_saved_ms, verdict.cloud_saved_ms),
@@ -233,7 +236,7 @@ async fn against_deletions(
             }
         };
         let id = conflict_id(&input.pair, &format!("{path}\n{}", version.md5));
-        let asks = input.profile.conflict == ConflictRule::KeepBoth;
+        let asks = input.profile.conflict != ConflictRule::Newer;
         let resolution = Resolution {
             undo: id.clone(),
             conflict: id.clone(),

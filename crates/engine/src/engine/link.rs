@@ -27,6 +27,16 @@ pub(crate) enum LinkError {
 }
 
 impl Link {
+    /// A way to a bucket whose keys are not the account's to change.
+    pub(crate) async fn over(bucket: Bucket) -> std::io::Result<Self> {
+        let guard = Arc::new(Guard::start(bucket.clone()).await?);
+        Ok(Self {
+            bucket,
+            guard,
+            access_key: String::new(),
+        })
+    }
+
     /// The bucket is held to `limits` as they change.
     pub(crate) async fn open(
         account: &Account,

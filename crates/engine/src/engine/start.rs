@@ -2,6 +2,7 @@ use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::Clock;
 use crate::brakes::Brake;
 use crate::config::{Config, Mode};
 use crate::cycle::halt_of_brake;
@@ -93,6 +94,27 @@ pub(super) fn open(config: &Config) -> Result<Opened, StartError> {
         state,
         put_aside,
     })
+}
+
+/// The lock and the state alone, of an installation without settings. A damaged state is put aside:
+/// the next comparison begins with nothing known.
+pub(super) fn open_state(places: &Places, clock: &Clock) -> Result<(File, State), StartError> {
+    let folder = |source| StartError::Folder {
+        path: places.state.clone(),
+        source,
+    };
+    places.create().map_err(folder)?;
+    let lock = lock(places)?;
+    let path = places.database();
+    let state = match State::open(&path) {
+        Err(StateError::Damaged { detail }) => {
+            tracing::error!(detail, "the sync state is damaged and is put aside");
+            put_aside(&path, clock.now_ms()).map_err(folder)?;
+            State::open(&path)
+        }
+        opened => opened,
+    };
+    Ok((lock, state.map_err(state_error)?))
 }
 
 pub(super) fn settings_path(places: &Places) -> PathBuf {

@@ -273,7 +273,7 @@ fn is_current(standing: &SubscriptionView, now_ms: i64) -> bool {
 
 /// The path below `folder` as notes are named; `Some(None)` if it is no such name, `None` if it
 /// is elsewhere.
-fn note_path(folder: &Path, path: &Path) -> Option<Option<String>> {
+pub(super) fn note_path(folder: &Path, path: &Path) -> Option<Option<String>> {
     let below = path.strip_prefix(folder).ok()?;
     let names: Option<Vec<&str>> = below
         .components()

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use guard::{Access, GuardEvent, Session};
 use rclone::mount::Daemon;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
@@ -33,7 +33,8 @@ const LIVELY: Duration = Duration::from_secs(5);
 #[derive(Clone)]
 pub(crate) struct KeeperEnv {
     pub(crate) config: Config,
-    pub(crate) account: Account,
+    /// Asked for a way to the bucket where `links` has none.
+    pub(crate) account: Option<Account>,
     pub(crate) rclone: Option<rclone::Binary>,
     pub(crate) links: watch::Receiver<Option<Link>>,
     pub(crate) access: watch::Receiver<Access>,
@@ -49,6 +50,8 @@ pub(crate) enum Command {
     Change(MountSettings),
     /// The cloud may have changed in these folders.
     Refresh(Vec<String>),
+    /// The same, for who waits until it is done.
+    RefreshNow(Vec<String>, oneshot::Sender<()>),
 }
 
 /// What a keeper tells the engine.
@@ -241,13 +244,22 @@ impl Keeper {
                 needs_restart.then_some(Event::Changed)
             }
             Command::Refresh(folders) => {
-                if let Some(running) = &self.running {
-                    for folder in folders {
-                        refresh(running, &folder).await;
-                    }
-                }
+                self.refresh(folders).await;
                 None
             }
+            Command::RefreshNow(folders, done) => {
+                self.refresh(folders).await;
+                // Who does not wait any more needs no answer.
+                done.send(()).ok();
+                None
+            }
+        }
+    }
+
+    async fn refresh(&self, folders: Vec<String>) {
+        let Some(running) = &self.running else { return };
+        for folder in folders {
+            refresh(running, &folder).await;
         }
     }
 

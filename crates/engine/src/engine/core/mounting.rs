@@ -132,7 +132,7 @@ impl Core {
         let (commands, received) = mpsc::channel(64);
         let env = KeeperEnv {
             config: self.config.clone(),
-            account,
+            account: Some(account),
             rclone: self.rclone.clone(),
             links: self.mounts.links.subscribe(),
             access: self.mounts.access.subscribe(),

@@ -154,7 +154,10 @@ async fn link(env: &KeeperEnv) -> Result<Link, Failure> {
     if let Some(link) = known {
         return Ok(link);
     }
-    let opened = Link::open(&env.account, &env.config.clock, env.limits.clone()).await;
+    let Some(account) = &env.account else {
+        return Err(Failure::new("There is no way to the bucket", ""));
+    };
+    let opened = Link::open(account, &env.config.clock, env.limits.clone()).await;
     let link = opened.map_err(|error| {
         let hint = "It is tried again by itself.";
         Failure::new(capitalized(&error.to_string()), hint).transient()
