@@ -1,19 +1,34 @@
+use std::collections::BTreeSet;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use axum::body;
+use axum::body::{self, Bytes};
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{get, post};
 use axum::{Json, Router};
-use wire::ApiErrorBody;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+use tokio::sync::watch;
+use tokio::time::Instant;
+use wire::{
+    ApiErrorBody, FilesHealth, InstanceHealth, InstanceStatus, SyncIn, SyncOut, UpstreamHealth,
+};
 
+use crate::files::{Files, Refresh};
+use crate::forward;
+use crate::health;
+use crate::index::IndexTold;
 use crate::nonces::Nonces;
 use crate::signature::{Body, KeyRing, SignatureRefusal, SignedRequest, verify};
+use crate::upstream::{Caller, UpstreamState};
 
 /// A body whose digest is signed is held in memory, up to this many bytes.
 const MAX_SIGNED_BODY_BYTES: usize = 16 * 1024 * 1024;
+/// More paths than this are compared by a look at everything.
+const MOST_HINTS: usize = 10_000;
 
 /// Tells the time in Unix seconds.
 pub type UnixSeconds = Arc<dyn Fn() -> i64 + Send + Sync>;
@@ -24,23 +39,101 @@ pub struct Instance {
     pub keys: KeyRing,
     pub now: UnixSeconds,
     pub nonces: Mutex<Nonces>,
+    pub(crate) files: Option<Arc<dyn Files>>,
+    pub(crate) upstream: Option<UpstreamSeen>,
+}
+
+/// What requests need of the Basic Memory behind the instance.
+pub(crate) struct UpstreamSeen {
+    pub(crate) caller: Caller,
+    pub(crate) state: watch::Receiver<UpstreamState>,
+    pub(crate) index: watch::Receiver<IndexTold>,
+    pub(crate) version: Option<String>,
+    pub(crate) generation: &'static str,
+    pub(crate) data: PathBuf,
+}
+
+impl Instance {
+    /// One that turns strangers away and has neither files nor a Basic Memory.
+    pub fn bare(tenant: String, keys: KeyRing, now: UnixSeconds) -> Self {
+        Self {
+            tenant,
+            keys,
+            now,
+            nonces: Mutex::new(Nonces::default()),
+            files: None,
+            upstream: None,
+        }
+    }
 }
 
 /// Makes the instance's routes: `/health` for anybody, all else for the proxy.
 pub fn router(instance: Instance) -> Router {
     let instance = Arc::new(instance);
     Router::new()
-        .fallback(nothing_here)
-        .layer(middleware::from_fn_with_state(instance, only_the_proxy))
+        .route("/sync", post(sync))
+        .fallback(pass_on)
+        .layer(middleware::from_fn_with_state(
+            Arc::clone(&instance),
+            only_the_proxy,
+        ))
         .route("/health", get(health))
+        .with_state(instance)
 }
 
-async fn health() -> Json<serde_json::Value> {
-    Json(serde_json::json!({ "status": "ok", "version": env!("CARGO_PKG_VERSION") }))
+async fn health(State(instance): State<Arc<Instance>>) -> Response {
+    let report = instance.health();
+    let status = match report.status {
+        InstanceStatus::Ok => StatusCode::OK,
+        InstanceStatus::Starting | InstanceStatus::Degraded | InstanceStatus::Failed => {
+            StatusCode::SERVICE_UNAVAILABLE
+        }
+    };
+    (status, Json(report)).into_response()
 }
 
-async fn nothing_here() -> Response {
-    refusal(StatusCode::NOT_FOUND, "not_found", "There is nothing here.")
+async fn sync(State(instance): State<Arc<Instance>>, body: Bytes) -> Response {
+    let asked: SyncIn = if body.is_empty() {
+        SyncIn {
+            full: true,
+            ..SyncIn::default()
+        }
+    } else {
+        match serde_json::from_slice(&body) {
+            Ok(asked) => asked,
+            Err(_) => {
+                return refusal(
+                    StatusCode::BAD_REQUEST,
+                    "invalid_request",
+                    "The body is no list of changes.",
+                );
+            }
+        }
+    };
+    let accepted = asked.changes.len();
+    let paths: BTreeSet<String> = asked
+        .changes
+        .into_iter()
+        .map(|change| change.path)
+        .collect();
+    let what = if asked.full || paths.len() > MOST_HINTS {
+        Refresh::Everything
+    } else {
+        Refresh::Paths(paths)
+    };
+    if let Some(files) = instance.files.clone()
+        && what != Refresh::Paths(BTreeSet::new())
+    {
+        tokio::spawn(async move { files.refresh(what).await });
+    }
+    (StatusCode::ACCEPTED, Json(SyncOut { accepted })).into_response()
+}
+
+async fn pass_on(State(instance): State<Arc<Instance>>, request: Request) -> Response {
+    match &instance.upstream {
+        None => forward::unavailable("This instance has no Basic Memory."),
+        Some(upstream) => forward::forward(&upstream.caller, &upstream.data, request).await,
+    }
 }
 
 async fn only_the_proxy(
@@ -89,6 +182,47 @@ impl Instance {
             (self.now)(),
             &mut nonces,
         )
+    }
+
+    fn health(&self) -> InstanceHealth {
+        let told = self.files.as_ref().map(|files| files.told());
+        let files = match (&self.files, &told) {
+            (Some(files), Some(told)) => health::files(files.name(), told),
+            (Some(_) | None, _) => FilesHealth {
+                driver: "none".to_owned(),
+                state: InstanceStatus::Ok,
+                message: None,
+            },
+        };
+        let (upstream, index) = match &self.upstream {
+            Some(seen) => (
+                health::upstream(&seen.state.borrow(), seen.version.clone()),
+                *seen.index.borrow(),
+            ),
+            None => (
+                UpstreamHealth {
+                    state: InstanceStatus::Ok,
+                    version: None,
+                    message: None,
+                },
+                IndexTold::default(),
+            ),
+        };
+        let now = OffsetDateTime::from_unix_timestamp((self.now)()).ok();
+        let timestamp = now.and_then(|now| now.format(&Rfc3339).ok());
+        InstanceHealth {
+            status: health::status(&files, &upstream),
+            tenant_id: self.tenant.clone(),
+            generation: self
+                .upstream
+                .as_ref()
+                .map_or_else(String::new, |seen| seen.generation.to_owned()),
+            lag: health::lag(told.as_ref(), index, Instant::now()),
+            files,
+            upstream,
+            timestamp: timestamp.unwrap_or_default(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+        }
     }
 }
 

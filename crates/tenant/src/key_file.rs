@@ -24,6 +24,14 @@ pub fn read_keys(path: &Path) -> Result<KeyRing, KeyFileError> {
     }
     let mut text = String::new();
     file.read_to_string(&mut text)?;
+    parse_keys(&text)
+}
+
+/// As [`read_keys`], for the text itself.
+///
+/// # Errors
+/// As [`read_keys`], but for the file's.
+pub fn parse_keys(text: &str) -> Result<KeyRing, KeyFileError> {
     let mut keys = KeyRing::default();
     for (index, line) in text.lines().enumerate() {
         let malformed = KeyFileError::Malformed { line: index + 1 };

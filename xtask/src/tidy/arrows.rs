@@ -14,7 +14,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("basic-memory-tray", &["engine"]),
     ("s3-store", &[]),
     ("server", &["wire", "s3-store"]),
-    ("tenant", &["wire", "rclone"]),
+    ("tenant", &["wire", "rclone", "guard", "engine"]),
     ("testkit", &[]),
     ("model", &["engine", "guard"]),
     ("xtask", &[]),

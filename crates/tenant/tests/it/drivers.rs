@@ -1,0 +1,238 @@
+//! How the bucket becomes files, and what happens where it cannot.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+
+use testkit::wait_until;
+use wire::InstanceStatus;
+
+use crate::bed::{Cloud, Home, Laptop, Plan, SOON, children_of};
+
+const FILES_ALONE: Plan = Plan {
+    driver: "auto",
+    memory: None,
+};
+
+#[tokio::test]
+async fn files_are_followed_without_fuse_and_without_basic_memory() {
+    let cloud = Cloud::start().await;
+    let laptop = Laptop {
+        bucket: cloud.bucket(),
+    };
+    laptop.create("main/a.md", "a\n").await;
+    let home = Home::new(&cloud, FILES_ALONE);
+    let instance = home.start().await;
+    let health = instance.settled().await;
+    assert_eq!(
+        (health.files.driver.as_str(), health.upstream.version),
+        ("replica", None)
+    );
+    let here = home.data().join("main");
+    assert_eq!(fs::read_to_string(here.join("a.md")).unwrap(), "a\n");
+    assert!(
+        !fs::read_to_string("/proc/self/mountinfo")
+            .unwrap()
+            .contains(here.to_str().unwrap())
+    );
+
+    laptop.create("main/b.md", "b\n").await;
+    instance.hint(&["main/b.md"]).await;
+    wait_until(SOON, async || here.join("b.md").exists()).await;
+    fs::write(here.join("c.md"), "c\n").unwrap();
+    wait_until(SOON, async || laptop.read("main/c.md").await.is_some()).await;
+
+    // Hints may be lost: a look at everything finds what nobody told of.
+    laptop.create("main/d.md", "d\n").await;
+    let (status, _) = instance
+        .ask(
+            "POST",
+            "/sync",
+            Some(&serde_json::json!({ "changes": [], "full": true })),
+        )
+        .await
+        .unwrap();
+    assert_eq!(status.as_u16(), 202);
+    wait_until(SOON, async || here.join("d.md").exists()).await;
+    let (status, answer) = instance.ask("GET", "/v2/projects/", None).await.unwrap();
+    assert_eq!(status.as_u16(), 503);
+    assert!(answer["detail"].is_string());
+    instance.end(&home).await;
+}
+
+#[tokio::test]
+async fn a_folder_that_was_lost_is_filled_again_and_nothing_is_deleted() {
+    let cloud = Cloud::start().await;
+    let laptop = Laptop {
+        bucket: cloud.bucket(),
+    };
+    for number in 0..30 {
+        laptop.create(&format!("main/{number}.md"), "text\n").await;
+    }
+    let home = Home::new(&cloud, FILES_ALONE);
+    let mut instance = home.start().await;
+    instance.settled().await;
+    instance.child.kill();
+    fs::remove_dir_all(home.data()).unwrap();
+    let instance = home.start().await;
+    instance.settled().await;
+    assert_eq!(laptop.notes().await.len(), 30);
+    assert_eq!(fs::read_dir(home.data().join("main")).unwrap().count(), 30);
+    instance.end(&home).await;
+}
+
+#[tokio::test]
+async fn deletes_of_many_notes_reach_the_folder() {
+    let cloud = Cloud::start().await;
+    let laptop = Laptop {
+        bucket: cloud.bucket(),
+    };
+    for number in 0..40 {
+        laptop.create(&format!("main/{number}.md"), "text\n").await;
+    }
+    laptop.create("main/stays.md", "text\n").await;
+    laptop.create("other/stays.md", "text\n").await;
+    let home = Home::new(&cloud, FILES_ALONE);
+    let instance = home.start().await;
+    instance.settled().await;
+    for object in laptop.bucket.sweep().await.unwrap() {
+        if object.key.starts_with("main/") && object.key != "main/stays.md" {
+            laptop
+                .bucket
+                .delete(&object.key, &object.etag)
+                .await
+                .unwrap();
+        }
+    }
+    let full = serde_json::json!({ "full": true });
+    instance.ask("POST", "/sync", Some(&full)).await.unwrap();
+    let main = home.data().join("main");
+    wait_until(SOON, async || fs::read_dir(&main).unwrap().count() == 1).await;
+    instance.end(&home).await;
+}
+
+#[tokio::test]
+async fn ends_when_the_bucket_refuses_it() {
+    let cloud = Cloud::start().await;
+    let mut home = Home::new(&cloud, FILES_ALONE);
+    home.set("BM_TENANT_S3_SECRET_ACCESS_KEY", "wrong");
+    let mut child = home.spawn();
+    child.json_line(SOON).await;
+    assert!(!child.exit(SOON).await.success());
+    assert!(
+        child.stderr().contains("could not be made readable"),
+        "{}",
+        child.stderr()
+    );
+    assert!(!child.stderr().contains("wrong"));
+}
+
+#[tokio::test]
+async fn says_so_when_the_bucket_is_out_of_reach() {
+    let cloud = Cloud::start().await;
+    let mut home = Home::new(&cloud, FILES_ALONE);
+    home.set("BM_TENANT_S3_ENDPOINT", "http://127.0.0.1:1");
+    let instance = home.start().await;
+    wait_until(SOON, async || {
+        instance.health().await.is_some_and(|health| {
+            health.status == InstanceStatus::Degraded && health.files.message.is_some()
+        })
+    })
+    .await;
+    instance.end(&home).await;
+}
+
+#[tokio::test]
+async fn a_mount_outlives_its_daemon_and_its_instance() {
+    let cloud = Cloud::start().await;
+    let laptop = Laptop {
+        bucket: cloud.bucket(),
+    };
+    laptop.create("main/a.md", "a\n").await;
+    let plan = Plan {
+        driver: "mount",
+        memory: None,
+    };
+    let home = Home::new(&cloud, plan);
+    let mut instance = home.start().await;
+    instance.settled().await;
+    let here = home.data().join("main");
+    assert_eq!(fs::read_to_string(here.join("a.md")).unwrap(), "a\n");
+    let daemons = children_of(instance.child.pid());
+    let [(daemon, _)] = daemons.as_slice() else {
+        panic!("one daemon holds the mount: {daemons:?}");
+    };
+    let daemon = rustix::process::Pid::from_raw(i32::try_from(*daemon).unwrap()).unwrap();
+    rustix::process::kill_process(daemon, rustix::process::Signal::KILL).unwrap();
+    wait_until(SOON, async || {
+        let again = children_of(instance.child.pid());
+        !again.is_empty() && again != daemons && here.join("a.md").exists()
+    })
+    .await;
+    instance.settled().await;
+    // Saved, and perhaps not stored when everything is killed.
+    wait_until(SOON, async || fs::write(here.join("b.md"), "b\n").is_ok()).await;
+    instance.child.kill();
+    let instance = home.start().await;
+    instance.settled().await;
+    wait_until(SOON, async || {
+        laptop.read("main/b.md").await.as_deref() == Some("b\n")
+    })
+    .await;
+    instance.end(&home).await;
+}
+
+/// Notes its command line and environment, and mounts nothing.
+const STUB: &str =
+    "#!/bin/sh\nprintf '%s\\n' \"$@\" > \"$HOME/args\"\nenv > \"$HOME/env\"\nsleep 60\n";
+
+#[tokio::test]
+async fn tigrisfs_gets_documented_flags_and_keys_that_work_at_the_guard_alone() {
+    let cloud = Cloud::start().await;
+    let folder = tempfile::tempdir().unwrap();
+    let stub = folder.path().join("tigrisfs");
+    fs::write(&stub, STUB).unwrap();
+    fs::set_permissions(&stub, fs::Permissions::from_mode(0o755)).unwrap();
+    let plan = Plan {
+        driver: "tigrisfs",
+        memory: None,
+    };
+    let mut home = Home::new(&cloud, plan);
+    home.set("BM_TENANT_TIGRISFS", stub.to_str().unwrap());
+    let mut child = home.spawn();
+    let state = home.data().parent().unwrap().to_owned();
+    let read = |name: &str| fs::read_to_string(state.join("run").join(name)).unwrap_or_default();
+    wait_until(SOON, async || read("env").contains("AWS_SECRET_ACCESS_KEY")).await;
+    let args = read("args");
+    let args: Vec<&str> = args.lines().collect();
+    let data = home.data();
+    let data = data.canonicalize().unwrap();
+    let [flags @ .., bucket, mount_point] = args.as_slice() else {
+        panic!("{args:?}");
+    };
+    assert_eq!(
+        (*bucket, *mount_point),
+        ("basic-memory-test", data.to_str().unwrap())
+    );
+    assert_eq!(&flags[..3], ["-f", "--no-preload-dir", "--endpoint"]);
+    assert!(flags[3].starts_with("http://127.0.0.1:"));
+    assert_eq!(
+        &flags[4..],
+        [
+            "--memory-limit",
+            "512",
+            "--max-flushers",
+            "16",
+            "--stat-cache-ttl",
+            "5s"
+        ]
+    );
+    let env = read("env");
+    assert!(
+        !env.contains("BM_TENANT_"),
+        "the instance's own variables: {env}"
+    );
+    let started = children_of(child.pid());
+    // What does not mount is no file system: the instance ends, and its child with it.
+    assert!(!child.exit(SOON).await.success());
+    crate::bed::nothing_left(&home, &started).await;
+}

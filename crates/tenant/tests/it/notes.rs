@@ -1,0 +1,195 @@
+//! A note's ways between a device, the bucket and an agent, with each generation of Basic Memory.
+
+use guard::Precondition;
+use reqwest::StatusCode;
+use testkit::{BasicMemory, wait_for, wait_until};
+
+use crate::bed::{Cloud, Home, LATE, Laptop, Plan, SOON};
+
+async fn a_note_goes_both_ways(memory: BasicMemory, driver: &'static str) {
+    let cloud = Cloud::start().await;
+    let laptop = Laptop {
+        bucket: cloud.bucket(),
+    };
+    laptop
+        .create("main/before.md", "# Before\n\npapaya groves\n")
+        .await;
+    let home = Home::new(
+        &cloud,
+        Plan {
+            driver,
+            memory: Some(memory),
+        },
+    );
+    let instance = home.start().await;
+    let health = instance.settled().await;
+    assert_eq!(health.upstream.version.as_deref(), Some(memory.version()));
+    assert_eq!(health.generation, memory.generation());
+    assert_eq!(health.files.driver, driver);
+
+    // What was there before the start, and what comes after it, is found.
+    instance.finds("papaya", "before.md").await;
+    laptop
+        .create("main/ideas/after.md", "# After\n\nkumquat trees\n")
+        .await;
+    instance.hint(&["main/ideas/after.md"]).await;
+    instance.finds("kumquat", "ideas/after.md").await;
+
+    // What an agent writes is an object.
+    assert!(
+        instance
+            .write("Agent note", "ideas", "# Agent note\n\ndurian shells\n")
+            .await
+    );
+    let stored = wait_for(SOON, async || laptop.read("main/ideas/Agent note.md").await).await;
+    assert!(stored.contains("durian shells"), "{stored}");
+    instance.finds("durian", "ideas/Agent note.md").await;
+
+    // What is deleted elsewhere is found no more.
+    let after = laptop
+        .bucket
+        .head("main/ideas/after.md")
+        .await
+        .unwrap()
+        .unwrap();
+    laptop.bucket.delete(&after.key, &after.etag).await.unwrap();
+    instance.hint(&["main/ideas/after.md"]).await;
+    wait_until(SOON, async || {
+        instance
+            .search("kumquat")
+            .await
+            .is_some_and(|found| found.is_empty())
+    })
+    .await;
+
+    // Clients see one root, whatever folder the files are in.
+    let list = match memory {
+        BasicMemory::V0_15_2 => "/projects/projects",
+        BasicMemory::V0_24_1 => "/v2/projects/",
+    };
+    let (status, projects) = instance.ask("GET", list, None).await.unwrap();
+    assert_eq!(status, StatusCode::OK);
+    assert_eq!(projects["projects"][0]["path"], "/app/data/main");
+
+    // An agent's last words are stored before the instance ends.
+    assert!(
+        instance
+            .write("Last words", "ideas", "# Last words\n\nlychee peel\n")
+            .await
+    );
+    instance.end(&home).await;
+    let notes = laptop.notes().await;
+    let last = notes.get("main/ideas/Last words.md");
+    assert!(
+        last.is_some_and(|text| text.contains("lychee")),
+        "{:?}",
+        notes.keys()
+    );
+    assert!(notes["main/before.md"].contains("papaya groves"));
+    let copies = notes
+        .keys()
+        .filter(|key| key.contains("(conflict "))
+        .count();
+    assert_eq!(
+        copies,
+        0,
+        "nobody changed one note twice: {:?}",
+        notes.keys()
+    );
+}
+
+#[tokio::test]
+async fn a_note_goes_both_ways_with_the_generation_of_the_seeds() {
+    a_note_goes_both_ways(BasicMemory::V0_15_2, "replica").await;
+}
+
+#[tokio::test]
+async fn a_note_goes_both_ways_with_the_current_generation() {
+    a_note_goes_both_ways(BasicMemory::V0_24_1, "replica").await;
+}
+
+#[tokio::test]
+async fn a_note_goes_both_ways_through_a_mount() {
+    a_note_goes_both_ways(BasicMemory::V0_24_1, "mount").await;
+}
+
+#[tokio::test]
+async fn of_two_who_edit_one_note_at_once_both_are_kept() {
+    let cloud = Cloud::start().await;
+    let laptop = Laptop {
+        bucket: cloud.bucket(),
+    };
+    let old = laptop.create("main/plan.md", "one\ntwo\nthree\n").await;
+    let home = Home::new(
+        &cloud,
+        Plan {
+            driver: "replica",
+            memory: None,
+        },
+    );
+    let instance = home.start().await;
+    instance.settled().await;
+    let here = home.data().join("main/plan.md");
+    // The instance has not heard of the laptop's edit when its own is made.
+    let edit = "one\ntwo, says the laptop\nthree\n";
+    laptop
+        .put("main/plan.md", edit, Precondition::Match(old))
+        .await
+        .unwrap();
+    std::fs::write(&here, "one\ntwo, says the agent\nthree\n").unwrap();
+    let notes = wait_for(SOON, async || {
+        let notes = laptop.notes().await;
+        (notes.len() == 2).then_some(notes)
+    })
+    .await;
+    let both: Vec<&str> = notes.values().map(String::as_str).collect();
+    assert!(both.contains(&edit), "{notes:?}");
+    assert!(
+        both.iter().any(|text| text.contains("says the agent")),
+        "{notes:?}"
+    );
+    let names: Vec<&String> = notes.keys().collect();
+    assert!(
+        names[0].starts_with("main/plan (conflict cloud "),
+        "{names:?}"
+    );
+    assert_eq!(names[1], "main/plan.md");
+    instance.end(&home).await;
+}
+
+#[tokio::test]
+async fn front_matter_that_is_added_while_a_person_edits_is_no_conflict() {
+    let cloud = Cloud::start().await;
+    let laptop = Laptop {
+        bucket: cloud.bucket(),
+    };
+    let old = laptop
+        .create("main/plan.md", "# Plan\n\none\n\ntwo\n\nthree\n")
+        .await;
+    let home = Home::new(
+        &cloud,
+        Plan {
+            driver: "replica",
+            memory: None,
+        },
+    );
+    let instance = home.start().await;
+    instance.settled().await;
+    // What indexing does to a note without front matter.
+    let indexed = "---\npermalink: main/plan\n---\n\n# Plan\n\none\n\ntwo\n\nthree";
+    let edit = "# Plan\n\none\n\ntwo and a half\n\nthree\n";
+    laptop
+        .put("main/plan.md", edit, Precondition::Match(old))
+        .await
+        .unwrap();
+    std::fs::write(home.data().join("main/plan.md"), indexed).unwrap();
+    // The version that was merged lies beside the note until the next comparison.
+    let merged = wait_for(LATE, async || {
+        let mut notes = laptop.notes().await;
+        let text = notes.remove("main/plan.md")?;
+        (notes.is_empty() && text.contains("permalink")).then_some(text)
+    })
+    .await;
+    assert!(merged.contains("two and a half"), "{merged}");
+    instance.end(&home).await;
+}
