@@ -1,5 +1,6 @@
 //! Measurements next to what others built, each started by its name.
 
+mod e2e;
 mod process;
 mod report;
 mod samples;
@@ -15,7 +16,8 @@ use crate::repo::Repo;
 pub(crate) fn run(repo: &Repo, words: &[&str]) -> Result<ExitCode> {
     match words {
         ["sync", flags @ ..] => sync::run(repo, flags),
+        ["e2e", flags @ ..] => e2e::run(repo, flags),
         ["server", flags @ ..] => server::run(repo, flags),
-        _ => bail!("say what to measure: `bench sync` or `bench server`"),
+        _ => bail!("say what to measure: `bench sync`, `bench server` or `bench e2e`"),
     }
 }
