@@ -109,7 +109,9 @@ async fn run(cli: Cli) -> anyhow::Result<()> {
     );
     let stop = stop_asked()?;
     let keys = keys(&cli)?;
-    let (files, basic_memory) = match bucket()? {
+    // Nobody would read the files, unless somebody says how they are to be made.
+    let needs_files = cli.basic_memory.is_some() || cli.driver != DriverChoice::Auto;
+    let (files, basic_memory) = match bucket()?.filter(|_| needs_files) {
         Some(bucket) => {
             let state = cli
                 .state

@@ -406,6 +406,10 @@ impl Follower {
                 self.settled = true;
                 self.since = None;
                 self.due = Some(Instant::now() + INTERVAL);
+                // What was merged lies beside its note until the next pass.
+                if tally.conflicts > 0 {
+                    self.pass_within(Duration::ZERO);
+                }
                 self.tell(ReplicaState::Following);
             }
             Err(CycleFailure::Stopped) => {}

@@ -9,7 +9,7 @@ use wire::InstanceStatus;
 use crate::bed::{Cloud, Home, Laptop, Plan, SOON, children_of};
 
 const FILES_ALONE: Plan = Plan {
-    driver: "auto",
+    driver: "replica",
     memory: None,
 };
 
@@ -141,7 +141,8 @@ async fn says_so_when_the_bucket_is_out_of_reach() {
     instance.end(&home).await;
 }
 
-#[tokio::test]
+// The store must answer while a read of the mount waits for it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_mount_outlives_its_daemon_and_its_instance() {
     let cloud = Cloud::start().await;
     let laptop = Laptop {
