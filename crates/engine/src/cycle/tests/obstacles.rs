@@ -152,6 +152,23 @@ async fn what_cannot_be_put_in_place_is_not_fetched_again_and_again() {
     assert_eq!(device.files(), other.files());
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_takes_a_folders_name_arrives_in_one_pass() {
+    let cloud = Cloud::start().await;
+    let device = filled(&cloud, 3).await;
+    device.save("swap/a.md", "a\n");
+    device.sync().await;
+    let other = Device::new("desktop", &cloud).await;
+    other.sync().await;
+    device.delete("swap/a.md");
+    fs::remove_dir(device.vault.join("swap")).unwrap();
+    device.save("swap", "now a file\n");
+    device.sync().await;
+    let tally = other.sync().await;
+    assert_eq!((tally.removed_here, tally.downloaded), (1, 1));
+    assert_eq!(other.files(), device.files());
+}
+
 /// What encryption makes of a note.
 fn noise(seed: u32) -> Vec<u8> {
     use md5::Digest as _;
