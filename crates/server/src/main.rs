@@ -35,7 +35,7 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     /// Runs everything on this machine: API, sign-in and buckets, with no account anywhere.
-    Dev(Dev),
+    Dev(Box<Dev>),
     /// Runs a configured deployment.
     Serve(Serve),
     /// Administers a deployment from its database.
@@ -190,7 +190,7 @@ async fn carry_out(command: Command) -> anyhow::Result<()> {
     match command {
         Command::Dev(dev) => {
             log(&LogFormat::Text, None)?;
-            run(dev).await
+            run(*dev).await
         }
         Command::Serve(options) => {
             let settings = settings(&options.config)?;
