@@ -14,7 +14,7 @@ use wire::SubscriptionOut;
 use super::files::FileEvents;
 use super::hints::Hints;
 use super::link::Link;
-use super::model::{Model, PairModel, problems, render};
+use super::model::{Model, render};
 use super::run::{Ended, QueuedRun};
 use super::trip::TripEnd;
 use super::wake::Clocks;
@@ -24,7 +24,7 @@ use crate::config::{Config, Mode};
 use crate::cycle::StateHandle;
 use crate::lane::Hint;
 use crate::metered::{Cost, Meter};
-use crate::notice::{self, Told};
+use crate::notice::Told;
 use crate::places::Places;
 use crate::proxy::ChosenProxy;
 use crate::secrets::SecretStore;
@@ -42,6 +42,7 @@ mod export;
 mod filtering;
 mod history;
 mod installing;
+mod loading;
 mod looking;
 mod mounting;
 mod requests;
@@ -433,83 +434,6 @@ impl Core {
         self.files = FileEvents::watch(&folders.collect::<Vec<_>>(), &self.inputs);
     }
 
-    /// Shows the pairs of the account that is signed in, and no others.
-    pub(super) async fn load_pairs(&mut self) {
-        let key = self
-            .account
-            .as_ref()
-            .map(|account| account.key().to_owned());
-        let mut pairs = Vec::new();
-        for settings in &self.model.settings.pairs {
-            if Some(&settings.account) == key.as_ref() {
-                let id = settings.id.clone();
-                let read = self
-                    .state
-                    .with(move |state| Ok((state.node_count(&id)?, state.standing(&id)?)))
-                    .await;
-                let (count, told) = read.unwrap_or_else(|error| {
-                    tracing::error!(%error, "could not read what is known of a folder");
-                    Default::default()
-                });
-                let number = told.last_run.as_ref().map_or(0, |run| run.number);
-                self.numbers = self.numbers.max(number);
-                pairs.push(PairModel::new(settings.clone(), count, told));
-            }
-        }
-        self.model.pairs = pairs;
-        self.take_device_name();
-        self.load_mounts();
-        self.load_lists().await;
-    }
-
-    /// The account may know this device by another name than its host's.
-    pub(super) fn take_device_name(&mut self) {
-        let given = self.account.as_ref().and_then(Account::device);
-        let name = given.unwrap_or_else(|| self.host.clone());
-        if name != self.config.device {
-            self.model.device.clone_from(&name);
-            self.config.device = name;
-        }
-    }
-
-    /// Reads conflicts and activity for the view.
-    pub(super) async fn load_lists(&mut self) {
-        let pairs: Vec<String> = self
-            .model
-            .pairs
-            .iter()
-            .map(|pair| pair.settings.id.clone())
-            .chain(
-                self.model
-                    .mounts
-                    .iter()
-                    .map(|mount| mount.settings.id.clone()),
-            )
-            .collect();
-        let read = self
-            .state
-            .with(move |state| {
-                let conflicts = state.conflicts(&pairs, CONFLICTS)?;
-                Ok((
-                    conflicts,
-                    state.conflict_counts(&pairs)?,
-                    state.activity(&pairs, ACTIVITY)?,
-                    state.held(&pairs)?,
-                ))
-            })
-            .await;
-        match read {
-            Ok((conflicts, (undecided, put_off), activity, held)) => {
-                self.model.history = self.history_view(held);
-                self.model.conflicts = conflicts;
-                self.model.open_conflicts = undecided;
-                self.model.put_off_conflicts = put_off;
-                self.model.activity = activity;
-            }
-            Err(error) => tracing::error!(%error, "could not read conflicts and activity"),
-        }
-    }
-
     fn show_progress(&mut self, progress: Option<ProgressView>) {
         let Some(progress) = progress else { return };
         for pair in &mut self.model.pairs {
@@ -541,21 +465,6 @@ impl Core {
                 tracing::debug!("nobody waits for this answer any more");
             }
         }
-    }
-
-    fn decide_notices(&mut self) {
-        let choices = &self.model.settings.choices;
-        let policy = notice::Policy {
-            notifications: choices.notifications,
-            quiet_hours: choices.quiet_hours,
-        };
-        let at = notice::Moment {
-            now_ms: self.config.clock.now_ms(),
-            minute: self.config.clock.minute_of_day(),
-        };
-        let facts = notice::facts(&self.model, &problems(&self.model));
-        self.told = notice::step(std::mem::take(&mut self.told), facts, policy, at);
-        self.model.notices = self.told.notices();
     }
 
     pub(super) fn reply(&mut self, answer: Answer, result: Result<Reply, Refusal>) {
