@@ -98,6 +98,7 @@ impl Person {
         text
     }
 
+    #[expect(clippy::disallowed_methods, reason = "the test plays the user")]
     fn save_in_place(&mut self, path: &Path) {
         let Ok(mut file) = OpenOptions::new().read(true).write(true).open(path) else {
             return self.save_in_a_new_file(path);
