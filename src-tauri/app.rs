@@ -1,3 +1,4 @@
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,14 +8,19 @@ use tauri::{AppHandle, Emitter as _, Manager as _, RunEvent};
 use tauri_plugin_autostart::MacosLauncher;
 use time::UtcOffset;
 
+use crate::notify::Notifier;
 use crate::shell::Shell;
-use crate::tray::{Looks, Tray};
+use crate::tray::{Looks, Tray, TrayHost};
 use crate::{commands, window};
 
 /// Between two attempts to reach an engine.
 const RETRY: Duration = Duration::from_secs(5);
 /// How often the age in the menu is looked at while the view stays.
 const AGING: Duration = Duration::from_secs(30);
+/// At login panels come when they come.
+const PANEL_GRACE: Duration = Duration::from_secs(10);
+/// In the state folder, once a person was told that no panel shows the icon.
+const TOLD: &str = "told-of-missing-tray";
 
 /// How the app begins.
 #[derive(Clone, Debug)]
@@ -34,7 +40,11 @@ pub struct Options {
 /// If the desktop does not let the app begin.
 pub fn run(config: Config, options: Options) -> anyhow::Result<()> {
     let shell = Shell::new(&config.device, options.server_url);
-    let app = tauri::Builder::default()
+    let told = config.places.state.join(TOLD);
+    let builder = tauri::Builder::default();
+    #[cfg(not(target_os = "linux"))]
+    let builder = builder.plugin(tauri_plugin_notification::init());
+    let app = builder
         .plugin(tauri_plugin_single_instance::init(|app, arguments, _| {
             if !arguments.iter().any(|argument| argument == "--background") {
                 window::show(app, None);
@@ -60,9 +70,12 @@ pub fn run(config: Config, options: Options) -> anyhow::Result<()> {
             let handle = app.handle().clone();
             let tray = Tray::new(&handle, &shell.view(), &options.looks, options.offset)?;
             app.manage(tray);
+            app.manage(Notifier::new(&handle));
             tauri::async_runtime::spawn(follow(handle.clone(), shell, config));
             if options.show_window {
                 window::show(&handle, None);
+            } else {
+                tauri::async_runtime::spawn(tell_of_missing_tray(handle, told));
             }
             Ok(())
         })
@@ -122,8 +135,26 @@ async fn show_views(app: &AppHandle, shell: &Shell, connection: &Connection) {
 fn show(app: &AppHandle, shell: &Shell, view: &Arc<View>) {
     shell.set_view(Arc::clone(view));
     app.state::<Tray>().apply(app, view, shell.quit_words());
+    app.state::<Notifier>().show(&view.notices);
     if let Err(error) = app.emit("view-changed", &**view) {
         tracing::warn!(%error, "the window did not get the new view");
+    }
+}
+
+/// An app without window and icon would seem not to run. It is said once, not at every login.
+async fn tell_of_missing_tray(app: AppHandle, told: PathBuf) {
+    let mut host = app.state::<Tray>().host();
+    let present = host.wait_for(|host| *host == TrayHost::Present);
+    let came = tokio::time::timeout(PANEL_GRACE, present).await;
+    if came.is_ok() || told.exists() {
+        return;
+    }
+    app.state::<Notifier>().say(
+        "Basic Memory is running",
+        "No panel here shows its icon. Start it again to open its window.",
+    );
+    if let Err(error) = std::fs::write(&told, "") {
+        tracing::debug!(%error, "it will be said again at the next start");
     }
 }
 

@@ -3,11 +3,11 @@
 use engine::view::AccountView;
 use engine::{Refusal, Reply, Request, View};
 use tauri::{AppHandle, Manager as _, State};
-use tauri_plugin_autostart::ManagerExt as _;
 use tauri_plugin_dialog::DialogExt as _;
 
+use crate::login::{self, StartAtLogin, start_at_login};
 use crate::shell::Shell;
-use crate::tray::{StartAtLogin, Tray, TrayHost, start_at_login};
+use crate::tray::{Tray, TrayHost};
 
 #[tauri::command]
 #[expect(
@@ -94,8 +94,12 @@ pub(crate) fn starts_at_login(app: AppHandle) -> Option<bool> {
     reason = "the command macro passes the handle by value"
 )]
 pub(crate) fn set_start_at_login(app: AppHandle, on: bool) -> Result<bool, Refusal> {
-    let login = app.autolaunch();
-    let done = if on { login.enable() } else { login.disable() };
+    let wanted = if on {
+        StartAtLogin::On
+    } else {
+        StartAtLogin::Off
+    };
+    let done = login::set_start_at_login(&app, wanted);
     app.state::<Tray>().set_again(&app);
     done.map(|()| true).map_err(|error| Refusal {
         code: "login_entry".to_owned(),
@@ -139,6 +143,18 @@ pub(crate) fn shown_links(view: &View) -> Vec<String> {
         links.push(subscription.subscribe_url.clone());
         links.extend(subscription.manage_url.clone());
     }
-    links.retain(|link| link.starts_with("https://") || link.starts_with("http://"));
+    links.retain(|link| is_web(link));
     links
+}
+
+/// Where the subscription is managed, or bought where there is none.
+pub(crate) fn subscription_link(view: &View) -> Option<&str> {
+    let subscription = view.subscription.as_ref()?;
+    let link = subscription.manage_url.as_deref();
+    Some(link.unwrap_or(&subscription.subscribe_url)).filter(|link| is_web(link))
+}
+
+/// What a server names may be opened only where it is a web page.
+pub(crate) fn is_web(link: &str) -> bool {
+    link.starts_with("https://") || link.starts_with("http://")
 }

@@ -7,6 +7,8 @@
 mod app;
 mod clipboard;
 mod commands;
+mod login;
+mod notify;
 mod shell;
 mod tray;
 mod window;

@@ -13,7 +13,6 @@ mod panel;
 
 use engine::{Clock, View};
 use tauri::{AppHandle, Manager as _};
-use tauri_plugin_autostart::ManagerExt as _;
 use time::UtcOffset;
 use tokio::sync::watch;
 
@@ -24,10 +23,10 @@ use self::menu::{Pause, Surroundings};
 #[cfg(not(target_os = "linux"))]
 use self::native::Icon;
 use self::panel::Theme;
+use crate::login::start_at_login;
 use crate::shell::Shell;
 
 pub(crate) use self::host::TrayHost;
-pub(crate) use self::menu::StartAtLogin;
 pub use self::panel::Looks;
 
 /// The tray icon, and what its words need besides the view.
@@ -89,17 +88,5 @@ impl Tray {
 
     fn end_of(&self, pause: Pause) -> i64 {
         pause.until_ms(self.clock.now_ms(), self.offset)
-    }
-}
-
-/// Whether the desktop starts the app when a person logs in.
-pub(crate) fn start_at_login(app: &AppHandle) -> StartAtLogin {
-    match app.autolaunch().is_enabled() {
-        Ok(true) => StartAtLogin::On,
-        Ok(false) => StartAtLogin::Off,
-        Err(error) => {
-            tracing::debug!(%error, "the desktop does not say what it starts");
-            StartAtLogin::Unknown
-        }
     }
 }

@@ -3,12 +3,12 @@ use std::path::Path;
 use engine::view::{AccountView, MountView, SyncSwitch};
 use engine::{Request, RunKind, View};
 use tauri::{AppHandle, Manager as _};
-use tauri_plugin_autostart::ManagerExt as _;
 
-use super::menu::{Action, StartAtLogin};
-use super::{Tray, start_at_login};
+use super::Tray;
+use super::menu::Action;
+use crate::login::{StartAtLogin, set_start_at_login, start_at_login};
 use crate::shell::Shell;
-use crate::{app, clipboard, window};
+use crate::{app, clipboard, commands, window};
 
 const DOCUMENTATION: &str = "https://docs.basicmemory.com";
 
@@ -73,7 +73,7 @@ fn sign_in_link(view: &View) -> Option<&str> {
         } => verification_url_complete
             .as_deref()
             .or(Some(verification_url))
-            .filter(|link| link.starts_with("https://") || link.starts_with("http://")),
+            .filter(|link| commands::is_web(link)),
         AccountView::SignedOut { .. }
         | AccountView::SigningIn { .. }
         | AccountView::SignedIn { .. } => None,
@@ -87,12 +87,11 @@ fn open(what: &str) {
 }
 
 fn toggle_login(app: &AppHandle) {
-    let login = app.autolaunch();
-    let done = match start_at_login(app) {
-        StartAtLogin::On => login.disable(),
-        StartAtLogin::Off | StartAtLogin::Unknown => login.enable(),
+    let wanted = match start_at_login(app) {
+        StartAtLogin::On => StartAtLogin::Off,
+        StartAtLogin::Off | StartAtLogin::Unknown => StartAtLogin::On,
     };
-    if let Err(error) = done {
+    if let Err(error) = set_start_at_login(app, wanted) {
         tracing::warn!(%error, "start at login could not be changed");
     }
     let app = app.clone();

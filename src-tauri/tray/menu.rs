@@ -9,6 +9,7 @@ use engine::view::{AccountView, SyncSwitch};
 use time::UtcOffset;
 
 use crate::clipboard;
+use crate::login::StartAtLogin;
 
 pub(crate) use action::{Action, Page, Pause};
 pub(crate) use words::status_line;
@@ -64,15 +65,6 @@ pub(crate) struct Surroundings<'a> {
     /// What quitting does to sync, in words.
     pub(crate) quit: &'a str,
     pub(crate) login: StartAtLogin,
-}
-
-/// Whether the desktop starts the app when a person logs in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum StartAtLogin {
-    On,
-    Off,
-    /// The desktop does not say.
-    Unknown,
 }
 
 /// Makes the menu of a view.

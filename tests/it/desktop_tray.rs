@@ -1,16 +1,15 @@
 //! The tray of the real app, read and clicked as a panel does it.
 
-use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use engine::view::ProfileName;
-use testkit::{Server, scratch, wait_until};
+use testkit::wait_until;
 
 use crate::desktop::{Desktop, SOON};
-use crate::person::{Device, prepare, save};
+use crate::person::{Device, at_work, save};
 use crate::tray::Panel;
 
-const UP_TO_DATE: &str = "
+pub(crate) const UP_TO_DATE: &str = "
   - Up to date · checked just now
   > Open notes folder
   > Open window…
@@ -49,19 +48,6 @@ const PAUSE: &str = "  > Pause
       > 1 hour
       > Until tomorrow
 ";
-
-/// A desktop where Ana is signed in and `~/Notes` is set up, and her other device.
-async fn at_work() -> (Desktop, Server, tempfile::TempDir, PathBuf, Device) {
-    let state = scratch();
-    let server = Server::start(state.path()).await;
-    server.activate(crate::person::ANA).await;
-    let desktop = Desktop::start().await;
-    let folder = desktop.home().join("Notes");
-    save(&folder, "Start here.md", "# Start here\n");
-    prepare(&desktop, &server, &folder).await;
-    let other = Device::other(&server).await;
-    (desktop, server, state, folder, other)
-}
 
 #[tokio::test]
 async fn offers_sign_in_when_nobody_is_signed_in() {

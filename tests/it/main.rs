@@ -4,10 +4,13 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
 mod desktop;
+mod desktop_notifications;
 mod desktop_screens;
 mod desktop_start;
+mod desktop_together;
 mod desktop_tray;
 mod desktop_window;
+mod notifications;
 mod person;
 mod tray;
 mod webdriver;

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use engine::view::{AccountView, ProfileName, RunResult};
+use engine::view::{AccountView, Choice, ConflictChoice, ConflictState, ProfileName, RunResult};
 use engine::{Clock, Config, Connection, Mode, Observer, Places, Reply, Request, RunKind};
 use engine::{SecretChoice, View};
 use tempfile::TempDir;
@@ -12,6 +12,19 @@ use testkit::{Server, scratch};
 use crate::desktop::{Desktop, SOON};
 
 pub(crate) const ANA: &str = "ana@example.org";
+
+/// A desktop where Ana is signed in and `~/Notes` is set up, and her other device.
+pub(crate) async fn at_work() -> (Desktop, Server, TempDir, PathBuf, Device) {
+    let state = scratch();
+    let server = Server::start(state.path()).await;
+    server.activate(ANA).await;
+    let desktop = Desktop::start().await;
+    let folder = desktop.home().join("Notes");
+    save(&folder, "Start here.md", "# Start here\n");
+    prepare(&desktop, &server, &folder).await;
+    let other = Device::other(&server).await;
+    (desktop, server, state, folder, other)
+}
 
 /// A device without a desktop, driven by this test; it shows what is in the cloud.
 #[must_use]
@@ -63,6 +76,23 @@ impl Device {
     /// The profile of this folder.
     pub(crate) fn profile(&self) -> ProfileName {
         self.connection.view().pairs[0].profile
+    }
+
+    /// Decides every open conflict for this device.
+    pub(crate) async fn keep_mine(&self) {
+        let view = self.connection.view();
+        let open = view.conflicts.iter();
+        let choices = open
+            .filter(|conflict| conflict.state == ConflictState::Open)
+            .map(|conflict| ConflictChoice {
+                id: conflict.id.clone(),
+                choice: Choice::KeepMine,
+                seen: None,
+            });
+        let request = Request::ResolveConflicts {
+            choices: choices.collect(),
+        };
+        self.connection.send(request).await.unwrap();
     }
 
     /// Runs until this folder and the cloud are the same.

@@ -192,19 +192,23 @@ fn name(branch: Branch) -> &'static str {
     }
 }
 
-/// Names of the icon theme; a theme without one shows none.
+/// Only what waits for a person has one: panels push the words of an entry with an icon aside.
+/// The names are those of icon themes; a theme without one shows none.
 fn icon(action: &Action) -> Option<&'static str> {
     match action {
-        Action::OpenFolder(_) => Some("folder-symbolic"),
-        Action::OpenMount(_) | Action::Mount(_) => Some("drive-harddisk-symbolic"),
-        Action::Unmount(_) => Some("media-eject-symbolic"),
-        Action::SyncNow(_) => Some("view-refresh-symbolic"),
-        Action::Open(Page::Conflicts | Page::Folders) => Some("dialog-warning-symbolic"),
-        Action::Open(Page::Account) => Some("avatar-default-symbolic"),
-        Action::Open(Page::Settings) => Some("preferences-system-symbolic"),
-        Action::OpenDocumentation => Some("help-browser-symbolic"),
-        Action::Quit => Some("application-exit-symbolic"),
-        Action::Open(Page::Any | Page::Diagnostics | Page::SetUp)
+        Action::Open(Page::Conflicts | Page::Folders | Page::Problems) => {
+            Some("dialog-warning-symbolic")
+        }
+        Action::Open(
+            Page::Any | Page::Account | Page::Settings | Page::Diagnostics | Page::SetUp,
+        )
+        | Action::OpenFolder(_)
+        | Action::OpenMount(_)
+        | Action::Mount(_)
+        | Action::Unmount(_)
+        | Action::SyncNow(_)
+        | Action::OpenDocumentation
+        | Action::Quit
         | Action::ToggleSync
         | Action::Pause(_)
         | Action::SetProfile { .. }

@@ -38,6 +38,8 @@ pub(crate) enum Page {
     Account,
     Settings,
     Diagnostics,
+    /// Where the problems are: on the page of the diagnostics.
+    Problems,
     SetUp,
 }
 
@@ -53,7 +55,7 @@ impl Action {
     /// Names the action as long as the app runs; equal actions have equal names.
     pub(crate) fn key(&self) -> String {
         match self {
-            Self::Open(page) => format!("open-window:{}", page.place().unwrap_or_default()),
+            Self::Open(page) => format!("open-window:{page:?}"),
             Self::OpenFolder(None) => "open-folder".to_owned(),
             Self::OpenFolder(Some(pair)) => format!("open-folder:{pair}"),
             Self::OpenMount(mount) => format!("open-mount:{mount}"),
@@ -85,7 +87,7 @@ impl Page {
             Self::Conflicts => Some("conflicts"),
             Self::Account => Some("account"),
             Self::Settings => Some("settings"),
-            Self::Diagnostics => Some("diagnostics"),
+            Self::Diagnostics | Self::Problems => Some("diagnostics"),
             Self::SetUp => Some("setUp"),
         }
     }

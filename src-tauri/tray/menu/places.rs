@@ -23,9 +23,7 @@ pub(super) fn waiting(view: &View) -> Vec<Item> {
         (1, Some(problem)) => Some(format!("1 problem: {}", beginning(&problem.message))),
         (count, _) => counted(count, "problem to look at"),
     };
-    items.extend(
-        problems.map(|words| command(Action::Open(Page::Diagnostics), &format!("{words}…"))),
-    );
+    items.extend(problems.map(|words| command(Action::Open(Page::Problems), &format!("{words}…"))));
     items
 }
 

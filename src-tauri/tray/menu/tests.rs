@@ -385,6 +385,8 @@ fn start_at_login_is_a_toggle_where_the_desktop_knows() {
 #[test]
 fn every_action_of_a_menu_has_a_key_of_its_own() {
     let mut view = signed_in();
+    view.open_conflict_count = 1;
+    view.problem_count = 2;
     view.pairs.push(PairView::new(
         "pair_2",
         "/home/ana/Work",
