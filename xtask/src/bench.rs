@@ -6,6 +6,7 @@ mod report;
 mod samples;
 mod server;
 mod sync;
+mod tray;
 
 use std::process::ExitCode;
 
@@ -18,6 +19,7 @@ pub(crate) fn run(repo: &Repo, words: &[&str]) -> Result<ExitCode> {
         ["sync", flags @ ..] => sync::run(repo, flags),
         ["e2e", flags @ ..] => e2e::run(repo, flags),
         ["server", flags @ ..] => server::run(repo, flags),
-        _ => bail!("say what to measure: `bench sync`, `bench server` or `bench e2e`"),
+        ["tray", flags @ ..] => tray::run(repo, flags),
+        _ => bail!("say what to measure: `bench sync`, `server`, `e2e` or `tray`"),
     }
 }

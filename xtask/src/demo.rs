@@ -1,7 +1,7 @@
 mod bus;
-mod desktop;
+pub(crate) mod desktop;
 pub(crate) mod device;
-mod menu;
+pub(crate) mod menu;
 pub(crate) mod notes;
 mod pictures;
 mod report;

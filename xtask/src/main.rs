@@ -15,6 +15,7 @@ mod bench;
 mod bindings;
 mod child;
 mod demo;
+mod dist;
 mod http;
 mod peers;
 mod repo;
@@ -39,9 +40,11 @@ usage: cargo xtask COMMAND
   peers                        install what tests and demo need, say what was installed
   tidy                         check the house rules
   bindings [--check]           write (or compare) the TypeScript types of the engine
+  dist [--debug] [--appimage]  packages of tray app and command line, unpacked and tried
   bench sync [--files N,N] [--dev]
                                cost of a pass next to plain rclone bisync
   bench server [--quick]       the server next to the seeds' stack and nginx
+  bench tray [--dev]           start and memory of the tray app next to a bare Tauri tray
 ";
 
 fn main() -> ExitCode {
@@ -66,6 +69,7 @@ fn dispatch() -> Result<ExitCode> {
         ["tidy"] => tidy::run(&repo),
         ["bindings"] => bindings::write(&repo).map(|()| ExitCode::SUCCESS),
         ["bindings", "--check"] => bindings::check(&repo).map(|()| ExitCode::SUCCESS),
+        ["dist", flags @ ..] => dist::run(&repo, flags),
         ["bench", flags @ ..] => bench::run(&repo, flags),
         [] | ["help" | "-h" | "--help"] => {
             print!("{USAGE}");

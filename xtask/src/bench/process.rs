@@ -31,6 +31,22 @@ pub(crate) fn memory_mb(pid: u32) -> Result<f64> {
     Ok(kilobytes.parse::<f64>()? / 1024.0)
 }
 
+/// A process and everything below it.
+pub(crate) fn tree(pid: u32) -> Vec<u32> {
+    let tasks = Path::new("/proc").join(pid.to_string()).join("task");
+    let children = std::fs::read_dir(tasks)
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter_map(|task| std::fs::read_to_string(task.path().join("children")).ok())
+        .flat_map(|text| {
+            let ids = text.split_whitespace().filter_map(|id| id.parse().ok());
+            ids.collect::<Vec<u32>>()
+        });
+    let below: Vec<u32> = children.flat_map(tree).collect();
+    std::iter::once(pid).chain(below).collect()
+}
+
 fn read_proc(pid: u32, name: &str) -> Result<String> {
     let file = Path::new("/proc").join(pid.to_string()).join(name);
     std::fs::read_to_string(&file).with_context(|| format!("could not read {}", file.display()))

@@ -8,7 +8,7 @@ mod memory;
 mod neighbors;
 mod proxy;
 mod rows;
-mod seat;
+pub(crate) mod seat;
 mod sheet;
 mod store;
 mod table;

@@ -95,6 +95,28 @@ impl Desktop {
         })
     }
 
+    /// Waits for a window of the process.
+    pub(crate) fn window_of(&self, pid: u32) -> Result<String> {
+        let pid = pid.to_string();
+        child::wait_for("the window", SOON, || {
+            let found = self.xdotool(&["search", "--onlyvisible", "--pid", &pid])?;
+            Ok(found.lines().next().map(str::to_owned))
+        })
+    }
+
+    /// Closes a window with the keys of the window manager, and waits until it is gone.
+    pub(crate) fn close_window(&self, window: &str, pid: u32) -> Result<()> {
+        let keys = ["key", "--clearmodifiers", "alt+F4"];
+        let mut words = vec!["windowactivate", "--sync", window];
+        words.extend(keys);
+        self.xdotool(&words)?;
+        let pid = pid.to_string();
+        child::wait_for("the window to close", SOON, || {
+            let found = self.xdotool(&["search", "--onlyvisible", "--pid", &pid])?;
+            Ok(found.trim().is_empty().then_some(()))
+        })
+    }
+
     /// Opens the tray icon's menu with the right button; the left one opens the window.
     pub(crate) fn open_tray_menu(&self, scratch: &Path) -> Result<()> {
         let (x, y) = TRAY_ICON;
