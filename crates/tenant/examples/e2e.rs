@@ -151,7 +151,7 @@ async fn measure(
     home: &Home,
     (folder, notes, edits): (&Path, usize, usize),
 ) -> (Vec<f64>, Vec<f64>) {
-    let mut events = cloud.events();
+    let mut events = cloud.store.subscribe();
     let (mut visible, mut found) = (Vec::new(), Vec::new());
     for edit in 0..edits {
         let number = edit * 7919 % notes;

@@ -37,7 +37,7 @@ fn seconds() -> u64 {
 
 /// The embedded store behind a real socket.
 pub(crate) struct Cloud {
-    store: Store,
+    pub(crate) store: Store,
     endpoint: String,
     _stop: tokio_util::sync::DropGuard,
     _root: TempDir,
@@ -60,11 +60,6 @@ impl Cloud {
             _stop: stop.drop_guard(),
             _root: root,
         }
-    }
-
-    /// What happens to objects from now on.
-    pub(crate) fn events(&self) -> tokio::sync::broadcast::Receiver<s3_store::Change> {
-        self.store.subscribe()
     }
 
     pub(crate) fn bucket(&self) -> Bucket {
@@ -424,7 +419,7 @@ pub(crate) async fn nothing_left(home: &Home, children: &[(u32, String)]) {
     wait_until(SOON, async || {
         children
             .iter()
-            .all(|(pid, line)| !line_of(*pid).is_some_and(|now| now == *line))
+            .all(|(pid, line)| line_of(*pid).is_none_or(|now| now != *line))
     })
     .await;
     let table = fs::read_to_string("/proc/self/mountinfo").unwrap();
