@@ -5,7 +5,7 @@
 pub enum WorkspaceKind {
     /// Published clients push and pull with rclone and keys to the whole bucket.
     Personal,
-    /// Published clients push and pull over our WebDAV.
+    /// Published clients push and pull over our `WebDAV`.
     Organization,
 }
 

@@ -1,4 +1,4 @@
-//! Notes by WebDAV: listed, fetched, written and removed one by one.
+//! Notes by `WebDAV`: listed, fetched, written and removed one by one.
 
 use std::sync::{Arc, OnceLock};
 

@@ -17,7 +17,7 @@ const ROLE: &str = "owner";
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 pub(crate) struct WorkspaceOut {
     tenant_id: String,
-    /// `personal`: clients use rclone and a key to the bucket; `organization`: they use WebDAV.
+    /// `personal`: clients use rclone and a key to the bucket; `organization`: they use `WebDAV`.
     workspace_type: String,
     slug: String,
     name: String,

@@ -1,4 +1,4 @@
-//! 0.24.1: projects in any folder, pushed and pulled over WebDAV or with rclone.
+//! 0.24.1: projects in any folder, pushed and pulled over `WebDAV` or with rclone.
 
 use testkit::BasicMemory;
 
