@@ -13,6 +13,8 @@ use crate::repo::Repo;
 use crate::run::{self, Show};
 use crate::stages;
 
+const TAURI_CLI: &str = "2.12.5";
+
 /// What to make.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Options {
@@ -92,6 +94,21 @@ fn compile_command_line(repo: &Repo, build: Build) -> Result<()> {
     run::require(&mut command, Show::Live).map(drop)
 }
 
+/// Installs Tauri's own tool, unless it is there. It is no part of `ui/`: its lock file would have to
+/// name the programs of all systems, and not every registry has them all.
+fn packer(repo: &Repo) -> Result<PathBuf> {
+    let folder = repo.made(&format!("peers/tauri-cli-{TAURI_CLI}"));
+    let tool = folder.join("node_modules/@tauri-apps/cli/tauri.js");
+    if !tool.is_file() {
+        let package = format!("@tauri-apps/cli@{TAURI_CLI}");
+        let words = ["npm", "install", "--no-audit", "--no-fund", "--no-save"];
+        let mut command = run::command(repo.root(), words);
+        command.arg("--prefix").arg(&folder).arg(package);
+        run::require(&mut command, Show::OnFailure)?;
+    }
+    Ok(tool)
+}
+
 /// Lets Tauri's own tool build the app and pack it.
 fn bundle(repo: &Repo, programs: &Repo, build: Build, kinds: &str) -> Result<()> {
     let files = json!({ "/usr/bin/bm-cloud": programs.binary("bm-cloud") });
@@ -99,18 +116,10 @@ fn bundle(repo: &Repo, programs: &Repo, build: Build, kinds: &str) -> Result<()>
         "build": { "beforeBuildCommand": "" },
         "bundle": { "linux": { "deb": { "files": files }, "rpm": { "files": files } } },
     });
-    let tool = "ui/node_modules/@tauri-apps/cli/tauri.js";
-    let words = [
-        "node",
-        tool,
-        "build",
-        "--ci",
-        "--bundles",
-        kinds,
-        "--config",
-    ];
-    let mut command = run::command(repo.root(), words);
-    command.arg(config.to_string());
+    let tool = packer(repo)?;
+    let words = ["build", "--ci", "--bundles", kinds, "--config"];
+    let mut command = run::command(repo.root(), ["node"]);
+    command.arg(tool).args(words).arg(config.to_string());
     match build {
         Build::Release => &mut command,
         Build::Debug => command.arg("--debug"),

@@ -87,7 +87,7 @@ pub(crate) fn step(told: Told, facts: Vec<Fact>, policy: Policy, at: Moment) -> 
     let mut after = BTreeMap::new();
     for fact in facts.into_iter().filter(|fact| policy.wants(fact.level)) {
         let entry = before.remove(&fact.cause).unwrap_or_default();
-        after.insert(fact.cause, entry.follow(fact, policy, at));
+        after.insert(fact.cause, entry.follow(&fact, policy, at));
     }
     for (cause, entry) in before {
         // What is over is forgotten, but not how lately it was told.
@@ -108,7 +108,7 @@ pub(crate) fn step(told: Told, facts: Vec<Fact>, policy: Policy, at: Moment) -> 
 }
 
 impl Entry {
-    fn follow(self, fact: Fact, policy: Policy, at: Moment) -> Self {
+    fn follow(self, fact: &Fact, policy: Policy, at: Moment) -> Self {
         let known = self
             .standing
             .as_ref()
