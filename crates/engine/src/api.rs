@@ -25,7 +25,7 @@ pub(crate) use error::{ApiError, plain};
 pub(crate) use transport::{Answer, Transport, TransportError};
 
 /// How long a server is asked to wait with its answer; less than an answer may take.
-const RENEWAL_WAIT: Duration = Duration::from_secs(20);
+const RENEWAL_WAIT: Duration = Duration::from_secs(15);
 
 const SIGN_IN_CONFIG: &str = ".well-known/basic-memory-cloud";
 

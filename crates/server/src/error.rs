@@ -125,7 +125,7 @@ impl ApiError {
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::PreconditionFailed => StatusCode::PRECONDITION_FAILED,
             Self::RangeOutside => StatusCode::RANGE_NOT_SATISFIABLE,
-            Self::NotOffered(_) => StatusCode::NOT_IMPLEMENTED,
+            Self::NotOffered(_) => StatusCode::NOT_FOUND,
             Self::TooManyKeys { .. } => StatusCode::CONFLICT,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,

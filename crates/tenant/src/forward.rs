@@ -2,15 +2,14 @@
 
 use std::path::Path;
 
-use axum::Json;
 use axum::body::Body;
 use axum::extract::Request;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use http_body_util::{BodyExt, Limited};
-use serde_json::json;
 
+use crate::instance::refusal;
 use crate::upstream::{CallError, Caller};
 
 /// Where clients see the projects, whatever folder they are in.
@@ -43,7 +42,11 @@ pub(crate) async fn forward(caller: &Caller, data: &Path, request: Request) -> R
         }
         Err(error) => {
             tracing::warn!(%error, "a request broke off");
-            return detail(StatusCode::BAD_GATEWAY, "Basic Memory broke off.");
+            return refusal(
+                StatusCode::BAD_GATEWAY,
+                "upstream_failed",
+                "Basic Memory broke off.",
+            );
         }
     };
     let (mut parts, body) = answer.into_parts();
@@ -52,7 +55,11 @@ pub(crate) async fn forward(caller: &Caller, data: &Path, request: Request) -> R
         return Response::from_parts(parts, Body::new(body));
     }
     let Ok(whole) = Limited::new(body, LARGEST_REWRITTEN).collect().await else {
-        return detail(StatusCode::BAD_GATEWAY, "Basic Memory's answer broke off.");
+        return refusal(
+            StatusCode::BAD_GATEWAY,
+            "upstream_failed",
+            "Basic Memory's answer broke off.",
+        );
     };
     let bytes = with_shown_root(&whole.to_bytes(), data);
     parts
@@ -139,15 +146,11 @@ fn with_shown_root(json: &Bytes, data: &Path) -> Bytes {
 
 /// Answers that nothing can be had now.
 pub(crate) fn unavailable(words: &str) -> Response {
-    let mut answer = detail(StatusCode::SERVICE_UNAVAILABLE, words);
+    let mut answer = refusal(StatusCode::SERVICE_UNAVAILABLE, "starting", words);
     answer
         .headers_mut()
         .insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
     answer
-}
-
-fn detail(status: StatusCode, words: &str) -> Response {
-    (status, Json(json!({ "detail": words }))).into_response()
 }
 
 #[cfg(test)]

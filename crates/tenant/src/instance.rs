@@ -131,7 +131,11 @@ async fn sync(State(instance): State<Arc<Instance>>, body: Bytes) -> Response {
 
 async fn pass_on(State(instance): State<Arc<Instance>>, request: Request) -> Response {
     match &instance.upstream {
-        None => forward::unavailable("This instance has no Basic Memory."),
+        None => refusal(
+            StatusCode::NOT_FOUND,
+            "not_found",
+            "This instance has no Basic Memory.",
+        ),
         Some(upstream) => forward::forward(&upstream.caller, &upstream.data, request).await,
     }
 }
@@ -226,7 +230,7 @@ impl Instance {
     }
 }
 
-fn refusal(status: StatusCode, code: &str, message: &str) -> Response {
+pub(crate) fn refusal(status: StatusCode, code: &str, message: &str) -> Response {
     let body = ApiErrorBody {
         error: code.to_owned(),
         message: message.to_owned(),

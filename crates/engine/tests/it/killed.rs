@@ -400,12 +400,16 @@ async fn a_killed_rclone_costs_nothing_but_time() {
     server.activate(ANA).await;
     let laptop = Home::new("laptop");
     let device = laptop.join(&server, ANA, ProfileName::Safe).await;
-    for number in 0..NOTES {
-        laptop.save(
-            &format!("folder-{}/note-{number}.md", number % 20),
-            &format!("{number}\n"),
-        );
-    }
+    let save_all = |word: &str| {
+        for number in 0..NOTES {
+            let path = format!("folder-{}/note-{number}.md", number % 20);
+            laptop.save(&path, &format!("{word} {number}\n"));
+        }
+    };
+    save_all("first");
+    device.settle().await;
+    // New notes would go ahead of rclone.
+    save_all("second");
     device
         .ask(Request::SyncNow {
             pair: None,

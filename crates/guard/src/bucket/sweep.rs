@@ -1,3 +1,5 @@
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+
 use http::Method;
 
 use super::transport::{Outgoing, fault, text_of};
@@ -8,10 +10,15 @@ use crate::object::Object;
 
 const LARGEST_PAGE: usize = 64 * 1024 * 1024;
 const EMPTY_PAGES: usize = 100;
+/// More keys than this listed twice are no slip of the store.
+const REPEATS: usize = 100;
 
 impl Bucket {
-    /// Lists the whole bucket, in key order. A listing that is cut short, repeated or out of order is an error, never a
-    /// shorter list: what is missing here would be taken for deleted.
+    /// Lists the whole bucket, in key order. A listing that is cut short or turns in circles is an error,
+    /// never a shorter list: what is missing here would be taken for deleted.
+    ///
+    /// Not every store lists in key order (directory buckets of S3; `SeaweedFS` goes folder by folder),
+    /// and `SeaweedFS` names a key twice after some interrupted uploads; such a key is asked for by itself.
     ///
     /// # Errors
     /// [`BucketError::Malformed`] for a broken page chain, or what the transport reports.
@@ -36,9 +43,21 @@ impl Bucket {
             }
             let text = text_of(response, LARGEST_PAGE).await?;
             if chain.add(listing::parse_page(&text)?)? == Chain::Complete {
-                return Ok(chain.objects);
+                return self.settle(chain).await;
             }
         }
+    }
+
+    /// Asks for the keys that were named more than once.
+    async fn settle(&self, chain: PageChain) -> Result<Vec<Object>, BucketError> {
+        let mut objects = chain.objects;
+        for key in chain.repeated {
+            match self.head(&key).await? {
+                Some(object) => objects.insert(key, object),
+                None => objects.remove(&key),
+            };
+        }
+        Ok(objects.into_values().collect())
     }
 }
 
@@ -50,9 +69,10 @@ enum Chain {
 
 struct PageChain {
     bucket: String,
-    objects: Vec<Object>,
+    objects: BTreeMap<String, Object>,
+    repeated: BTreeSet<String>,
     token: Option<String>,
-    seen: std::collections::HashSet<String>,
+    seen: HashSet<String>,
     empty: usize,
 }
 
@@ -60,9 +80,10 @@ impl PageChain {
     fn new(bucket: &str) -> Self {
         Self {
             bucket: bucket.to_owned(),
-            objects: Vec::new(),
+            objects: BTreeMap::new(),
+            repeated: BTreeSet::new(),
             token: None,
-            seen: std::collections::HashSet::new(),
+            seen: HashSet::new(),
             empty: 0,
         }
     }
@@ -86,14 +107,13 @@ impl PageChain {
             0
         };
         for object in page.objects {
-            if self
-                .objects
-                .last()
-                .is_some_and(|last| last.key >= object.key)
-            {
-                return Err(broken("repeats keys or has them out of order"));
+            let key = object.key.clone();
+            if self.objects.insert(key.clone(), object).is_some() {
+                self.repeated.insert(key);
             }
-            self.objects.push(object);
+        }
+        if self.repeated.len() > REPEATS {
+            return Err(broken("repeats its keys"));
         }
         match (page.is_truncated, page.next_token) {
             (false, None) => Ok(Chain::Complete),
@@ -138,7 +158,8 @@ mod tests {
         for page in pages {
             let verdict = chain.add(page).map_err(|error| error.to_string())?;
             if verdict == Chain::Complete {
-                return Ok(chain.objects.into_iter().map(|object| object.key).collect());
+                assert!(chain.repeated.is_empty(), "{:?}", chain.repeated);
+                return Ok(chain.objects.into_keys().collect());
             }
         }
         Err("unfinished".into())
@@ -178,14 +199,34 @@ mod tests {
             vec![foreign],
             vec![short],
             vec![page(&["a"], Some("1")), page(&["b"], Some("1"))],
-            vec![page(&["a", "b"], Some("1")), page(&["b", "c"], None)],
-            vec![page(&["b", "a"], None)],
         ];
         for pages in cases {
             let outcome = verdict(pages);
             let error = outcome.expect_err("a broken chain was accepted");
             assert!(error.contains("the listing"), "{error}");
         }
+    }
+
+    #[test]
+    fn a_listing_in_another_order_is_put_in_order() {
+        let pages = vec![page(&["a/x", "a b"], Some("1")), page(&["a.md", "B"], None)];
+        let keys = ["B", "a b", "a.md", "a/x"].map(str::to_owned);
+        assert_eq!(verdict(pages), Ok(keys.to_vec()));
+    }
+
+    #[test]
+    fn repeated_keys_are_remembered_and_refused_when_there_are_many() {
+        let mut chain = PageChain::new("b");
+        chain.add(page(&["a", "b"], Some("1"))).unwrap();
+        let end = chain.add(page(&["b", "c"], None)).unwrap();
+        assert_eq!(end, Chain::Complete);
+        assert_eq!(chain.repeated, BTreeSet::from(["b".to_owned()]));
+        assert_eq!(chain.objects.len(), 3);
+
+        let keys: Vec<String> = (0..=REPEATS).map(|n| format!("{n}")).collect();
+        let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
+        let pages = vec![page(&keys, Some("1")), page(&keys, None)];
+        assert!(verdict(pages).unwrap_err().contains("repeats its keys"));
     }
 
     #[test]

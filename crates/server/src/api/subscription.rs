@@ -16,7 +16,7 @@ use crate::routes::Routes;
 use crate::store::Subscription;
 
 /// Shorter than connections are left silent by proxies, and than our clients wait for an answer.
-const LONGEST_WAIT_S: u64 = 25;
+const LONGEST_WAIT_S: u64 = 15;
 /// How soon after it a change is seen.
 const LOOK_EVERY: Duration = Duration::from_millis(400);
 

@@ -200,7 +200,7 @@ async fn somebody_without_a_profile_learns_of_their_subscription_and_nothing_els
 #[tokio::test]
 async fn a_renewal_is_told_when_it_happens_to_who_waits_for_it() {
     let fixture = Fixture::new().await;
-    let waiting = "/subscription?current=false&wait_s=20";
+    let waiting = "/subscription?current=false&wait_s=15";
     let began = std::time::Instant::now();
     let (answer, ()) = tokio::join!(fixture.send("user_1", "GET", waiting), async {
         fixture.send("user_1", "GET", "/subscription").await;
@@ -212,13 +212,13 @@ async fn a_renewal_is_told_when_it_happens_to_who_waits_for_it() {
     for path in [
         waiting,
         "/subscription?current=true",
-        "/subscription?wait_s=20",
+        "/subscription?wait_s=15",
     ] {
         let (status, body) = fixture.send("user_1", "GET", path).await;
         assert_eq!((status, &body["current"]), (StatusCode::OK, &json!(true)));
     }
     let (status, _) = fixture
-        .send("user_1", "GET", "/subscription?current=true&wait_s=26")
+        .send("user_1", "GET", "/subscription?current=true&wait_s=16")
         .await;
     assert_eq!(status, StatusCode::BAD_REQUEST);
 }

@@ -75,7 +75,7 @@ fn account(schemas: &mut Schemas) -> Vec<Operation> {
         .in_query(
             "wait_s",
             "How long it waits at most, in seconds.",
-            &json!({"type": "integer", "minimum": 0, "maximum": 25}),
+            &json!({"type": "integer", "minimum": 0, "maximum": 15}),
         )
         .answers(
             "200",

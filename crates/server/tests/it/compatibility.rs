@@ -90,7 +90,7 @@ async fn links_to_notes_are_refused_in_words() {
     let token = server.ready_member(ANA).await;
     for (method, path) in [("GET", "/api/shares"), ("DELETE", "/api/shares/abc")] {
         let (status, body) = server.call(&token, method, path).await;
-        assert_eq!(status, StatusCode::NOT_IMPLEMENTED);
+        assert_eq!(status, StatusCode::NOT_FOUND);
         assert_eq!(body["error"], "not_offered");
         assert!(text(&body, "detail").contains("public links"), "{body}");
     }

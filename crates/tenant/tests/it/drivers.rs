@@ -54,7 +54,7 @@ async fn files_are_followed_without_fuse_and_without_basic_memory() {
     assert_eq!(status.as_u16(), 202);
     wait_until(SOON, async || here.join("d.md").exists()).await;
     let (status, answer) = instance.ask("GET", "/v2/projects/", None).await.unwrap();
-    assert_eq!(status.as_u16(), 503);
+    assert_eq!(status.as_u16(), 404);
     assert!(answer["detail"].is_string());
     instance.end(&home).await;
 }

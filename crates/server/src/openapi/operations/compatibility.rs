@@ -180,11 +180,11 @@ fn snapshots(schemas: &mut Schemas) -> Vec<Operation> {
         )
         .says(
             "Nothing is copied: a snapshot is a moment, and what was there then is among the \
-             versions for as long as the store keeps them. 501 where it keeps none.",
+             versions for as long as the store keeps them. 404 (`not_offered`) where it keeps none.",
         )
         .takes(JSON, &schemas.of::<NewSnapshotIn>())
         .answers("201", "The snapshot.", JSON, schemas.of::<SnapshotOut>())
-        .refuses(&[409, 501]),
+        .refuses(&[404, 409]),
         Operation::new(
             "GET",
             "/api/bucket-snapshots",
@@ -194,7 +194,7 @@ fn snapshots(schemas: &mut Schemas) -> Vec<Operation> {
         )
         .says("Newest first.")
         .answers("200", "The snapshots.", JSON, schemas.of::<SnapshotsOut>())
-        .refuses(&[501]),
+        .refuses(&[404]),
         Operation::new(
             "GET",
             "/api/bucket-snapshots/{id}",
@@ -204,7 +204,7 @@ fn snapshots(schemas: &mut Schemas) -> Vec<Operation> {
         )
         .in_path("id", id, &text())
         .answers("200", "The snapshot.", JSON, schemas.of::<SnapshotOut>())
-        .refuses(&[404, 501]),
+        .refuses(&[404]),
         Operation::new(
             "DELETE",
             "/api/bucket-snapshots/{id}",
@@ -225,7 +225,7 @@ fn snapshots(schemas: &mut Schemas) -> Vec<Operation> {
         .in_path("id", id, &text())
         .in_query("prefix", "What the keys start with.", &text())
         .answers("200", "The notes.", JSON, schemas.of::<SnapshotFilesOut>())
-        .refuses(&[404, 501]),
+        .refuses(&[404]),
         Operation::new(
             "POST",
             "/api/bucket-snapshots/{id}/restore",
@@ -245,7 +245,7 @@ fn snapshots(schemas: &mut Schemas) -> Vec<Operation> {
             JSON,
             schemas.of::<RestoredOut>(),
         )
-        .refuses(&[404, 412, 501]),
+        .refuses(&[404, 412]),
     ]
 }
 
@@ -261,7 +261,7 @@ fn shares() -> Vec<Operation> {
         let operation = Operation::new(method, path, id, NOTES, summary)
             .says("Not offered: always refused.")
             .answers("default", "Nothing else is answered.", "*/*", json!({}))
-            .refuses(&[501]);
+            .refuses(&[404]);
         if path.contains("{token}") {
             operation.in_path("token", "A link's token.", &text())
         } else {
