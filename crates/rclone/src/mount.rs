@@ -8,6 +8,7 @@ mod cache;
 mod calls;
 mod driver;
 mod error;
+mod mend;
 mod table;
 
 use std::ffi::OsString;

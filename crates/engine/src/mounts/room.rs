@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use md5::{Digest, Md5};
 use rclone::mount::{CacheState, CachedFile, VfsCache};
 
 use crate::places::{Places, create_private};
@@ -55,13 +56,33 @@ impl Room {
             })
     }
 
+    /// Has the next daemon store what a kill left without a description.
+    pub(crate) fn mend(&self, bucket: &str) -> io::Result<()> {
+        let remembered = self.remembered();
+        let is_stored = |path: &str, file: &Path| {
+            let bytes = std::fs::read(file);
+            let md5 = bytes.map(|bytes| hex::encode(Md5::digest(bytes)));
+            md5.is_ok_and(|md5| remembered.get(path) == Some(&md5))
+        };
+        let mended = self.files(bucket).mend(is_stored)?;
+        if !mended.is_empty() {
+            tracing::warn!(
+                files = mended.len(),
+                "a kill cut short what the drive noted down"
+            );
+        }
+        Ok(())
+    }
+
+    fn remembered(&self) -> BTreeMap<String, String> {
+        let text = std::fs::read(self.memory()).ok();
+        text.and_then(|text| serde_json::from_slice(&text).ok())
+            .unwrap_or_default()
+    }
+
     /// The versions whose content the mount has, as the last session and the cache tell.
     pub(crate) fn shown(&self, bucket: &str) -> BTreeMap<String, String> {
-        let remembered: BTreeMap<String, String> = std::fs::read(self.memory())
-            .ok()
-            .and_then(|text| serde_json::from_slice(&text).ok())
-            .unwrap_or_default();
-        known_versions(&self.files(bucket).files(), remembered)
+        known_versions(&self.files(bucket).files(), self.remembered())
     }
 
     pub(crate) fn remember(&self, shown: &BTreeMap<String, String>) -> io::Result<()> {

@@ -7,7 +7,9 @@ use crate::config::REMOTE;
 /// The files that a mount's daemon keeps on disk, as it describes them (`vfsMeta`, rclone 1.75).
 #[derive(Clone, Debug)]
 pub struct VfsCache {
+    cache_dir: PathBuf,
     about: PathBuf,
+    content: PathBuf,
 }
 
 /// One file in the cache.
@@ -43,9 +45,24 @@ struct AboutIn {
 impl VfsCache {
     #[must_use]
     pub fn new(cache_dir: &Path, bucket: &str) -> Self {
+        let of = |kind: &str| cache_dir.join(kind).join(REMOTE).join(bucket);
         Self {
-            about: cache_dir.join("vfsMeta").join(REMOTE).join(bucket),
+            cache_dir: cache_dir.to_owned(),
+            about: of("vfsMeta"),
+            content: of("vfs"),
         }
+    }
+
+    pub(super) fn cache_dir(&self) -> &Path {
+        &self.cache_dir
+    }
+
+    pub(super) fn about(&self) -> &Path {
+        &self.about
+    }
+
+    pub(super) fn content(&self) -> &Path {
+        &self.content
     }
 
     /// What is known of one path.

@@ -101,6 +101,10 @@ pub(super) async fn bring(
     let link = link(&env).await?;
     let (events, received) = mpsc::channel(QUEUED_EVENTS);
     let bucket = link.bucket.name().to_owned();
+    if let Err(error) = room.mend(&bucket) {
+        let message = format!("What the mount keeps could not be put in order: {error}");
+        return Err(Failure::new(message, "Check permissions and free space."));
+    }
     let session = link.guard.open_live(LiveSpec {
         access: *env.access.borrow(),
         shown: room.shown(&bucket),
