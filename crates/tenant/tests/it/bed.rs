@@ -338,7 +338,7 @@ impl Running {
     }
 
     pub(crate) async fn finds(&self, text: &str, path: &str) {
-        wait_until(SOON, async || {
+        wait_until(LATE, async || {
             let found = self.search(text).await.unwrap_or_default();
             found.iter().any(|one| one == path)
         })
