@@ -53,7 +53,7 @@ async fn an_instance_believes_what_the_proxy_signed_for_it_and_nobody_else() {
         ("GET", "/proxy/main/project/item", ""),
         ("GET", "/proxy/?a=%2f&b=c+d", ""),
         ("HEAD", "/proxy/a", ""),
-        ("POST", "/proxy/sync?full=1", "{\"a\":1}"),
+        ("POST", "/proxy/knowledge?full=1", "{\"a\":1}"),
         ("QUERY", "/proxy/v2/search/", "{}"),
         ("PUT", "/proxy/main/%C3%A4.md", &long),
         ("DELETE", "/proxy/a", ""),
