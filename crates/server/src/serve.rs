@@ -440,7 +440,7 @@ async fn open_storage(
             let objects = Objects::new(
                 reached,
                 ObjectKeys::Minted(MintedKeys::new(store.clone())),
-                History::Versions { resolution_ms: 1 },
+                History::Versions,
                 Arc::clone(clock),
             );
             let endpoint_url = endpoint_url.as_str().trim_end_matches('/').to_owned();
@@ -456,9 +456,7 @@ async fn open_storage(
             let objects = Objects::new(
                 s3.clone(),
                 ObjectKeys::Server(key.clone()),
-                History::Versions {
-                    resolution_ms: 1000,
-                },
+                History::Versions,
                 Arc::clone(clock),
             );
             let buckets = AwsBuckets::new(s3, iam, public, &key, clock, repeats);

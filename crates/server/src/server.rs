@@ -219,7 +219,7 @@ impl DevServer {
                 region: "auto".to_owned(),
             },
             ObjectKeys::Minted(MintedKeys::new(buckets.clone())),
-            History::Versions { resolution_ms: 1 },
+            History::Versions,
             // The store goes by the system's clock, whatever the deployment goes by.
             system_clock(),
         )

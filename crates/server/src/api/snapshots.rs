@@ -18,6 +18,8 @@ use crate::principal::{ActiveMember, TenantScope};
 use crate::routes::Routes;
 use crate::store::{BucketSnapshot, SnapshotAdded};
 
+/// Versions carry times in whole seconds, so a snapshot is taken where the next one begins.
+const SECOND_MS: i64 = 1000;
 const NOT_OFFERED: ApiError =
     ApiError::NotOffered("The object store of this server keeps no versions to go back to.");
 const MOST: i64 = 100;
@@ -106,10 +108,10 @@ fn shown(snapshot: BucketSnapshot, tenant: &TenantScope) -> SnapshotOut {
     }
 }
 
-/// What is known of the store's times, or that there is nothing to go back to.
-fn resolution_ms(app: &App) -> Result<i64, ApiError> {
+/// Refuses where there is nothing to go back to.
+fn offered(app: &App) -> Result<(), ApiError> {
     match app.objects.history() {
-        History::Versions { resolution_ms } => Ok(resolution_ms),
+        History::Versions => Ok(()),
         History::Unlisted => Err(NOT_OFFERED),
     }
 }
@@ -121,11 +123,10 @@ async fn create(
     JsonBody(asked): JsonBody<NewSnapshotIn>,
 ) -> Result<(StatusCode, Json<SnapshotOut>), ApiError> {
     let tenant = member.tenant()?;
-    let resolution_ms = resolution_ms(&app)?;
+    offered(&app)?;
     let description = described(asked.description)?;
     let now = app.now();
-    // Versions carry times in the store's unit: the moment is where the next unit begins.
-    let taken_at = now.saturating_sub(now.rem_euclid(resolution_ms)) + resolution_ms;
+    let taken_at = now.saturating_sub(now.rem_euclid(SECOND_MS)) + SECOND_MS;
     let wait_ms = u64::try_from(taken_at - now).unwrap_or_default();
     tokio::time::sleep(std::time::Duration::from_millis(wait_ms)).await;
     let snapshot = BucketSnapshot {
@@ -168,7 +169,7 @@ async fn list(
     State(app): State<App>,
 ) -> Result<Json<SnapshotsOut>, ApiError> {
     let tenant = member.tenant()?;
-    resolution_ms(&app)?;
+    offered(&app)?;
     let snapshots = app.store.list_snapshots(&tenant).await?;
     Ok(Json(SnapshotsOut {
         total: snapshots.len(),
@@ -180,7 +181,7 @@ async fn list(
 }
 
 async fn found(app: &App, tenant: &TenantScope, id: &str) -> Result<BucketSnapshot, ApiError> {
-    resolution_ms(app)?;
+    offered(app)?;
     let snapshot = app.store.find_snapshot(tenant, id).await?;
     snapshot.ok_or(ApiError::NotFound)
 }

@@ -42,13 +42,11 @@ pub(crate) const MTIME: HeaderName = HeaderName::from_static("x-amz-meta-mtime")
 /// Bytes as they arrive.
 pub(crate) type Bytestream = BoxStream<'static, Result<Bytes, std::io::Error>>;
 
-/// Whether a store lists what was overwritten, and how finely it tells times.
+/// Whether a store lists what was overwritten.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum History {
-    /// Every version, with times in this unit, in milliseconds.
-    Versions {
-        resolution_ms: i64,
-    },
+    /// Every version, with its time in whole seconds.
+    Versions,
     Unlisted,
 }
 
