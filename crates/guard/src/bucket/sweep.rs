@@ -17,8 +17,8 @@ impl Bucket {
     /// Lists the whole bucket, in key order. A listing that is cut short or turns in circles is an error,
     /// never a shorter list: what is missing here would be taken for deleted.
     ///
-    /// Not every store lists in key order (directory buckets of S3; `SeaweedFS` goes folder by folder),
-    /// and `SeaweedFS` names a key twice after some interrupted uploads; such a key is asked for by itself.
+    /// Not every store lists in key order: `SeaweedFS` 4.48 without versions lists `a/x` before `a.md`. A
+    /// key that is named twice is asked for by itself.
     ///
     /// # Errors
     /// [`BucketError::Malformed`] for a broken page chain, or what the transport reports.
