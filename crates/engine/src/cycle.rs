@@ -5,6 +5,7 @@
 //! nothing it did counts: the next cycle starts from the same baseline and finds what already got
 //! through to be equal.
 
+mod absence;
 mod bulk;
 mod carry;
 mod check;
@@ -32,6 +33,7 @@ use guard::{Access, Bucket, Guard};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use self::absence::Proof;
 use self::hold::Hold;
 use crate::brakes::Brake;
 use crate::config::{Observer, Step};
@@ -186,16 +188,24 @@ async fn once(input: &CycleInput, side: &Side, tally: &mut Tally) -> Result<Next
     input.observer.reached(Step::Verified);
     tally.problems = std::mem::take(&mut verified.plan.problems);
     if input.kind == RunKind::DryRun {
+        absence::prove(input, &mut verified).await?;
         tally.preview = Some(verify::preview(input, &verified).await?);
         return Ok(Next::Settled);
     }
-    tally.waiting = match input.access {
-        Access::ReadWrite => 0,
-        Access::ReadOnly => verified.plan.keep_downloads(),
-    };
+    tally.waiting = 0;
     tally.held = None;
-    if hold::hold(input, &mut verified, tally).await? == Hold::Restored {
-        return Ok(Next::Again);
+    // What the brakes hold back costs no request; what turns out to be there is for them to judge.
+    loop {
+        if input.access == Access::ReadOnly {
+            tally.waiting += verified.plan.keep_downloads();
+        }
+        if hold::hold(input, &mut verified, tally).await? == Hold::Restored {
+            return Ok(Next::Again);
+        }
+        match absence::prove(input, &mut verified).await? {
+            Proof::Whole => break,
+            Proof::Revised => tracing::warn!("the listing left objects out that are there"),
+        }
     }
     if verified.plan.scope.is_empty() {
         verify::publish_touched(input, verified).await?;

@@ -148,6 +148,30 @@ impl Plan {
         deleted.map(|(path, _)| path.clone()).collect()
     }
 
+    /// The paths that count as deleted in the cloud because the listing leaves them out.
+    pub(crate) fn deleted_in_cloud(&self) -> Vec<String> {
+        let deleted = self
+            .scope
+            .iter()
+            .filter(|(_, difference)| difference.cloud == Side::Deleted);
+        deleted.map(|(path, _)| path.clone()).collect()
+    }
+
+    /// Takes in that an object which the listing left out is there after all.
+    pub(crate) fn found_in_cloud(&mut self, object: &Object, baseline: &Baseline) {
+        let Some(difference) = self.scope.get_mut(&object.key) else {
+            return;
+        };
+        difference.cloud = match baseline.get(&object.key) {
+            None => Side::New,
+            Some(node) if node.etag == object.etag => Side::Same,
+            Some(_) => Side::Changed,
+        };
+        if (difference.here, difference.cloud) == (Side::Same, Side::Same) {
+            self.scope.remove(&object.key);
+        }
+    }
+
     /// Takes paths out that wait for something, and answers how many of them are changes from here.
     pub(crate) fn hold(&mut self, paths: &[String]) -> u64 {
         let before = self.waiting();

@@ -2,6 +2,7 @@
 //!
 //! What is decided is decided by the engine's functions; here is only what lies between them.
 
+mod absence;
 mod acting;
 mod ahead;
 mod mirror;
@@ -14,6 +15,7 @@ use engine::model_surface::{
 use guard::Object;
 use guard::model_surface::Knowledge;
 
+use self::absence::Proof;
 use crate::apply::Apply;
 use crate::bisync::{Listing, Task};
 use crate::hold::Hold;
@@ -298,17 +300,23 @@ impl World {
                 cycle.planned.drop_path(&path);
             }
         }
-        if self.lapsed && self.mutant != Some(Mutant::WritesWhileLapsed) {
-            cycle.planned.keep_downloads();
-        }
         self.devices[who].halted = false;
-        if !cycle.planned.is_settled() {
-            self.last_pass = Pass::Carried;
-            if self.hold(who, cycle) == Hold::Everything {
-                return Ok(None);
+        loop {
+            if self.lapsed && self.mutant != Some(Mutant::WritesWhileLapsed) {
+                cycle.planned.keep_downloads();
             }
-        } else if cycle.attempt == 1 {
-            self.last_pass = Pass::Verified;
+            if !cycle.planned.is_settled() {
+                self.last_pass = Pass::Carried;
+                if self.hold(who, cycle) == Hold::Everything {
+                    return Ok(None);
+                }
+            } else if cycle.attempt == 1 {
+                self.last_pass = Pass::Verified;
+            }
+            match self.prove_absence(who, cycle)? {
+                Proof::Whole => break,
+                Proof::Revised => {}
+            }
         }
         if cycle.planned.is_settled() {
             self.rest(who, cycle);

@@ -105,6 +105,8 @@ pub(crate) struct Faults {
     pub(crate) fail_request: bool,
     pub(crate) double_request: bool,
     pub(crate) empty_list: bool,
+    /// The next listing leaves out one object.
+    pub(crate) short_list: bool,
     pub(crate) disk_full: bool,
 }
 

@@ -39,7 +39,7 @@ pub enum What {
     LostAnswer,
     FailedRequest,
     DoubledRequest,
-    EmptyList,
+    WrongList,
     DiskFull,
     DiskFree,
     Skew,
@@ -78,7 +78,7 @@ const WEIGHTS: [(What, usize); 35] = [
     (What::LostAnswer, 16),
     (What::FailedRequest, 10),
     (What::DoubledRequest, 6),
-    (What::EmptyList, 3),
+    (What::WrongList, 3),
     (What::DiskFull, 4),
     (What::DiskFree, 8),
     (What::Skew, 3),
@@ -150,7 +150,11 @@ impl World {
             What::LostAnswer => self.devices[who].faults.lose_answer = true,
             What::FailedRequest => self.devices[who].faults.fail_request = true,
             What::DoubledRequest => self.devices[who].faults.double_request = true,
-            What::EmptyList => self.devices[who].faults.empty_list = true,
+            What::WrongList => {
+                let short = self.chance.once_in(2);
+                let faults = &mut self.devices[who].faults;
+                (faults.empty_list, faults.short_list) = (!short, short);
+            }
             What::DiskFull => self.devices[who].faults.disk_full = true,
             What::DiskFree => self.devices[who].faults.disk_full = false,
             What::Skew => {

@@ -45,10 +45,12 @@ pub enum Mutant {
     WritesWhileLapsed,
     /// What a crash leaves in the stage is swept away.
     SweptStage,
+    /// What the listing leaves out is gone.
+    TrustedListing,
 }
 
 impl Mutant {
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 22] = [
         Self::BlindPut,
         Self::BlindApply,
         Self::NoFsync,
@@ -70,5 +72,6 @@ impl Mutant {
         Self::NoBrake,
         Self::WritesWhileLapsed,
         Self::SweptStage,
+        Self::TrustedListing,
     ];
 }

@@ -132,7 +132,14 @@ impl World {
         if std::mem::take(&mut self.devices[who].faults.empty_list) {
             return Ok(BTreeMap::new());
         }
-        let listed = self.cloud.list(&self.oracle).into_iter();
+        let mut listed = self.cloud.list(&self.oracle);
+        if std::mem::take(&mut self.devices[who].faults.short_list) {
+            let notes: Vec<String> = self.cloud.objects.keys().cloned().collect();
+            if !notes.is_empty() {
+                listed.remove(self.chance.pick(&notes));
+            }
+        }
+        let listed = listed.into_iter();
         Ok(listed
             .map(|(key, object)| (key, self.remembered(who, object)))
             .collect())

@@ -27,6 +27,8 @@ pub enum Invariant {
     I5,
     /// Truthful baseline.
     I7,
+    /// Deletes need proof.
+    I10,
     /// Brake.
     I11,
     /// Honest status.

@@ -56,6 +56,11 @@ pub enum Fate {
     CutLate(Duration),
     /// The connection ends in the middle of the answer's body.
     CutWithin,
+    /// The answer comes without those of its `<element>`s that have `holding` in them.
+    Omit {
+        element: &'static str,
+        holding: String,
+    },
     /// Nothing moves until [`HttpRelay::resume`], and the service was not asked.
     HoldBefore,
     /// Nothing moves until [`HttpRelay::resume`], and the service did what was asked.
@@ -200,6 +205,10 @@ async fn answer(shared: Arc<Shared>, request: Request<Incoming>) -> Result<Respo
             Err(Cut)
         }
         Fate::CutWithin => ask.await.map(|answer| answer.map(Reply::half)),
+        Fate::Omit { element, holding } => {
+            let answer = ask.await?;
+            Ok(shortened(answer, element, &holding))
+        }
         Fate::HoldBefore => shared.hold(seen).await,
         Fate::HoldAfter => {
             seen.status = Some(ask.await?.status().as_u16());
@@ -250,6 +259,27 @@ impl Body for Reply {
     fn size_hint(&self) -> SizeHint {
         SizeHint::with_exact(self.length)
     }
+}
+
+/// The answer, shorter and with its true length.
+fn shortened(answer: Response<Reply>, element: &str, holding: &str) -> Response<Reply> {
+    let (mut parts, reply) = answer.into_parts();
+    let bytes = reply.bytes.unwrap_or_default();
+    let text = String::from_utf8_lossy(&bytes);
+    let close = format!("</{element}>");
+    let open = format!("<{element}>");
+    let kept = text.split_inclusive(&close).map(|piece| {
+        let start = piece.find(&open).unwrap_or(piece.len());
+        let (before, found) = piece.split_at(start);
+        if found.contains(holding) {
+            before
+        } else {
+            piece
+        }
+    });
+    let kept: String = kept.collect();
+    parts.headers.remove(hyper::header::CONTENT_LENGTH);
+    Response::from_parts(parts, Reply::whole(Bytes::from(kept)))
 }
 
 fn cut(_: impl std::error::Error) -> Cut {
@@ -364,6 +394,21 @@ mod tests {
         assert_eq!(get().await.unwrap(), "all of it");
         relay.decide(|_| Fate::CutWithin);
         get().await.unwrap_err();
+    }
+
+    #[tokio::test]
+    async fn an_answer_may_leave_something_out() {
+        let text = "<l><k>a</k><k>b</k><k>c</k></l>";
+        let site =
+            format!("server {{ listen 127.0.0.1:{{port}}; location / {{ return 200 '{text}'; }} }}");
+        let nginx = nginx(&site).await;
+        let relay = HttpRelay::start(&nginx.url).await;
+        relay.decide(|_| Fate::Omit {
+            element: "k",
+            holding: "b".to_owned(),
+        });
+        let answer = reqwest::get(&relay.url).await.unwrap();
+        assert_eq!(answer.text().await.unwrap(), "<l><k>a</k><k>c</k></l>");
     }
 
     #[tokio::test]

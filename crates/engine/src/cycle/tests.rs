@@ -1,5 +1,6 @@
 //! Whole cycles with the real rclone against the real embedded store: one cloud, several devices.
 
+mod absence;
 mod adopting;
 mod bulk;
 mod checking;

@@ -86,6 +86,15 @@ impl Planned {
         self.0.deleted_here()
     }
 
+    #[must_use]
+    pub fn deleted_in_cloud(&self) -> Vec<String> {
+        self.0.deleted_in_cloud()
+    }
+
+    pub fn found_in_cloud(&mut self, object: &Object, memory: &Memory) {
+        self.0.found_in_cloud(object, &memory.0);
+    }
+
     pub fn drop_path(&mut self, path: &str) {
         self.0.drop_path(path);
     }

@@ -177,3 +177,30 @@ fn read_only_keeps_downloads_and_counts_what_waits() {
     assert_eq!(plan.keep_downloads(), 2);
     assert_eq!(plan.scope.keys().collect::<Vec<_>>(), ["theirs"]);
 }
+
+#[test]
+fn an_object_that_was_left_out_is_compared_after_all() {
+    let known = baseline(&["same", "edited here", "gone here", "changed there"]);
+    let here = vault(&[("same", 0), ("edited here", 1), ("changed there", 0)]);
+    let mut plan = plan(&known, &here, &bucket(&[]), &filters());
+    assert_eq!(plan.deleted_in_cloud().len(), 4);
+    for path in ["same", "edited here", "gone here"] {
+        plan.found_in_cloud(&object(path, "m"), &known);
+    }
+    plan.found_in_cloud(&object("changed there", "x"), &known);
+    plan.found_in_cloud(&object("of no concern", "x"), &known);
+    let told: Vec<_> = plan
+        .preview(&BTreeSet::new())
+        .into_iter()
+        .map(|change| (change.path, change.action))
+        .collect();
+    assert_eq!(
+        told,
+        [
+            ("changed there".to_owned(), ChangeAction::Download),
+            ("edited here".to_owned(), ChangeAction::Upload),
+            ("gone here".to_owned(), ChangeAction::RemoveInCloud),
+        ]
+    );
+    assert!(plan.deleted_in_cloud().is_empty());
+}

@@ -8,6 +8,7 @@ use std::time::{Duration, SystemTime};
 
 use testkit::{Fate, HttpRelay, wait_until};
 
+use super::absence::without;
 use super::rig::move_folder;
 use super::*;
 use crate::RunKind;
@@ -299,6 +300,21 @@ async fn b12_two_folders_share_a_state_in_plain_bisync_and_one_deletes_the_other
     desktop.sync().await;
     assert_eq!(ours.files().await.len(), 5);
     assert_eq!(desktop.files(), laptop.files());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn b14_a_note_that_a_listing_leaves_out_is_deleted_by_plain_bisync() {
+    let [(cloud, here), (ours, laptop)] = pair_of(5).await;
+    Plain::new(&cloud, &here.vault, &here.home).begins().await;
+    let short = without(&cloud, "n1.md").await;
+    let plain = Plain::at(&cloud, &short.url, &here.vault, &here.home);
+    assert!(plain.run(&[]).await);
+    assert_eq!(here.read("n1.md"), None);
+
+    laptop.sync().await;
+    let short = without(&ours, "n1.md").await;
+    laptop.through(ours.bucket_at(&short.url)).await.sync().await;
+    assert_eq!(laptop.read("n1.md").as_deref(), Some("1\n"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
