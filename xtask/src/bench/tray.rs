@@ -112,11 +112,11 @@ fn compile(repo: &Repo, build: Build) -> Result<()> {
         "--manifest-path",
         "benches/bare_tray/Cargo.toml",
     ];
+    // `bare-tray` has a workspace of its own, and all three lie in one folder.
     let programs = repo.binary("");
     let target = programs
         .parent()
-        .and_then(Path::parent)
-        .context("programs lie two folders below the root of the build")?;
+        .context("programs lie in a folder of the build")?;
     for words in [&others[..], &app[..], &bare[..]] {
         let mut command = run::command(repo.root(), words);
         match build {
