@@ -86,7 +86,7 @@ pub(crate) async fn create(
             .ok_or(AdminError::Invalid("email is no address."))?;
     }
     let profile = store
-        .ensure_owner(&owner.workos_user_id, email, origin)
+        .ensure_profile(&owner.workos_user_id, email, origin)
         .await?;
     if let Some(own) = store.find_own_tenant(&profile.id).await? {
         return Ok((own.id, Made::Before));

@@ -21,7 +21,7 @@ use crate::store::Instance;
 
 pub(crate) use fixed::{BadAddress, FixedInstances};
 pub(crate) use fly::{FlyInstances, FlySettings};
-pub(crate) use local::{InUse, LocalError, LocalInstances, LocalSettings};
+pub(crate) use local::{InUse, LocalError, LocalInstances, LocalRun, LocalSettings};
 pub(crate) use none::NoInstances;
 
 /// The state of an instance's row that takes requests.

@@ -365,19 +365,10 @@ fn local_settings(source: &LocalSource, folder: &StateFolder) -> Result<LocalSet
             setting: "instances.local.program",
         })?,
     };
-    let defaults = LocalSettings::new(program, folder.instances(), source.path.clone());
     Ok(LocalSettings {
-        files: source.files.clone(),
-        generation: source.generation.clone(),
-        basic_memory: source.basic_memory.clone(),
-        rclone: source.rclone.clone(),
-        idle: source.idle,
-        hold: source.hold,
-        start: source.start,
-        memory_bytes: source.memory_bytes,
-        open_files: source.open_files,
-        log_bytes: source.log_bytes,
-        ..defaults
+        program,
+        folder: folder.instances(),
+        run: source.run.clone(),
     })
 }
 

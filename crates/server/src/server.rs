@@ -17,7 +17,7 @@ use crate::compose::{Composition, Ended, Front, InstanceSettings, Parts, compose
 use crate::credentials::{CredentialSettings, SubscriptionPermits};
 use crate::events::EventSettings;
 use crate::idp::{IdentityProvider, Setup};
-use crate::instances::{Instances, LocalInstances, LocalSettings, NoInstances};
+use crate::instances::{Instances, LocalInstances, LocalRun, LocalSettings, NoInstances};
 use crate::limits::LimitSettings;
 use crate::polar::{Polar, PolarError, PolarSettings};
 use crate::ports::{self, PortError};
@@ -105,12 +105,16 @@ impl DevInstances {
             Self::Local(local) => local,
         };
         let settings = LocalSettings {
-            files: local.files,
-            generation: local.generation,
-            basic_memory: local.basic_memory,
-            rclone: local.rclone,
-            idle: local.idle,
-            ..LocalSettings::new(local.program, folder.instances(), local.path)
+            program: local.program,
+            folder: folder.instances(),
+            run: LocalRun {
+                files: local.files,
+                generation: local.generation,
+                basic_memory: local.basic_memory,
+                rclone: local.rclone,
+                idle: local.idle,
+                ..LocalRun::new(local.path)
+            },
         };
         let opened = LocalInstances::open(settings);
         let opened = opened.map_err(|error| ServerError::Instances(Box::new(error)))?;

@@ -131,7 +131,7 @@ impl Fixture {
         self.subscribe(subject).await;
         self.app
             .store
-            .ensure_profile(subject, "a@b.c", &Self::origin())
+            .ensure_profile(subject, Some("a@b.c"), &Self::origin())
             .await
             .unwrap();
     }
@@ -320,11 +320,11 @@ async fn two_tenants_never_share_a_bucket_name() {
     let store = &fixture.app.store;
     let origin = Fixture::origin();
     let one = store
-        .ensure_profile("user_1", "a@b.c", &origin)
+        .ensure_profile("user_1", Some("a@b.c"), &origin)
         .await
         .unwrap();
     let two = store
-        .ensure_profile("user_2", "d@e.f", &origin)
+        .ensure_profile("user_2", Some("d@e.f"), &origin)
         .await
         .unwrap();
     store

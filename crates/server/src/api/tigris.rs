@@ -68,7 +68,7 @@ mod tests {
         let store = &fixture.app.store;
         for (tenant, token) in [("t1", TOKEN), ("t2", "th_of-another")] {
             let profile = store
-                .ensure_profile(tenant, "a@b.c", &origin(1))
+                .ensure_profile(tenant, Some("a@b.c"), &origin(1))
                 .await
                 .unwrap();
             let bucket = format!("bucket-{tenant}");

@@ -44,6 +44,23 @@ pub(crate) struct Endpoint {
     pub(crate) region: String,
 }
 
+impl Endpoint {
+    pub(super) fn without_slash(self) -> Self {
+        let url = self.url.trim_end_matches('/').to_owned();
+        Self { url, ..self }
+    }
+}
+
+/// For requests to an object store or what belongs to it.
+pub(super) fn http() -> reqwest::ClientBuilder {
+    reqwest::Client::builder()
+        .no_proxy()
+        .http1_only()
+        .redirect(reqwest::redirect::Policy::none())
+        .connect_timeout(CONNECT_WITHIN)
+        .user_agent(concat!("bm-server/", env!("CARGO_PKG_VERSION")))
+}
+
 /// How often and how fast a call is repeated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Repeats {
@@ -132,18 +149,9 @@ impl Client {
         clock: Clock,
         repeats: Repeats,
     ) -> Result<Self, reqwest::Error> {
-        let http = reqwest::Client::builder()
-            .no_proxy()
-            .http1_only()
-            .redirect(reqwest::redirect::Policy::none())
-            .connect_timeout(CONNECT_WITHIN)
-            .timeout(repeats.answer_within)
-            .user_agent(concat!("bm-server/", env!("CARGO_PKG_VERSION")))
-            .build()?;
-        let url = endpoint.url.trim_end_matches('/').to_owned();
         Ok(Self {
-            http,
-            endpoint: Endpoint { url, ..endpoint },
+            http: http().timeout(repeats.answer_within).build()?,
+            endpoint: endpoint.without_slash(),
             service,
             key,
             clock,

@@ -16,7 +16,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use percent_encoding::utf8_percent_encode;
 use reqwest::Response;
 
-use super::client::Signing;
+use super::client::{self, Signing};
 use super::s3::{IN_PATH, IN_QUERY};
 use super::xml::error_code;
 use super::{BucketError, Endpoint};
@@ -25,7 +25,6 @@ use crate::clock::Clock;
 pub(crate) use keys::{MintedKeys, ObjectKeys};
 pub(crate) use listing::{Held, Old, Standing};
 
-const CONNECT_WITHIN: Duration = Duration::from_secs(3);
 /// For the head of an answer, once the store has the whole request.
 const ANSWER_WITHIN: Duration = Duration::from_secs(30);
 /// Added for a body, per MiB; slower than any store that is of use.
@@ -115,17 +114,9 @@ impl Objects {
         history: History,
         clock: Clock,
     ) -> Result<Self, reqwest::Error> {
-        let http = reqwest::Client::builder()
-            .no_proxy()
-            .http1_only()
-            .redirect(reqwest::redirect::Policy::none())
-            .connect_timeout(CONNECT_WITHIN)
-            .user_agent(concat!("bm-server/", env!("CARGO_PKG_VERSION")))
-            .build()?;
-        let url = endpoint.url.trim_end_matches('/').to_owned();
         Ok(Self {
-            http,
-            endpoint: Endpoint { url, ..endpoint },
+            http: client::http().build()?,
+            endpoint: endpoint.without_slash(),
             keys,
             history,
             clock,

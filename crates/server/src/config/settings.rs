@@ -1,6 +1,5 @@
 //! The settings of a deployment, judged and complete.
 
-use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -12,6 +11,7 @@ use url::Url;
 use crate::accept::Bounds;
 use crate::buckets::Unattached;
 use crate::events::Hearing;
+use crate::instances::LocalRun;
 use crate::proxy::{ProxySettings, SigningKeys};
 use crate::token::IssuerSettings;
 use crate::workspace::WorkspaceKind;
@@ -141,18 +141,7 @@ pub(crate) enum InstanceSource {
 pub(crate) struct LocalSource {
     /// Beside this server's own program if `None`.
     pub(crate) program: Option<PathBuf>,
-    pub(crate) files: String,
-    pub(crate) generation: String,
-    pub(crate) basic_memory: Option<PathBuf>,
-    pub(crate) rclone: Option<PathBuf>,
-    pub(crate) path: OsString,
-    /// Never asleep if `None`.
-    pub(crate) idle: Option<Duration>,
-    pub(crate) hold: Duration,
-    pub(crate) start: Duration,
-    pub(crate) memory_bytes: u64,
-    pub(crate) open_files: u64,
-    pub(crate) log_bytes: u64,
+    pub(crate) run: LocalRun,
 }
 
 #[derive(Clone, Debug)]

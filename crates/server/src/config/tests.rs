@@ -301,7 +301,7 @@ fn instances_run_where_their_section_says() {
     let InstanceSource::Local(local) = source(&local) else {
         panic!("local was asked for");
     };
-    assert_eq!((local.idle, local.memory_bytes), (None, 2048 << 20));
+    assert_eq!((local.run.idle, local.run.memory_bytes), (None, 2048 << 20));
 
     let fly = "[instances]\nkind = \"fly\"\n";
     let needed = [

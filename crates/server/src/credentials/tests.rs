@@ -42,7 +42,7 @@ impl World {
         );
         let store = &fixture.store;
         let profile = store
-            .ensure_profile("user_1", "a@b.c", &origin(1))
+            .ensure_profile("user_1", Some("a@b.c"), &origin(1))
             .await
             .unwrap();
         let tenant = store

@@ -199,7 +199,7 @@ async fn ana(fixture: &Fixture) {
     let store = &*fixture.store;
     subscribe(store, NOW_MS + 1).await;
     let profile = store
-        .ensure_profile(ANA, "ana@example.org", &origin(1))
+        .ensure_profile(ANA, Some("ana@example.org"), &origin(1))
         .await
         .unwrap();
     let tenant = store

@@ -205,7 +205,9 @@ async fn token(
             let (tokens, email) = redeem(&provider, &form).await?;
             let subject = super::person::subject(&email);
             let origin = app.origin(&subject, &request_id);
-            app.store.ensure_profile(&subject, &email, &origin).await?;
+            app.store
+                .ensure_profile(&subject, Some(&email), &origin)
+                .await?;
             tokens
         }
         Some("refresh_token") => refresh(&provider, form).await?,

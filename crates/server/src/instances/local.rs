@@ -36,7 +36,7 @@ use folder::TenantFolder;
 use life::{Life, Shared};
 
 pub(crate) use error::LocalError;
-pub(crate) use settings::LocalSettings;
+pub(crate) use settings::{LocalRun, LocalSettings};
 pub(crate) use uses::InUse;
 
 /// How often idle, sick and crashed instances are looked for.
@@ -171,7 +171,7 @@ impl Instances for LocalInstances {
     async fn wake(&self, tenant_id: &str, _: &Instance) -> Result<Awake, InstanceError> {
         let life = self.find(tenant_id).ok_or(InstanceError::Asleep)?;
         let in_use = life.uses.begin();
-        match life.ready(self.shared.settings.hold).await {
+        match life.ready(self.shared.settings.run.hold).await {
             Ok(address) => Ok(Awake {
                 address,
                 in_use: Some(in_use),

@@ -73,7 +73,7 @@ impl<'a> Life<'a> {
         let store = &self.fixture.store;
         let origin = self.origin();
         let profile = store
-            .ensure_owner(&self.owner, None, &origin)
+            .ensure_profile(&self.owner, None, &origin)
             .await
             .unwrap();
         let claimed = store.claim_tenant(&profile, tenant, tenant, &origin);

@@ -52,11 +52,12 @@ pub(crate) trait Accounts {
     /// Reads what the subject has at this moment. Unknown subjects have nothing.
     async fn standing(&self, subject: &str) -> Result<Standing, StoreError>;
 
-    /// Makes sure that the subject has a profile, and that it carries `email`.
+    /// Makes sure that the subject has a profile, and that it carries `email`; an address that is
+    /// known stays if none is given.
     async fn ensure_profile(
         &self,
         subject: &str,
-        email: &str,
+        email: Option<&str>,
         origin: &Origin,
     ) -> Result<Profile, StoreError>;
 

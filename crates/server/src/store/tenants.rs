@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 
-use super::accounts::{Instance, Profile};
+use super::accounts::Instance;
 use super::workflows::Claim;
 use super::{Origin, StoreError};
 use crate::buckets::KeyRef;
@@ -109,14 +109,6 @@ pub(crate) trait Tenants: Send + Sync + 'static {
 
     /// The live tenant that a profile owns.
     async fn find_own_tenant(&self, profile_id: &str) -> Result<Option<TenantRecord>, StoreError>;
-
-    /// Makes sure that the person has a profile; an address that is known stays if none is given.
-    async fn ensure_owner(
-        &self,
-        workos_user_id: &str,
-        email: Option<&str>,
-        origin: &Origin,
-    ) -> Result<Profile, StoreError>;
 
     /// Lists tenants in the order of their ids, starting behind `after`.
     async fn list_tenants(&self, after: &str, limit: u32) -> Result<Vec<TenantRecord>, StoreError>;

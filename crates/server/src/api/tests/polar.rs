@@ -218,7 +218,7 @@ async fn expiry_blocks_and_renewal_opens_the_very_next_request_on_every_replica(
     let (one, two, now) = replicas(&database).await;
     one.app
         .store
-        .ensure_profile("user_1", "ana@example.org", &Fixture::origin())
+        .ensure_profile("user_1", Some("ana@example.org"), &Fixture::origin())
         .await
         .unwrap();
     let health = async |replica: &Fixture| replica.send("user_1", "GET", "/proxy/health").await.0;

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::super::reader::Reader;
 use super::super::settings::{FlySource, InstanceSource, Instances, LocalSource};
 use super::trimmed;
+use crate::instances::LocalRun;
 
 const MIB: u64 = 1024 * 1024;
 
@@ -64,20 +65,20 @@ fn local(reader: &mut Reader<'_>) -> Option<LocalSource> {
     let memory_mib = reader.number("instances.local.memory_mib", 64..=1_048_576);
     let open_files = reader.number("instances.local.open_files", 64..=1_048_576);
     let log_mib = reader.number("instances.local.log_mib", 1..=1024);
-    Some(LocalSource {
-        program,
+    let run = LocalRun {
         files: files?.to_owned(),
         generation: generation?.to_owned(),
         basic_memory,
         rclone,
-        path: path?.into(),
         idle: Some(idle?).filter(|idle| *idle > Duration::ZERO),
         hold: hold?,
         start: start?,
         memory_bytes: memory_mib? * MIB,
         open_files: open_files?,
         log_bytes: log_mib? * MIB,
-    })
+        ..LocalRun::new(path?.into())
+    };
+    Some(LocalSource { program, run })
 }
 
 fn fly(reader: &mut Reader<'_>, in_force: bool) -> Option<FlySource> {

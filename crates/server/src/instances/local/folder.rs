@@ -181,10 +181,10 @@ impl TenantFolder {
         let told = (
             &settings.program,
             program,
-            &settings.files,
-            &settings.generation,
-            &settings.basic_memory,
-            &settings.rclone,
+            &settings.run.files,
+            &settings.run.generation,
+            &settings.run.basic_memory,
+            &settings.run.rclone,
         );
         digest.update(format!("{told:?}"));
         Ok(hex::encode(digest.finalize()))

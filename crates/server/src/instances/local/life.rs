@@ -235,7 +235,7 @@ impl Life {
     async fn carry_out_start(self: Arc<Self>) {
         let mut hand = self.hand.lock().await;
         let begun = Instant::now();
-        let patience = self.shared.settings.start;
+        let patience = self.shared.settings.run.start;
         let started = tokio::select! {
             started = timeout(patience, self.start_in(&mut hand)) => {
                 started.unwrap_or(Err(LocalError::TooSlow(patience)))
@@ -412,7 +412,7 @@ impl Life {
     async fn wind_down(&self, running: &Running) {
         let process = &running.process;
         process.ask_to_end();
-        if timeout(self.shared.settings.drain, process.ended())
+        if timeout(self.shared.settings.run.drain, process.ended())
             .await
             .is_err()
         {
@@ -429,7 +429,7 @@ impl Life {
     }
 
     fn rotate(&self) {
-        if let Err(error) = self.folder.rotate(self.shared.settings.log_bytes) {
+        if let Err(error) = self.folder.rotate(self.shared.settings.run.log_bytes) {
             tracing::warn!(tenant.id = self.tenant_id, %error, "an instance's log was not rotated");
         }
     }

@@ -2,13 +2,19 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// How the processes of local instances are started, bounded and ended.
+/// What local instances are started from, where they have their folders, and how they run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct LocalSettings {
     /// `bm-tenant`.
     pub(crate) program: PathBuf,
     /// Holds a folder for each tenant.
     pub(crate) folder: PathBuf,
+    pub(crate) run: LocalRun,
+}
+
+/// How the processes of local instances are started, bounded and ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct LocalRun {
     /// How instances make their bucket readable as files: `auto`, `mount`, `replica`, `tigrisfs`.
     pub(crate) files: String,
     /// The generation of Basic Memory, as `0.15` or `0.24`.
@@ -35,13 +41,11 @@ pub(crate) struct LocalSettings {
     pub(crate) log_bytes: u64,
 }
 
-impl LocalSettings {
+impl LocalRun {
     /// What a deployment gets that says nothing of its own.
-    pub(crate) fn new(program: PathBuf, folder: PathBuf, path: OsString) -> Self {
+    pub(crate) fn new(path: OsString) -> Self {
         const MIB: u64 = 1024 * 1024;
         Self {
-            program,
-            folder,
             files: "auto".to_owned(),
             generation: "0.24".to_owned(),
             basic_memory: None,

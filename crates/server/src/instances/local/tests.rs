@@ -31,12 +31,15 @@ impl Place {
     fn new() -> Self {
         let folder = scratch();
         let path = std::env::var_os("PATH").unwrap();
-        let program = testkit::bin("bm-tenant");
         let settings = LocalSettings {
-            idle: None,
-            start: SOON,
-            drain: Duration::from_secs(3),
-            ..LocalSettings::new(program, folder.path().join("instances"), path)
+            program: testkit::bin("bm-tenant"),
+            folder: folder.path().join("instances"),
+            run: LocalRun {
+                idle: None,
+                start: SOON,
+                drain: Duration::from_secs(3),
+                ..LocalRun::new(path)
+            },
         };
         Self { folder, settings }
     }
@@ -169,7 +172,7 @@ fn runs(pid: Pid) -> bool {
 
 #[tokio::test]
 async fn an_instance_is_started_once_for_all_who_need_it_and_sleeps_when_nobody_does() {
-    let place = Place::new().with(|settings| settings.idle = Some(Duration::from_secs(2)));
+    let place = Place::new().with(|settings| settings.run.idle = Some(Duration::from_secs(2)));
     let driver = place.open();
     let work = AtWork::begin(&driver);
     let mut happenings = driver.happenings().unwrap();
@@ -355,9 +358,9 @@ async fn one_that_says_nothing_and_does_not_listen_to_signals_is_ended_with_its_
     let place = Place::new()
         .script("trap '' TERM; sleep 600 & echo $! > child; wait; wait")
         .with(|settings| {
-            settings.start = Duration::from_secs(1);
-            settings.drain = Duration::from_millis(300);
-            settings.hold = Duration::from_millis(200);
+            settings.run.start = Duration::from_secs(1);
+            settings.run.drain = Duration::from_millis(300);
+            settings.run.hold = Duration::from_millis(200);
         });
     let driver = place.open();
     driver.ensure_app(ANA).await.unwrap();

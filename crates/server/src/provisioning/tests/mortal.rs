@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use super::outside::Fuse;
 use crate::store::tenants::{Changed, Queued, RemainingKey, TenantRecord, Tenants};
 use crate::store::workflows::{Ack, Claim, NewWorkflow, Progress, StepEvent, Workflows};
-use crate::store::{Instance, Origin, Profile, Store, StoreError};
+use crate::store::{Instance, Origin, Store, StoreError};
 
 pub(super) struct MortalStore {
     pub(super) store: Arc<dyn Store>,
@@ -74,15 +74,6 @@ impl Tenants for MortalStore {
 
     async fn find_own_tenant(&self, profile_id: &str) -> Result<Option<TenantRecord>, StoreError> {
         self.store.find_own_tenant(profile_id).await
-    }
-
-    async fn ensure_owner(
-        &self,
-        workos_user_id: &str,
-        email: Option<&str>,
-        origin: &Origin,
-    ) -> Result<Profile, StoreError> {
-        mortal!(self, self.store.ensure_owner(workos_user_id, email, origin))
     }
 
     async fn list_tenants(&self, after: &str, limit: u32) -> Result<Vec<TenantRecord>, StoreError> {

@@ -26,7 +26,7 @@ left join tenant_instance i on i.tenant_id = t.id";
 insert into user_profile (id, workos_user_id, email, created_at, updated_at)
 values ($1, $2, $3, $4, $4)
 on conflict (workos_user_id) do update
-set email = excluded.email, updated_at = excluded.updated_at
+set email = coalesce(excluded.email, user_profile.email), updated_at = excluded.updated_at
 returning id, email, created_at = updated_at as created";
 
     PUT_SUBSCRIPTION = "
@@ -114,7 +114,7 @@ impl Accounts for SqlStore {
     async fn ensure_profile(
         &self,
         subject: &str,
-        email: &str,
+        email: Option<&str>,
         origin: &Origin,
     ) -> Result<Profile, StoreError> {
         let mut change = self.write().await?;

@@ -5,6 +5,7 @@ use sqlx::Row as _;
 
 use super::audit::{audit, audit_because};
 use super::backend::{Row, SqlStore};
+use super::tenants::lock;
 use crate::buckets::{Access, KeyRef};
 use crate::principal::TenantScope;
 use crate::store::credentials::{
@@ -23,9 +24,6 @@ statements! {
 insert into deployment (slot, id) values (1, $1) on conflict (slot) do nothing";
 
     DEPLOYMENT = "select id from deployment where slot = 1";
-
-    // Those who would count at once take turns.
-    LOCK_TENANT = "update tenant set updated_at = updated_at where id = $1 and deleted_at is null";
 
     COUNT_LIVE = "
 select count(*) as live from tenant_mount_credentials
@@ -206,12 +204,7 @@ impl Credentials for SqlStore {
         origin: &Origin,
     ) -> Result<Begun, StoreError> {
         let mut change = self.write().await?;
-        let locked = sqlx::query(LOCK_TENANT)
-            .bind(tenant.id())
-            .execute(&mut *change)
-            .await?
-            .rows_affected();
-        if locked == 0 {
+        if !lock(&mut change, tenant.id()).await? {
             return Ok(Begun::TenantGone);
         }
         let row = sqlx::query(COUNT_LIVE)

@@ -5,14 +5,12 @@ use sqlx::Row as _;
 
 use super::audit::audit;
 use super::backend::{Row, SqlStore};
+use super::tenants::lock;
 use crate::principal::TenantScope;
 use crate::store::snapshots::{BucketSnapshot, BucketSnapshots, SnapshotAdded};
 use crate::store::{Origin, StoreError};
 
 statements! {
-    LOCK_TENANT = "
-update tenant set updated_at = updated_at where id = $1 and deleted_at is null returning id";
-
     COUNT_SNAPSHOTS = "select count(*) as number from bucket_snapshot where tenant_id = $1";
 
     INSERT_SNAPSHOT = "
@@ -50,11 +48,7 @@ impl BucketSnapshots for SqlStore {
         origin: &Origin,
     ) -> Result<SnapshotAdded, StoreError> {
         let mut change = self.write().await?;
-        let locked = sqlx::query(LOCK_TENANT)
-            .bind(tenant.id())
-            .fetch_optional(&mut *change)
-            .await?;
-        if locked.is_none() {
+        if !lock(&mut change, tenant.id()).await? {
             return Ok(SnapshotAdded::TenantGone);
         }
         let number: i64 = sqlx::query(COUNT_SNAPSHOTS)

@@ -3,13 +3,12 @@
 use async_trait::async_trait;
 use serde_json::json;
 use sqlx::Row as _;
-use uuid::Uuid;
 
 use super::audit::audit;
 use super::backend::{Row, SqlStore, Tx};
 use super::workflows::{call_off, enqueue, held};
 use crate::provisioning::{DELETION, FIRST_DELETION_STEP, FIRST_STEP, PROVISIONING};
-use crate::store::accounts::{Instance, Profile};
+use crate::store::accounts::Instance;
 use crate::store::tenants::{Changed, Queued, RemainingKey, TenantRecord, Tenants, WorkRecord};
 use crate::store::workflows::{Claim, NewWorkflow};
 use crate::store::{Origin, StoreError};
@@ -35,6 +34,8 @@ left join workflow w on w.id = (
 }
 
 statements! {
+    LOCK = "update tenant set updated_at = updated_at where id = $1 and deleted_at is null";
+
     FIND = tenants_where!("where t.id = $1");
 
     FIND_OWN = tenants_where!("where t.owner_profile_id = $1 and t.deleted_at is null");
@@ -99,13 +100,6 @@ update tenant_mount_credentials
 set tigris_deletion_status = 'completed', updated_at = $1
 where id = $2 and tenant_id = $3 and tigris_deletion_status <> 'completed'";
 
-    ENSURE_OWNER = "
-insert into user_profile (id, workos_user_id, email, created_at, updated_at)
-values ($1, $2, $3, $4, $4)
-on conflict (workos_user_id) do update
-set email = coalesce(excluded.email, user_profile.email), updated_at = excluded.updated_at
-returning id, email, created_at = updated_at as created";
-
     RECORD_BUCKET = "
 update tenant set tigris_bucket_name = reserved_bucket_name, updated_at = $1
 where id = $2 and tigris_bucket_name is null and deleted_at is null";
@@ -158,6 +152,13 @@ fn key_from(row: &Row) -> Result<RemainingKey, sqlx::Error> {
         id: row.try_get("id")?,
         key: super::credentials::key_from(row)?,
     })
+}
+
+/// Lets those who would count what a live tenant has at once take turns, until the change ends;
+/// tells whether it is there.
+pub(super) async fn lock(change: &mut Tx, id: &str) -> Result<bool, sqlx::Error> {
+    let locked = sqlx::query(LOCK).bind(id).execute(&mut **change).await?;
+    Ok(locked.rows_affected() > 0)
 }
 
 /// Enqueues the provisioning of a tenant within the change that makes or needs it.
@@ -242,31 +243,6 @@ impl Tenants for SqlStore {
             .fetch_optional(self.reader())
             .await?;
         Ok(row.as_ref().map(record_from).transpose()?)
-    }
-
-    async fn ensure_owner(
-        &self,
-        workos_user_id: &str,
-        email: Option<&str>,
-        origin: &Origin,
-    ) -> Result<Profile, StoreError> {
-        let mut change = self.write().await?;
-        let row = sqlx::query(ENSURE_OWNER)
-            .bind(Uuid::now_v7().to_string())
-            .bind(workos_user_id)
-            .bind(email)
-            .bind(origin.at)
-            .fetch_one(&mut *change)
-            .await?;
-        let profile = Profile {
-            id: row.try_get("id")?,
-            email: row.try_get("email")?,
-        };
-        if row.try_get("created")? {
-            audit(&mut change, origin, "profile.create", &profile.id, "done").await?;
-        }
-        change.commit().await?;
-        Ok(profile)
     }
 
     async fn list_tenants(&self, after: &str, limit: u32) -> Result<Vec<TenantRecord>, StoreError> {

@@ -16,7 +16,7 @@ async fn profile(fixture: &Fixture, subject: &str) -> Profile {
     let email = format!("{subject}@example.org");
     fixture
         .store
-        .ensure_profile(subject, &email, &origin(10))
+        .ensure_profile(subject, Some(&email), &origin(10))
         .await
         .unwrap()
 }
@@ -39,7 +39,7 @@ async fn a_profile_is_made_once_and_keeps_the_newest_address(fixture: Fixture) {
     let first = profile(&fixture, ANA).await;
     let again = fixture
         .store
-        .ensure_profile(ANA, "new@example.org", &origin(20))
+        .ensure_profile(ANA, Some("new@example.org"), &origin(20))
         .await
         .unwrap();
     assert_eq!(again.id, first.id);

@@ -26,7 +26,7 @@ fn key(id: &str) -> NewApiKey {
 async fn profile(fixture: &Fixture, subject: &str) {
     fixture
         .store
-        .ensure_profile(subject, "a@b.c", &origin(1))
+        .ensure_profile(subject, Some("a@b.c"), &origin(1))
         .await
         .unwrap();
 }

@@ -28,7 +28,7 @@ const CAPS: CredentialCaps = CredentialCaps {
 async fn tenant(fixture: &Fixture, id: &str) -> TenantScope {
     let store = &fixture.store;
     let profile = store
-        .ensure_profile(id, "person@example.org", &origin(1))
+        .ensure_profile(id, Some("person@example.org"), &origin(1))
         .await
         .unwrap();
     let tenant = store

@@ -24,7 +24,7 @@ async fn tenant(fixture: &Fixture, subject: &str, id: &str, at: i64) {
     let email = format!("{subject}@example.org");
     let origin = origin(at);
     let profile = store
-        .ensure_profile(subject, &email, &origin)
+        .ensure_profile(subject, Some(&email), &origin)
         .await
         .unwrap();
     let claimed = store.claim_tenant(&profile, id, id, &origin);
@@ -265,8 +265,14 @@ async fn tenants_are_listed_in_pages(fixture: Fixture) {
 async fn an_owner_keeps_the_address_that_is_known(fixture: Fixture) {
     let store = &fixture.store;
     let email = Some("ana@example.org");
-    let made = store.ensure_owner("ana", email, &origin(10)).await.unwrap();
-    let again = store.ensure_owner("ana", None, &origin(20)).await.unwrap();
+    let made = store
+        .ensure_profile("ana", email, &origin(10))
+        .await
+        .unwrap();
+    let again = store
+        .ensure_profile("ana", None, &origin(20))
+        .await
+        .unwrap();
     assert_eq!(made, again);
     assert_eq!(again.email.as_deref(), email);
     assert_eq!(fixture.count("user_profile").await, 1);

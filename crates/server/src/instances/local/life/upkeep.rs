@@ -16,7 +16,7 @@ const HOPELESS: u32 = u32::MAX;
 impl Life {
     /// Does what is due.
     pub(in super::super) fn look_after(self: &Arc<Self>, now: Instant) {
-        let idle = self.shared.settings.idle;
+        let idle = self.shared.settings.run.idle;
         let life = Arc::clone(self);
         match decide(self.known(now), idle) {
             Deed::Nothing => {}

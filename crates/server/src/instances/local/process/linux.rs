@@ -141,21 +141,21 @@ fn command(start: &Start<'_>) -> Result<Command, LocalError> {
         .args(["--tenant", tenant_id])
         .current_dir(folder.state())
         .env_clear()
-        .env("PATH", &settings.path)
+        .env("PATH", &settings.run.path)
         .env("HOME", folder.state())
         .env("LANG", "C.UTF-8")
         .env(STATE, folder.state())
         .env("BM_TENANT_KEY_FILE", folder.key_file())
         .env("BM_TENANT_LISTEN", "127.0.0.1:0")
-        .env("BM_TENANT_DRIVER", &settings.files)
-        .env("BM_TENANT_GENERATION", &settings.generation)
+        .env("BM_TENANT_DRIVER", &settings.run.files)
+        .env("BM_TENANT_GENERATION", &settings.run.generation)
         .env("BM_TENANT_S3_ENDPOINT", &spec.s3_endpoint)
         .env("BM_TENANT_S3_REGION", &spec.s3_region)
         .env("BM_TENANT_S3_BUCKET", &spec.bucket);
-    if let Some(folder) = &settings.basic_memory {
+    if let Some(folder) = &settings.run.basic_memory {
         command.env("BM_TENANT_BASIC_MEMORY", folder);
     }
-    if let Some(program) = &settings.rclone {
+    if let Some(program) = &settings.run.rclone {
         command.env("BM_TENANT_RCLONE", program);
     }
     for (name, secret) in folder.secrets()? {
@@ -172,8 +172,8 @@ fn command(start: &Start<'_>) -> Result<Command, LocalError> {
 /// Bounds the process, and with it all that it will start.
 fn limit(pid: Pid, settings: &LocalSettings) {
     for (resource, most) in [
-        (Resource::Data, settings.memory_bytes),
-        (Resource::Nofile, settings.open_files),
+        (Resource::Data, settings.run.memory_bytes),
+        (Resource::Nofile, settings.run.open_files),
         (Resource::Core, 0),
     ] {
         let bound = Rlimit {
