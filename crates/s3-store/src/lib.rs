@@ -6,6 +6,7 @@
 //! writers that arrive together share one flush of the disk.
 //! An access key works on exactly one bucket; unknown, deleted and foreign keys are refused with 403.
 //! Whoever serves the store may refuse changes to a bucket for a while ([`Permits`]); reads go on.
+//! It removes no version by itself; whoever runs it says which ones go ([`Store::remove_versions`]).
 //!
 //! ```text
 //! hyper ─▶ s3s (SigV4, XML) ─▶ gate (one key, one bucket) ─▶ api ─▶ store (transactions) ─▶ store.db, blobs/
@@ -31,9 +32,13 @@ mod receive;
 mod serve;
 mod store;
 mod uploads;
+mod versions;
 
 pub use change::{Change, ChangeKind};
 pub use error::StoreError;
 pub use gate::{Permission, Permits};
 pub use named::{NamedBlob, named_blobs};
 pub use store::{Clock, KeyRecord, Store};
+pub use versions::{
+    VersionAge, VersionKind, VersionMark, VersionRecord, VersionRemoval, VersionsPage, versions_in,
+};

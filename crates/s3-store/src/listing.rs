@@ -140,7 +140,7 @@ impl Listing {
         connection: &Connection,
         bucket_id: i64,
         below: Option<i64>,
-    ) -> Result<Page<ListedVersion>, Refusal> {
+    ) -> Result<Page<ListedVersion>, rusqlite::Error> {
         const QUERY: &str = "SELECT key, size, etag, modified_ms, seq, blob IS NULL,
                 NOT EXISTS (SELECT 1 FROM versions AS newer WHERE newer.bucket_id = versions.bucket_id
                     AND newer.key = versions.key AND newer.seq > versions.seq)
@@ -189,7 +189,7 @@ impl Listing {
     }
 }
 
-fn listed(row: &Row<'_>) -> Result<Listed, Refusal> {
+fn listed(row: &Row<'_>) -> Result<Listed, rusqlite::Error> {
     let key: Vec<u8> = row.get(0)?;
     Ok(Listed {
         key: String::from_utf8_lossy(&key).into_owned(),

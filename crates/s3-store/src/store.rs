@@ -333,8 +333,23 @@ impl Store {
         &self.inner.blobs
     }
 
+    pub(crate) fn database(&self) -> &Database {
+        &self.inner.database
+    }
+
     pub(crate) fn now_ms(&self) -> i64 {
         (self.inner.clock)()
+    }
+
+    /// Tells subscribers of changes once they are committed.
+    pub(crate) fn telling(&self, changes: Vec<Change>) -> Effect {
+        let sender = self.inner.changes.clone();
+        Box::new(move || {
+            for change in changes {
+                // Nobody listening is fine.
+                drop(sender.send(change));
+            }
+        })
     }
 
     pub(crate) fn read<T>(
@@ -369,20 +384,8 @@ impl Store {
             let Batch {
                 changes, released, ..
             } = batch;
-            let mut unused = Vec::new();
-            for blob in released {
-                if !blob_referenced(transaction, &blob)? {
-                    unused.push(blob);
-                }
-            }
-            let sender = self.inner.changes.clone();
-            let effect: Effect = Box::new(move || {
-                for change in changes {
-                    // Nobody listening is fine.
-                    drop(sender.send(change));
-                }
-            });
-            Ok(((value, unused), effect))
+            let unused = unreferenced(transaction, released)?;
+            Ok(((value, unused), self.telling(changes)))
         })?;
         for blob in unused {
             self.inner.blobs.discard(&blob);
@@ -402,7 +405,7 @@ pub(crate) struct Batch<'t> {
     pub(crate) released: Vec<String>,
 }
 
-fn find_bucket(
+pub(crate) fn find_bucket(
     connection: &Connection,
     bucket: &str,
 ) -> Result<Option<(i64, i64)>, rusqlite::Error> {
@@ -418,12 +421,23 @@ fn key_exists(connection: &Connection, access_key: &str) -> Result<bool, rusqlit
         .exists([access_key])
 }
 
-fn blob_referenced(connection: &Connection, blob: &str) -> Result<bool, rusqlite::Error> {
-    connection
-        .prepare_cached(
-            "SELECT 1 FROM versions WHERE blob = ?1 UNION ALL SELECT 1 FROM parts WHERE blob = ?1",
-        )?
-        .exists([blob])
+/// Those of the blobs that no row names any more.
+pub(crate) fn unreferenced(
+    connection: &Connection,
+    mut blobs: Vec<String>,
+) -> Result<Vec<String>, rusqlite::Error> {
+    let mut named = connection.prepare_cached(
+        "SELECT 1 FROM versions WHERE blob = ?1 UNION ALL SELECT 1 FROM parts WHERE blob = ?1",
+    )?;
+    let mut unused = Vec::new();
+    blobs.sort_unstable();
+    blobs.dedup();
+    for blob in blobs {
+        if !named.exists([&blob])? {
+            unused.push(blob);
+        }
+    }
+    Ok(unused)
 }
 
 fn referenced_blobs(connection: &Connection) -> Result<HashSet<String>, rusqlite::Error> {

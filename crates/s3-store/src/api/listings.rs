@@ -137,7 +137,7 @@ impl Api {
         let bucket_id = scope.bucket_id;
         let page = self
             .run(move |store| {
-                store.read(|connection| listing.versions(connection, bucket_id, below))
+                store.read(|connection| Ok(listing.versions(connection, bucket_id, below)?))
             })
             .await?;
         let mut output = ListObjectVersionsOutput {
