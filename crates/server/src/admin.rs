@@ -4,15 +4,19 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde::Serialize;
 use uuid::Uuid;
 use wire::{
     TenantDetail, TenantIn, TenantInstanceOut, TenantOut, TenantPage, TenantStepOut, TenantWorkOut,
 };
 
+use crate::buckets::{BucketError, Versions, VersionsInFolder};
 use crate::clock::{Clock, rfc3339};
 use crate::config::{Database, Settings};
 use crate::error::ApiError;
 use crate::provisioning::{ProvisioningSettings, claim_tenant, millis};
+use crate::retention::{Tally, Terms, VersionRule, Walk};
+use crate::serve::{ServeError, versions_of};
 use crate::state_folder;
 use crate::store::tenants::{Queued, TenantRecord};
 use crate::store::workflows::StepEvent;
@@ -34,9 +38,20 @@ pub enum AdminError {
     NoDatabase(PathBuf),
     #[error("the configuration names no state folder")]
     NoStateFolder,
+    #[error("tenant {0} has no bucket")]
+    NoBucket(String),
     #[error("the database failed")]
     Store(#[source] StoreFailure),
+    #[error("the object store could not be opened")]
+    Storage(#[source] Box<ServeError>),
+    #[error("the versions in the bucket could not be listed")]
+    Versions(#[source] ListingFailure),
 }
+
+/// What went wrong in the object store.
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+pub struct ListingFailure(BucketError);
 
 /// What went wrong in the database.
 #[derive(Debug, thiserror::Error)]
@@ -56,8 +71,12 @@ impl From<AdminError> for ApiError {
             AdminError::Deleting(_) => Self::Conflict("The tenant is being deleted.".to_owned()),
             AdminError::Invalid(text) => Self::InvalidRequest(text.to_owned()),
             AdminError::Store(StoreFailure(error)) => Self::Store(error),
+            AdminError::NoBucket(_) => Self::NotFound,
             AdminError::NoDatabase(_) | AdminError::NoStateFolder => {
                 Self::Store(StoreError::Missing { what: "database" })
+            }
+            AdminError::Storage(_) | AdminError::Versions(_) => {
+                Self::Store(StoreError::Missing { what: "bucket" })
             }
         }
     }
@@ -219,11 +238,26 @@ fn step_out(step: StepEvent) -> TenantStepOut {
     }
 }
 
+/// What the next sweep of a bucket would remove.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct OldVersions {
+    pub tenant_id: String,
+    pub bucket_name: String,
+    /// All versions and marks of deletes in the bucket.
+    pub listed: u64,
+    pub removable: u64,
+    pub removable_bytes: u64,
+    /// Snapshots whose versions stay.
+    pub snapshots: usize,
+}
+
 /// Tenants of a deployment, worked on directly in its database.
 ///
 /// What is enqueued here is carried out by the deployment's servers, the next time they look.
 pub struct TenantAdmin {
     store: Arc<dyn Store>,
+    versions: Arc<dyn Versions>,
+    old_versions: VersionRule,
     clock: Clock,
     bucket_kept: Duration,
 }
@@ -242,6 +276,8 @@ impl TenantAdmin {
         let bucket_kept = ProvisioningSettings::default().bucket_kept;
         Ok(Self {
             store: Arc::new(store),
+            versions: Arc::new(VersionsInFolder::new(&state_folder::buckets_in(folder))),
+            old_versions: VersionRule::default(),
             clock,
             bucket_kept,
         })
@@ -252,27 +288,28 @@ impl TenantAdmin {
     /// # Errors
     /// If there is none, or it cannot be reached.
     pub async fn of_settings(settings: &Settings, clock: Clock) -> Result<Self, AdminError> {
-        let opened = match &settings.database {
+        let folder = settings.state_folder.as_deref();
+        let versions = versions_of(&settings.storage, folder, &clock)
+            .map_err(|error| AdminError::Storage(Box::new(error)))?;
+        let store: Arc<dyn Store> = match &settings.database {
             Database::Sqlite => {
-                let folder = settings.state_folder.as_deref();
-                Self::of_folder(folder.ok_or(AdminError::NoStateFolder)?, clock).await?
+                let folder = folder.ok_or(AdminError::NoStateFolder)?;
+                Self::of_folder(folder, Arc::clone(&clock)).await?.store
             }
             Database::Postgres { url, .. } => {
                 let settings = PostgresSettings {
                     url: url.clone(),
                     max_connections: 1,
                 };
-                let store = PostgresStore::open(&settings).await?;
-                Self {
-                    store: Arc::new(store),
-                    clock,
-                    bucket_kept: Duration::ZERO,
-                }
+                Arc::new(PostgresStore::open(&settings).await?)
             }
         };
         Ok(Self {
+            store,
+            versions,
+            old_versions: settings.old_versions,
+            clock,
             bucket_kept: settings.jobs.bucket_retention,
-            ..opened
         })
     }
 
@@ -295,6 +332,45 @@ impl TenantAdmin {
 
     pub async fn provision(&self, id: &str) -> Result<TenantOut, AdminError> {
         provision(&*self.store, id, &self.origin()).await
+    }
+
+    /// Tells what the next sweep of the tenant's bucket would remove, and removes nothing.
+    pub async fn old_versions(&self, id: &str) -> Result<OldVersions, AdminError> {
+        let tenant = get(&*self.store, id).await?;
+        let sweep = self.store.find_sweep(&tenant.id).await?;
+        let sweep = sweep.ok_or(AdminError::NoBucket(tenant.id))?;
+        let terms = Terms {
+            rule: self.old_versions,
+            snapshots: &sweep.snapshots,
+            now: (self.clock)(),
+        };
+        let mut walk = Walk::new(&*self.versions, &sweep.bucket, terms, None);
+        let mut tally = Tally::default();
+        while let Some(found) = walk
+            .next()
+            .await
+            .map_err(|error| AdminError::Versions(ListingFailure(error)))?
+        {
+            tally.add(found.tally);
+        }
+        Ok(OldVersions {
+            tenant_id: sweep.tenant_id,
+            bucket_name: sweep.bucket,
+            listed: tally.listed,
+            removable: tally.removed,
+            removable_bytes: tally.bytes,
+            snapshots: sweep.snapshots.len(),
+        })
+    }
+
+    /// Has a server sweep the tenant's bucket now.
+    pub async fn sweep(&self, id: &str) -> Result<TenantOut, AdminError> {
+        let tenant = get(&*self.store, id).await?;
+        if self.store.hasten_sweep(&tenant.id, &self.origin()).await? {
+            Ok(out(tenant))
+        } else {
+            Err(AdminError::NoBucket(tenant.id))
+        }
     }
 
     /// Leaves the database.

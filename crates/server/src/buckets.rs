@@ -17,6 +17,7 @@ mod s3;
 #[cfg(test)]
 mod tests;
 mod tigris;
+mod versions;
 mod xml;
 
 use std::collections::HashSet;
@@ -28,6 +29,8 @@ use secrecy::SecretString;
 pub(crate) use aws::AwsBuckets;
 pub(crate) use client::{AdminKey, Endpoint, Repeats};
 pub(crate) use embedded::EmbeddedBuckets;
+#[cfg(test)]
+pub(crate) use objects::Past;
 pub(crate) use objects::{
     Bytestream, Condition, Held, History, Incoming, MTIME, MintedKeys, ObjectError, ObjectKeys,
     Objects, Old, Standing, Wanted, body_of,
@@ -35,6 +38,10 @@ pub(crate) use objects::{
 pub(crate) use policy::Access;
 pub(crate) use s3::IN_PATH;
 pub(crate) use tigris::{TigrisBuckets, Unattached};
+pub(crate) use versions::{
+    VersionEntry, VersionKind, VersionMark, VersionRemoval, Versions, VersionsInFolder,
+    VersionsPage,
+};
 
 /// Why a bucket or a key could not be changed. Never quotes an answer, which may hold a secret.
 #[derive(Debug, thiserror::Error)]
@@ -71,6 +78,8 @@ pub(crate) enum BucketError {
     BucketTaken,
     #[error("the bucket could not be emptied")]
     NotEmptied,
+    #[error("versions that were to go are still there")]
+    NotRemoved,
 }
 
 impl BucketError {
@@ -82,7 +91,8 @@ impl BucketError {
             | Self::Unreachable { .. }
             | Self::Unavailable { .. }
             | Self::Unreadable { .. }
-            | Self::NotEmptied => true,
+            | Self::NotEmptied
+            | Self::NotRemoved => true,
             Self::SecretUnfit
             | Self::NotSigned { .. }
             | Self::Refused { .. }
@@ -157,7 +167,7 @@ pub(crate) enum Notifications {
 }
 
 #[async_trait]
-pub(crate) trait Buckets: Send + Sync + 'static {
+pub(crate) trait Buckets: Versions + Send + Sync + 'static {
     /// Makes sure that the bucket exists and is ours, with versioning.
     ///
     /// Fails with `BucketTaken` if the name is somebody else's.
@@ -165,6 +175,15 @@ pub(crate) trait Buckets: Send + Sync + 'static {
 
     /// Makes sure that the bucket, every version and every unfinished upload in it are gone.
     async fn delete_bucket(&self, bucket: &str) -> Result<(), BucketError>;
+
+    /// Removes versions for good. After a failure some may be gone.
+    async fn remove_versions(
+        &self,
+        _bucket: &str,
+        _removals: &[VersionRemoval],
+    ) -> Result<(), BucketError> {
+        Ok(())
+    }
 
     /// Makes the bucket report its changes, where the store can.
     async fn notify(

@@ -28,6 +28,7 @@ use crate::principal::Admins;
 use crate::provisioning::{self, BucketKeys, InstanceKeys, Provisioner, ProvisioningSettings};
 use crate::proxy::{Proxy, ProxySettings, SigningKeys};
 use crate::request::Hosts;
+use crate::retention::{Sweeper, VersionRule};
 use crate::store::Store;
 use crate::token::Verifier;
 use crate::workspace::WorkspaceKind;
@@ -37,6 +38,7 @@ pub(crate) struct Parts {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) buckets: Arc<dyn Buckets>,
     pub(crate) objects: Objects,
+    pub(crate) old_versions: VersionRule,
     pub(crate) events: EventSettings,
     /// What the embedded store tells, where there is one.
     pub(crate) changes: Option<Receiver<Change>>,
@@ -138,6 +140,15 @@ pub(crate) fn compose(parts: Parts) -> Composition {
     ));
     let worker = Arc::clone(&provisioner);
     background.add("workflows", async move |cancel| worker.run(cancel).await);
+    let sweeper = Sweeper {
+        store: Arc::clone(&parts.store),
+        buckets: Arc::clone(&parts.buckets),
+        rule: parts.old_versions,
+        clock: Arc::clone(&parts.clock),
+    };
+    background.add("old versions", async move |cancel| {
+        sweeper.run(cancel).await
+    });
     let verifier = Arc::clone(&parts.verifier);
     background.add("token keys", async move |cancel| verifier.run(cancel).await);
     let tended = Arc::clone(&keys);

@@ -34,6 +34,7 @@ mod principal;
 mod provisioning;
 mod proxy;
 mod request;
+mod retention;
 mod routes;
 mod serve;
 mod server;
@@ -46,7 +47,7 @@ mod workflow;
 mod workspace;
 
 pub use accept::TlsError;
-pub use admin::{AdminError, TenantAdmin};
+pub use admin::{AdminError, OldVersions, TenantAdmin};
 pub use api::route_table;
 pub use backup::{BackupError, BackupReport, Replace, Restored, back_up, restore};
 pub use clock::{Clock, system_clock};

@@ -177,6 +177,19 @@ fn describe() {
     describe_counter!(REFUSALS, "Requests refused, by the code of the refusal");
     describe_gauge!("bm_event_streams", "Change streams open");
     describe_counter!("bm_tenant_events_total", "Changes that became events");
+    describe_counter!(
+        "bm_versions_removed_total",
+        "Old versions removed from tenants' buckets"
+    );
+    describe_counter!(
+        "bm_versions_removed_bytes_total",
+        Unit::Bytes,
+        "What those versions held"
+    );
+    describe_counter!(
+        "bm_version_sweeps_total",
+        "Sweeps of buckets for old versions, by how they ended"
+    );
     describe_gauge!("bm_connections", "Connections open on the listeners");
     describe_gauge!(
         BACKLOG,

@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::num::NonZeroU32;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -14,7 +14,7 @@ use crate::accept::{Certificates, TlsError};
 use crate::app::Links;
 use crate::buckets::{
     AdminKey, AwsBuckets, Buckets, EmbeddedBuckets, Endpoint, History, MintedKeys, ObjectKeys,
-    Objects, Repeats, TigrisBuckets,
+    Objects, Repeats, TigrisBuckets, Versions, VersionsInFolder,
 };
 use crate::clock::Clock;
 use crate::compose::{Composition, Ended, Front, InstanceSettings, Parts, compose};
@@ -35,7 +35,7 @@ use crate::principal::{AdminSettings, Admins};
 use crate::provisioning::ProvisioningSettings;
 use crate::proxy::SigningKeys;
 use crate::request::Hosts;
-use crate::state_folder::{Deployment, FolderError, StateFolder};
+use crate::state_folder::{Deployment, FolderError, StateFolder, buckets_in};
 use crate::store::{PostgresSettings, PostgresStore, SqliteStore, Store, StoreError};
 use crate::token::{FetchKeys, HttpKeys, KeyTransport, Memberships, Verifier, WorkosDirectory};
 use crate::workflow::EngineSettings;
@@ -158,6 +158,7 @@ impl Server {
             store,
             buckets: storage.buckets,
             objects: storage.objects,
+            old_versions: settings.old_versions,
             credentials: CredentialSettings {
                 live_at_most: settings.limits.live_credentials.into(),
                 hourly_at_most: settings.limits.credentials_per_hour.into(),
@@ -475,6 +476,33 @@ async fn open_storage(
             })
         }
     }
+}
+
+/// What lists the versions in a deployment's buckets, also beside its servers.
+pub(crate) fn versions_of(
+    storage: &Storage,
+    folder: Option<&Path>,
+    clock: &Clock,
+) -> Result<Arc<dyn Versions>, ServeError> {
+    let repeats = Repeats::default();
+    Ok(match storage {
+        Storage::Embedded { .. } => {
+            let folder = folder.ok_or(ServeError::Incomplete {
+                setting: "state.folder",
+            })?;
+            Arc::new(VersionsInFolder::new(&buckets_in(folder)))
+        }
+        Storage::Aws(service) => {
+            let (s3, iam, public, key) = service_parts(service);
+            let buckets = AwsBuckets::new(s3, iam, public, &key, clock, repeats);
+            Arc::new(buckets.map_err(ServeError::Outbound)?)
+        }
+        Storage::Tigris(service, unattached) => {
+            let (s3, iam, public, key) = service_parts(service);
+            let buckets = TigrisBuckets::new(s3, iam, public, &key, *unattached, clock, repeats);
+            Arc::new(buckets.map_err(ServeError::Outbound)?)
+        }
+    })
 }
 
 /// Where a listener of this machine is reached from this machine.

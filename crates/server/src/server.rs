@@ -25,6 +25,7 @@ use crate::principal::Admins;
 use crate::provisioning::ProvisioningSettings;
 use crate::proxy::{ProxySettings, SigningKeys};
 use crate::request::Hosts;
+use crate::retention::VersionRule;
 use crate::serve::program_beside_us;
 use crate::state_folder::{Deployment, FolderError, StateFolder};
 use crate::store::{SqliteStore, StoreError};
@@ -231,6 +232,7 @@ impl DevServer {
         let composition = compose(Parts {
             store,
             objects,
+            old_versions: VersionRule::default(),
             buckets: Arc::new(EmbeddedBuckets::new(buckets.clone(), s3_endpoint.clone())),
             credentials: CredentialSettings::default(),
             limits: LimitSettings::default(),

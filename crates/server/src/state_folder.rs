@@ -37,6 +37,11 @@ pub(crate) fn database_in(root: &Path) -> PathBuf {
     root.join(DATABASE)
 }
 
+/// Where a state folder has its embedded store, whoever holds the folder.
+pub(crate) fn buckets_in(root: &Path) -> PathBuf {
+    root.join("buckets")
+}
+
 #[derive(Debug, thiserror::Error)]
 pub enum FolderError {
     #[error("the state folder {} belongs to `{}`; choose another folder", folder.display(), owner.command())]
@@ -134,7 +139,7 @@ impl StateFolder {
     }
 
     pub(crate) fn buckets(&self) -> PathBuf {
-        self.root.join("buckets")
+        buckets_in(&self.root)
     }
 
     /// Where local instances have their folders.

@@ -18,6 +18,7 @@ mod postgres;
 pub(crate) mod snapshots;
 mod sqlite;
 pub(crate) mod subscriptions;
+pub(crate) mod sweeps;
 pub(crate) mod tenants;
 pub(crate) mod upkeep;
 pub(crate) mod workflows;
@@ -35,6 +36,7 @@ pub(crate) use postgres::{PostgresSettings, PostgresStore};
 pub(crate) use snapshots::{BucketSnapshot, BucketSnapshots, SnapshotAdded};
 pub(crate) use sqlite::{Database, SqliteStore, open_database};
 pub(crate) use subscriptions::{ActiveSubscription, Applied, FactSource, Subscriptions};
+pub(crate) use sweeps::{Sweep, SweepReport, Sweeps};
 pub(crate) use tenants::Tenants;
 pub(crate) use upkeep::Upkeep;
 pub(crate) use workflows::Workflows;
@@ -48,6 +50,7 @@ pub(crate) trait Store:
     + Credentials
     + Inbox
     + Subscriptions
+    + Sweeps
     + TenantEvents
     + Upkeep
     + Wakes
@@ -66,6 +69,7 @@ impl<T> Store for T where
         + Credentials
         + Inbox
         + Subscriptions
+        + Sweeps
         + TenantEvents
         + Upkeep
         + Wakes

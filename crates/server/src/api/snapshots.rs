@@ -196,7 +196,7 @@ async fn show(
     Ok(Json(shown(snapshot, &tenant)))
 }
 
-/// Forgets the moment. The versions stay, as long as the store keeps them.
+/// Forgets the moment. Its versions stay as long as others of their age.
 async fn forget(
     member: ActiveMember,
     State(app): State<App>,

@@ -11,7 +11,8 @@ use super::policy::document;
 use super::s3::{S3, Versioning};
 use super::{
     Access, AdminKey, BucketError, Buckets, Endpoint, FoundKey, IssuedKey, KeyGrant, KeyRef,
-    LastUse, NotificationTarget, Notifications, Repeats,
+    LastUse, NotificationTarget, Notifications, Repeats, VersionMark, VersionRemoval, Versions,
+    VersionsPage,
 };
 use crate::clock::{Clock, parse_rfc3339};
 
@@ -63,6 +64,18 @@ impl AwsBuckets {
 }
 
 #[async_trait]
+impl Versions for AwsBuckets {
+    async fn list_versions(
+        &self,
+        bucket: &str,
+        prefix: &str,
+        after: Option<&VersionMark>,
+    ) -> Result<VersionsPage, BucketError> {
+        self.s3.list_versions(bucket, prefix, after).await
+    }
+}
+
+#[async_trait]
 impl Buckets for AwsBuckets {
     async fn ensure_bucket(&self, bucket: &str) -> Result<(), BucketError> {
         self.s3.ensure_bucket(bucket, Versioning::ByCall).await
@@ -71,6 +84,14 @@ impl Buckets for AwsBuckets {
     async fn delete_bucket(&self, bucket: &str) -> Result<(), BucketError> {
         self.s3.purge(bucket).await?;
         self.s3.delete_bucket(bucket).await
+    }
+
+    async fn remove_versions(
+        &self,
+        bucket: &str,
+        removals: &[VersionRemoval],
+    ) -> Result<(), BucketError> {
+        self.s3.remove_versions(bucket, removals).await
     }
 
     async fn notify(&self, _: &str, _: &NotificationTarget) -> Result<Notifications, BucketError> {

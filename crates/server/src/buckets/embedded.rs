@@ -4,9 +4,10 @@ use async_trait::async_trait;
 use s3_store::StoreError;
 use secrecy::ExposeSecret;
 
+use super::versions::{PAGE, from_store, store_mark};
 use super::{
     Access, BucketError, Buckets, FoundKey, IssuedKey, KeyGrant, KeyRef, LastUse,
-    NotificationTarget, Notifications,
+    NotificationTarget, Notifications, VersionMark, VersionRemoval, Versions, VersionsPage,
 };
 
 pub(crate) struct EmbeddedBuckets {
@@ -32,6 +33,23 @@ impl EmbeddedBuckets {
 }
 
 #[async_trait]
+impl Versions for EmbeddedBuckets {
+    async fn list_versions(
+        &self,
+        bucket: &str,
+        prefix: &str,
+        after: Option<&VersionMark>,
+    ) -> Result<VersionsPage, BucketError> {
+        let (bucket, prefix) = (bucket.to_owned(), prefix.to_owned());
+        let after = after.map(store_mark);
+        let page = self
+            .run(move |store| store.list_versions(&bucket, &prefix, after.as_ref(), PAGE))
+            .await?;
+        Ok(from_store(page))
+    }
+}
+
+#[async_trait]
 impl Buckets for EmbeddedBuckets {
     async fn ensure_bucket(&self, bucket: &str) -> Result<(), BucketError> {
         let bucket = bucket.to_owned();
@@ -41,6 +59,26 @@ impl Buckets for EmbeddedBuckets {
     async fn delete_bucket(&self, bucket: &str) -> Result<(), BucketError> {
         let bucket = bucket.to_owned();
         self.run(move |store| store.delete_bucket(&bucket)).await?;
+        Ok(())
+    }
+
+    /// Happens whole or not at all, and leaves every key to which something was written since.
+    async fn remove_versions(
+        &self,
+        bucket: &str,
+        removals: &[VersionRemoval],
+    ) -> Result<(), BucketError> {
+        let bucket = bucket.to_owned();
+        let removals: Vec<s3_store::VersionRemoval> = removals
+            .iter()
+            .map(|removal| s3_store::VersionRemoval {
+                key: removal.key.clone(),
+                newest: removal.latest.clone(),
+                versions: removal.versions.clone(),
+            })
+            .collect();
+        self.run(move |store| store.remove_versions(&bucket, &removals))
+            .await?;
         Ok(())
     }
 

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 
 use super::{
     Access, BucketError, Buckets, FoundKey, IssuedKey, KeyGrant, KeyRef, LastUse,
-    NotificationTarget, Notifications,
+    NotificationTarget, Notifications, Versions,
 };
 
 /// How a call goes wrong.
@@ -104,6 +104,8 @@ impl Ledger {
         }
     }
 }
+
+impl Versions for Ledger {}
 
 #[async_trait]
 impl Buckets for Ledger {

@@ -23,6 +23,8 @@ use super::{BucketError, Endpoint};
 use crate::clock::Clock;
 
 pub(crate) use keys::{MintedKeys, ObjectKeys};
+#[cfg(test)]
+pub(crate) use listing::Past;
 pub(crate) use listing::{Held, Old, Standing};
 
 /// For the head of an answer, once the store has the whole request.

@@ -11,6 +11,7 @@ use sha2::{Digest, Sha256};
 
 use super::client::{AdminKey, Answer, Call, Client, Endpoint, Repeat, Repeats};
 use super::iam::has_code;
+use super::versions::{self, VersionMark, VersionRemoval, VersionsPage};
 use super::xml::Element;
 use super::{BucketError, NotificationTarget};
 use crate::clock::Clock;
@@ -23,6 +24,9 @@ pub(crate) const IN_PATH: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'~')
     .remove(b'/');
 pub(super) const IN_QUERY: &AsciiSet = &IN_PATH.add(b'/');
+const LIST_VERSIONS: &str = "ListObjectVersions";
+/// As many as one call deletes.
+const DELETED_AT_ONCE: usize = 1000;
 
 /// How a store is told to keep what was overwritten.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,6 +39,13 @@ pub(super) enum Versioning {
 
 pub(super) struct S3 {
     client: Client,
+}
+
+/// How much of what was to be deleted is gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Deletion {
+    Whole,
+    Partial,
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -152,6 +163,71 @@ impl S3 {
         Ok(())
     }
 
+    /// Lists versions and delete markers of keys that start with `prefix`.
+    pub(super) async fn list_versions(
+        &self,
+        bucket: &str,
+        prefix: &str,
+        after: Option<&VersionMark>,
+    ) -> Result<VersionsPage, BucketError> {
+        let path = format!("/{bucket}?{}", versions::query(prefix, after));
+        let answer = self
+            .client
+            .send(&call(LIST_VERSIONS, Method::GET, path))
+            .await?;
+        versions::page(&parse(LIST_VERSIONS, &answer)?).ok_or(BucketError::Unreadable {
+            operation: LIST_VERSIONS,
+        })
+    }
+
+    /// Removes versions for good; those that are gone already count as removed.
+    pub(super) async fn remove_versions(
+        &self,
+        bucket: &str,
+        removals: &[VersionRemoval],
+    ) -> Result<(), BucketError> {
+        let named: Vec<ObjectVersion> = removals
+            .iter()
+            .flat_map(|removal| {
+                removal.versions.iter().map(|version| ObjectVersion {
+                    key: removal.key.clone(),
+                    version_id: Some(version.clone()),
+                })
+            })
+            .collect();
+        let (written, unwritten): (Vec<_>, Vec<_>) =
+            named.into_iter().partition(|version| is_xml(&version.key));
+        for part in written.chunks(DELETED_AT_ONCE) {
+            match self.delete_objects(bucket, part).await? {
+                Deletion::Whole => {}
+                Deletion::Partial => return Err(BucketError::NotRemoved),
+            }
+        }
+        for version in &unwritten {
+            self.delete_version(bucket, version).await?;
+        }
+        Ok(())
+    }
+
+    /// For names that cannot be written into the body of a call.
+    async fn delete_version(
+        &self,
+        bucket: &str,
+        version: &ObjectVersion,
+    ) -> Result<(), BucketError> {
+        let path = format!(
+            "/{bucket}/{}?versionId={}",
+            utf8_percent_encode(&version.key, IN_PATH),
+            utf8_percent_encode(version.version_id.as_deref().unwrap_or_default(), IN_QUERY)
+        );
+        let delete = call("DeleteObject", Method::DELETE, path);
+        match self.client.send(&delete).await {
+            Ok(_) => Ok(()),
+            Err(error) if has_code(&error, &["NoSuchKey", "NoSuchVersion"]) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
     async fn delete_versions(&self, bucket: &str) -> Result<(), BucketError> {
         let mut last_page = Vec::new();
         loop {
@@ -162,18 +238,20 @@ impl S3 {
             if page == last_page {
                 return Err(BucketError::NotEmptied);
             }
-            self.delete_objects(bucket, &page).await?;
+            match self.delete_objects(bucket, &page).await? {
+                Deletion::Whole => {}
+                Deletion::Partial => return Err(BucketError::NotEmptied),
+            }
             last_page = page;
         }
     }
 
     /// The first page of what is left.
     async fn some_versions(&self, bucket: &str) -> Result<Vec<ObjectVersion>, BucketError> {
-        const OPERATION: &str = "ListObjectVersions";
-        let list = call(OPERATION, Method::GET, format!("/{bucket}?versions="));
+        let list = call(LIST_VERSIONS, Method::GET, format!("/{bucket}?versions="));
         let answer = self.client.send(&list).await?;
-        versions(&parse(OPERATION, &answer)?).ok_or(BucketError::Unreadable {
-            operation: OPERATION,
+        named_versions(&parse(LIST_VERSIONS, &answer)?).ok_or(BucketError::Unreadable {
+            operation: LIST_VERSIONS,
         })
     }
 
@@ -181,7 +259,7 @@ impl S3 {
         &self,
         bucket: &str,
         page: &[ObjectVersion],
-    ) -> Result<(), BucketError> {
+    ) -> Result<Deletion, BucketError> {
         const OPERATION: &str = "DeleteObjects";
         let mut call = call(OPERATION, Method::POST, format!("/{bucket}?delete="));
         call.body = deletion(page).into_bytes();
@@ -189,10 +267,10 @@ impl S3 {
             .push(("content-type", "application/xml".to_owned()));
         add_checksum(&mut call);
         let answer = self.client.send(&call).await?;
-        match parse(OPERATION, &answer)?.child("Error") {
-            Some(_) => Err(BucketError::NotEmptied),
-            None => Ok(()),
-        }
+        Ok(match parse(OPERATION, &answer)?.child("Error") {
+            Some(_) => Deletion::Partial,
+            None => Deletion::Whole,
+        })
     }
 
     async fn abort_uploads(&self, bucket: &str) -> Result<(), BucketError> {
@@ -280,7 +358,7 @@ fn location(region: &str) -> String {
     }
 }
 
-fn versions(listing: &Element) -> Option<Vec<ObjectVersion>> {
+fn named_versions(listing: &Element) -> Option<Vec<ObjectVersion>> {
     listing
         .children("Version")
         .chain(listing.children("DeleteMarker"))
@@ -292,6 +370,15 @@ fn versions(listing: &Element) -> Option<Vec<ObjectVersion>> {
             })
         })
         .collect()
+}
+
+/// Whether a text can stand in XML 1.0, whatever is escaped.
+fn is_xml(text: &str) -> bool {
+    text.chars().all(|letter| match letter {
+        '\t' | '\n' | '\r' => true,
+        '\u{fffe}' | '\u{ffff}' => false,
+        letter => letter >= ' ',
+    })
 }
 
 fn deletion(page: &[ObjectVersion]) -> String {
@@ -322,7 +409,7 @@ mod tests {
             <Version><Key>a&amp;b \n.md</Key><VersionId>v1</VersionId></Version>\
             <DeleteMarker><Key>c</Key><VersionId>v2</VersionId></DeleteMarker>\
             <Version><Key> d</Key></Version></ListVersionsResult>";
-        let page = versions(&Element::parse(listing).unwrap()).unwrap();
+        let page = named_versions(&Element::parse(listing).unwrap()).unwrap();
         assert_eq!(
             deletion(&page),
             "<Delete xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"><Quiet>true</Quiet>\
@@ -330,6 +417,18 @@ mod tests {
              <Object><Key> d</Key></Object>\
              <Object><Key>c</Key><VersionId>v2</VersionId></Object></Delete>"
         );
+    }
+
+    #[test]
+    fn names_that_xml_cannot_hold_are_known() {
+        for (text, expected) in [
+            ("a/b &<> \n.md", true),
+            ("\u{1f600}", true),
+            ("a\u{1}", false),
+            ("a\u{ffff}", false),
+        ] {
+            assert_eq!(is_xml(text), expected, "{text:?}");
+        }
     }
 
     #[test]

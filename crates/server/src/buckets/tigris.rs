@@ -15,7 +15,7 @@ use super::policy::document;
 use super::s3::{S3, Versioning};
 use super::{
     Access, AdminKey, BucketError, Buckets, Endpoint, FoundKey, IssuedKey, KeyGrant, KeyRef,
-    LastUse, NotificationTarget, Notifications, Repeats, StrayKey,
+    LastUse, NotificationTarget, Notifications, Repeats, StrayKey, Versions,
 };
 use crate::clock::Clock;
 
@@ -158,6 +158,9 @@ impl TigrisBuckets {
             .await
     }
 }
+
+/// Its versions cannot be listed; it has snapshots of a kind of its own.
+impl Versions for TigrisBuckets {}
 
 #[async_trait]
 impl Buckets for TigrisBuckets {

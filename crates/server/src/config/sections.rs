@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
 use url::{Host, Url};
@@ -22,6 +23,7 @@ use crate::buckets::Unattached;
 use crate::events::Hearing;
 use crate::idp;
 use crate::proxy::SigningKeys;
+use crate::retention::VersionRule;
 use crate::token::{IssuerKind, IssuerSettings};
 use crate::workspace::WorkspaceKind;
 
@@ -42,6 +44,7 @@ pub(super) fn read(reader: &mut Reader<'_>) -> Option<Settings> {
     let state_folder = reader.path("state.folder");
     let database = database(reader);
     let storage = storage(reader);
+    let old_versions = old_versions(reader);
     let sign_in = sign_in(reader);
     let issuers = issuers(reader);
     let subscribe_url = reader.url("links.subscribe_url");
@@ -85,6 +88,7 @@ pub(super) fn read(reader: &mut Reader<'_>) -> Option<Settings> {
         tls,
         database: database?,
         storage: storage?,
+        old_versions: old_versions?,
         state_folder,
         sign_in: sign_in?,
         issuers: issuers?,
@@ -264,6 +268,16 @@ fn storage(reader: &mut Reader<'_>) -> Option<Storage> {
     })
 }
 
+fn old_versions(reader: &mut Reader<'_>) -> Option<VersionRule> {
+    let days = reader.number("storage.old_versions_days", 0..=36_500);
+    let newest_kept = reader.number("storage.old_versions_kept", 0..=1000);
+    let (days, newest_kept) = (days?, newest_kept?);
+    Some(VersionRule {
+        kept_for: (days > 0).then(|| Duration::from_secs(days * 24 * 60 * 60)),
+        newest_kept: usize::try_from(newest_kept).unwrap_or(usize::MAX),
+    })
+}
+
 fn sign_in(reader: &mut Reader<'_>) -> Option<wire::SignInConfig> {
     let mut url = |key: &str| {
         let url = reader.url(key);
@@ -324,11 +338,11 @@ fn issuer(reader: &mut Reader<'_>, table: &str) -> Option<IssuerSettings> {
     let (max_life, leeway) = (at("max_life_s"), at("leeway_s"));
     let max_life = match reader.is_set(&max_life) {
         true => reader.seconds(&max_life, 60..=86_400),
-        false => Some(std::time::Duration::from_secs(86_400)),
+        false => Some(Duration::from_secs(86_400)),
     };
     let leeway = match reader.is_set(&leeway) {
         true => reader.seconds(&leeway, 0..=120),
-        false => Some(std::time::Duration::from_secs(30)),
+        false => Some(Duration::from_secs(30)),
     };
     if kind == Some(IssuerKind::Connect) && audiences.is_empty() {
         let remedy = "name the clients or resources its access tokens are for";

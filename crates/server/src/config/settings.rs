@@ -13,6 +13,7 @@ use crate::buckets::Unattached;
 use crate::events::Hearing;
 use crate::instances::LocalRun;
 use crate::proxy::{ProxySettings, SigningKeys};
+use crate::retention::VersionRule;
 use crate::token::IssuerSettings;
 use crate::workspace::WorkspaceKind;
 
@@ -34,6 +35,7 @@ pub struct Settings {
     pub(crate) tls: Option<Tls>,
     pub(crate) database: Database,
     pub(crate) storage: Storage,
+    pub(crate) old_versions: VersionRule,
     /// The folder of everything kept on this machine, where something is.
     pub(crate) state_folder: Option<PathBuf>,
     pub(crate) sign_in: wire::SignInConfig,

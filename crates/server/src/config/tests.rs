@@ -1,10 +1,12 @@
 use std::io::Write;
+use std::time::Duration;
 
 use secrecy::ExposeSecret;
 
 use super::settings::{Database, DeploymentMode, Storage};
 use super::*;
 use crate::proxy::ProxySettings;
+use crate::retention::VersionRule;
 
 const COMPLETE: &str = r#"
 public_url = "https://cloud.example.org/"
@@ -93,6 +95,17 @@ fn the_environment_lies_over_the_file() {
         listen.hosts,
         ["a.example", "b.example", "cloud.example.org"]
     );
+}
+
+#[test]
+fn old_versions_go_after_a_while_or_never() {
+    let rule = |days: &str| {
+        let days = [("BM_SERVER__STORAGE__OLD_VERSIONS_DAYS", days)];
+        layers(COMPLETE, &days).settings().unwrap().old_versions
+    };
+    assert_eq!(rule(""), VersionRule::default());
+    assert_eq!(rule("0").kept_for, None);
+    assert_eq!(rule("1").kept_for, Some(Duration::from_secs(86_400)));
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anyhow::Context;
 use clap::{Args, Subcommand};
 use serde::Serialize;
-use server::TenantAdmin;
+use server::{OldVersions, TenantAdmin};
 use wire::{TenantIn, TenantOut};
 
 use super::{ConfigFile, say, settings};
@@ -48,6 +48,15 @@ pub(crate) enum TenantCommand {
     /// Ends all access to a tenant and removes what it has; the bucket is kept for a while.
     Delete {
         id: String,
+        #[command(flatten)]
+        place: Place,
+    },
+    /// Has versions removed now that were replaced or deleted long ago, as happens every day.
+    Sweep {
+        id: String,
+        /// Only says what would go.
+        #[arg(long)]
+        dry_run: bool,
         #[command(flatten)]
         place: Place,
     },
@@ -123,6 +132,26 @@ pub(crate) async fn run(command: AdminCommand) -> anyhow::Result<()> {
             admin.close().await;
             answer(&place, &tenant, &one_line(&tenant))
         }
+        TenantCommand::Sweep {
+            id,
+            dry_run: true,
+            place,
+        } => {
+            let admin = open(&place).await?;
+            let old = admin.old_versions(&id).await?;
+            admin.close().await;
+            answer(&place, &old, &would_go(&old))
+        }
+        TenantCommand::Sweep {
+            id,
+            dry_run: false,
+            place,
+        } => {
+            let admin = open(&place).await?;
+            let tenant = admin.sweep(&id).await?;
+            admin.close().await;
+            answer(&place, &tenant, &one_line(&tenant))
+        }
         TenantCommand::Provision { id, place } => {
             let admin = open(&place).await?;
             let tenant = admin.provision(&id).await?;
@@ -152,6 +181,21 @@ fn one_line(tenant: &TenantOut) -> String {
     let who = tenant.email.as_deref().unwrap_or(&tenant.workos_user_id);
     let (id, status, bucket) = (&tenant.tenant_id, &tenant.status, &tenant.bucket_name);
     format!("{id}  {status:<12}  {bucket}  {who}")
+}
+
+fn would_go(old: &OldVersions) -> String {
+    let OldVersions {
+        tenant_id,
+        bucket_name,
+        listed,
+        removable,
+        removable_bytes,
+        snapshots,
+    } = old;
+    format!(
+        "{tenant_id}  {bucket_name}  {removable} of {listed} versions would go, \
+         {removable_bytes} bytes; {snapshots} snapshots keep theirs"
+    )
 }
 
 fn described(tenant: &TenantOut) -> Vec<String> {

@@ -43,6 +43,9 @@ mod snapshots;
 #[path = "sql/subscriptions.rs"]
 #[expect(clippy::duplicate_mod, reason = "one source for both databases")]
 mod subscriptions;
+#[path = "sql/sweeps.rs"]
+#[expect(clippy::duplicate_mod, reason = "one source for both databases")]
+mod sweeps;
 #[path = "sql/tenants.rs"]
 #[expect(clippy::duplicate_mod, reason = "one source for both databases")]
 mod tenants;
@@ -64,6 +67,7 @@ pub(super) const STATEMENTS: &[super::tests::File] = &[
     ("inbox", inbox::STATEMENTS),
     ("snapshots", snapshots::STATEMENTS),
     ("subscriptions", subscriptions::STATEMENTS),
+    ("sweeps", sweeps::STATEMENTS),
     ("tenants", tenants::STATEMENTS),
     ("workflows", workflows::STATEMENTS),
 ];

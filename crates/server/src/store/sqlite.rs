@@ -38,6 +38,8 @@ mod inbox;
 mod snapshots;
 #[path = "sql/subscriptions.rs"]
 mod subscriptions;
+#[path = "sql/sweeps.rs"]
+mod sweeps;
 #[path = "sql/tenants.rs"]
 mod tenants;
 #[path = "sql/upkeep.rs"]
@@ -56,6 +58,7 @@ pub(super) const STATEMENTS: &[super::tests::File] = &[
     ("inbox", inbox::STATEMENTS),
     ("snapshots", snapshots::STATEMENTS),
     ("subscriptions", subscriptions::STATEMENTS),
+    ("sweeps", sweeps::STATEMENTS),
     ("tenants", tenants::STATEMENTS),
     ("workflows", workflows::STATEMENTS),
 ];

@@ -11,6 +11,7 @@ mod events;
 mod inbox;
 mod migrations;
 mod subscriptions;
+mod sweeps;
 mod tenants;
 mod upkeep;
 mod workflows;

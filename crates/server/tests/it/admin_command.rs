@@ -6,6 +6,7 @@ use reqwest::StatusCode;
 use serde_json::{Value, json};
 use testkit::{program, wait_until};
 
+use crate::deployment::Database;
 use crate::storage::{new_keys, s3};
 use crate::support::{Server, text};
 
@@ -137,4 +138,35 @@ async fn a_folder_without_a_database_is_left_empty() {
         refused.stderr()
     );
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+}
+
+#[tokio::test]
+async fn old_versions_are_told_and_then_removed_and_the_newest_ones_stay() {
+    let server = Server::start().await;
+    let token = server.ready_member(ANA).await;
+    let keys = new_keys(&server, &token).await;
+    for text in ["one", "two", "three", "four", "five"] {
+        let put = s3(&keys, "PUT", &keys.bucket_name, "note.md", text).await;
+        assert_eq!(put.0, StatusCode::OK);
+    }
+    let versions = Database::Sqlite(server.folder.path().join("buckets/store.db"));
+    let days_ago = "update versions set modified_ms = modified_ms - (200 - seq) * 86400000";
+    assert_eq!(versions.execute(days_ago).await, 5);
+    let told = answer(&server, &["sweep", &keys.tenant_id, "--dry-run"]).await;
+    let expected = json!({
+        "tenant_id": keys.tenant_id, "bucket_name": keys.bucket_name,
+        "listed": 5, "removable": 1, "removable_bytes": 3, "snapshots": 0,
+    });
+    assert_eq!(told, expected);
+    let count = async || versions.number("select count(*) from versions").await;
+    assert_eq!(count().await, 5);
+
+    let due = answer(&server, &["sweep", &keys.tenant_id]).await;
+    assert_eq!(due["tenant_id"], json!(keys.tenant_id));
+    let server = server.restart().await;
+    wait_until(SOON, async || count().await == 4).await;
+    let told = answer(&server, &["sweep", &keys.tenant_id, "--dry-run"]).await;
+    assert_eq!(told["removable"], 0);
+    let mut refused = admin(&server, &["sweep", NOBODY, "--dry-run"]);
+    assert_eq!(refused.exit(SOON).await.code(), Some(1));
 }

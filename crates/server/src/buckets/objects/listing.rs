@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use percent_encoding::{percent_decode_str, utf8_percent_encode};
+use percent_encoding::utf8_percent_encode;
 
 use super::super::s3::IN_QUERY;
+use super::super::versions::{self, Names, VersionEntry, VersionKind, VersionsPage};
 use super::super::xml::Element;
 use super::{BucketError, ObjectError, Objects};
 use crate::clock::parse_rfc3339;
@@ -81,54 +82,20 @@ impl Objects {
         let unreadable = || BucketError::Unreadable {
             operation: VERSIONS,
         };
-        let prefix = utf8_percent_encode(prefix, IN_QUERY);
-        let base = format!("prefix={prefix}&versions=");
-        let mut query = format!("encoding-type=url&{base}");
         let mut past = Past::new(moment_ms);
+        let mut after = None;
         for _ in 0..MOST_PAGES {
+            let query = versions::query(prefix, after.as_ref());
             let page = self.page(VERSIONS, bucket, &query).await?;
-            let document = Element::parse(&page).ok_or_else(unreadable)?;
-            past.add(&document).ok_or_else(unreadable)?;
-            if document.text(&["IsTruncated"]) != Some("true") {
-                return Ok(past.into_list());
+            let read = Element::parse(&page).and_then(|document| versions::page(&document));
+            let VersionsPage { entries, next } = read.ok_or_else(unreadable)?;
+            past.add(entries);
+            match next {
+                Some(_) => after = next,
+                None => return Ok(past.into_list()),
             }
-            let names = Names::of(&document);
-            let marker = |name| document.text(&[name]).unwrap_or_default();
-            let key = names.read(marker("NextKeyMarker")).ok_or_else(unreadable)?;
-            query = format!(
-                "encoding-type=url&key-marker={}&{base}&version-id-marker={}",
-                utf8_percent_encode(&key, IN_QUERY),
-                utf8_percent_encode(marker("NextVersionIdMarker"), IN_QUERY)
-            );
         }
         Err(unreadable().into())
-    }
-}
-
-/// How a listing writes keys.
-#[derive(Clone, Copy)]
-enum Names {
-    Plain,
-    UrlEncoded,
-}
-
-impl Names {
-    fn of(document: &Element) -> Self {
-        match document.text(&["EncodingType"]) {
-            Some("url") => Self::UrlEncoded,
-            Some(_) | None => Self::Plain,
-        }
-    }
-
-    fn read(self, text: &str) -> Option<String> {
-        match self {
-            Self::Plain => Some(text.to_owned()),
-            Self::UrlEncoded => {
-                let text = text.replace('+', " ");
-                let decoded = percent_decode_str(&text).decode_utf8().ok()?;
-                Some(decoded.into_owned())
-            }
-        }
     }
 }
 
@@ -157,7 +124,7 @@ fn held(element: &Element, names: Names) -> Option<Held> {
 }
 
 /// Everything there was, key by key, as far as it has been read.
-struct Past {
+pub(crate) struct Past {
     moment_ms: i64,
     keys: BTreeMap<String, Told>,
 }
@@ -179,44 +146,43 @@ struct Then {
 }
 
 impl Past {
-    fn new(moment_ms: i64) -> Self {
+    pub(crate) fn new(moment_ms: i64) -> Self {
         Self {
             moment_ms,
             keys: BTreeMap::new(),
         }
     }
 
-    fn add(&mut self, document: &Element) -> Option<()> {
-        let names = Names::of(document);
-        for element in document.elements() {
-            let is_version = match element.name() {
-                "Version" => true,
-                "DeleteMarker" => false,
-                _ => continue,
-            };
-            let found = held(element, names)?;
-            let is_latest = element.text(&["IsLatest"]) == Some("true");
-            let told = self.keys.entry(found.key.clone()).or_default();
-            if is_latest && is_version {
-                told.current = Some(found.etag.clone());
+    pub(crate) fn add(&mut self, entries: Vec<VersionEntry>) {
+        for entry in entries {
+            let told = self.keys.entry(entry.key.clone()).or_default();
+            let is_version = entry.kind == VersionKind::Content;
+            if entry.is_latest && is_version {
+                told.current = Some(entry.etag.clone());
             }
             // Of two in one unit of time the latest counts, else the one that is listed first.
             let newer = told.then.as_ref().is_none_or(|then| {
-                (found.modified_ms, is_latest) > (then.modified_ms, then.is_latest)
+                (entry.modified_ms, entry.is_latest) > (then.modified_ms, then.is_latest)
             });
-            if found.modified_ms < self.moment_ms && newer {
-                let id = element.text(&["VersionId"]).unwrap_or_default().to_owned();
+            if entry.modified_ms < self.moment_ms && newer {
                 told.then = Some(Then {
-                    modified_ms: found.modified_ms,
-                    is_latest,
-                    version: is_version.then_some((found, id)),
+                    modified_ms: entry.modified_ms,
+                    is_latest: entry.is_latest,
+                    version: is_version.then(|| {
+                        let held = Held {
+                            key: entry.key,
+                            size: entry.size,
+                            etag: entry.etag,
+                            modified_ms: entry.modified_ms,
+                        };
+                        (held, entry.version)
+                    }),
                 });
             }
         }
-        Some(())
     }
 
-    fn into_list(self) -> Vec<Old> {
+    pub(crate) fn into_list(self) -> Vec<Old> {
         let one = |told: Told| {
             let (held, version) = told.then?.version?;
             let standing = if told.current.as_ref() == Some(&held.etag) {
@@ -264,34 +230,42 @@ mod tests {
         assert_eq!(page(url, "main/a%20b%2B%C3%A4.md"), expected);
     }
 
-    fn entry(kind: &str, key: &str, version: &str, second: u32, latest: bool) -> String {
-        format!(
-            "<{kind}><Key>{key}</Key><VersionId>{version}</VersionId><IsLatest>{latest}</IsLatest>\
-             <LastModified>1970-01-01T00:00:0{second}.000Z</LastModified>\
-             <Size>1</Size><ETag>\"e{version}\"</ETag></{kind}>"
-        )
+    fn entry(
+        kind: VersionKind,
+        key: &str,
+        version: &str,
+        second: i64,
+        latest: bool,
+    ) -> VersionEntry {
+        VersionEntry {
+            key: key.to_owned(),
+            version: version.to_owned(),
+            kind,
+            size: 1,
+            etag: format!("e{version}"),
+            modified_ms: second * 1000,
+            is_latest: latest,
+        }
     }
 
     #[test]
     fn the_past_has_what_was_newest_then_and_not_what_was_deleted() {
-        let text = [
-            "<ListVersionsResult>".to_owned(),
-            entry("Version", "changed", "3", 5, true),
-            entry("Version", "changed", "2", 3, false),
-            entry("Version", "changed", "1", 1, false),
-            entry("Version", "kept", "4", 1, true),
-            entry("Version", "new", "5", 4, true),
-            entry("Version", "gone", "6", 1, false),
-            entry("Version", "back", "8", 6, true),
-            entry("Version", "lost", "9", 2, false),
-            entry("DeleteMarker", "gone", "7", 2, true),
-            entry("DeleteMarker", "back", "7", 2, false),
-            entry("DeleteMarker", "lost", "10", 5, true),
-            "</ListVersionsResult>".to_owned(),
-        ]
-        .concat();
+        use VersionKind::{Content, DeleteMarker};
+        let entries = vec![
+            entry(Content, "changed", "3", 5, true),
+            entry(Content, "changed", "2", 3, false),
+            entry(Content, "changed", "1", 1, false),
+            entry(Content, "kept", "4", 1, true),
+            entry(Content, "new", "5", 4, true),
+            entry(Content, "gone", "6", 1, false),
+            entry(Content, "back", "8", 6, true),
+            entry(Content, "lost", "9", 2, false),
+            entry(DeleteMarker, "gone", "7", 2, true),
+            entry(DeleteMarker, "back", "7", 2, false),
+            entry(DeleteMarker, "lost", "10", 5, true),
+        ];
         let mut past = Past::new(4_000);
-        past.add(&Element::parse(text.as_bytes()).unwrap()).unwrap();
+        past.add(entries);
         let list: Vec<(String, String, Standing)> = past
             .into_list()
             .into_iter()

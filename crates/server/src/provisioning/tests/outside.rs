@@ -10,7 +10,7 @@ use tokio::sync::Notify;
 
 use crate::buckets::{
     Access, BucketError, Buckets, FoundKey, IssuedKey, KeyGrant, KeyRef, LastUse,
-    NotificationTarget, Notifications,
+    NotificationTarget, Notifications, Versions,
 };
 use crate::instances::{
     Address, Awake, InstanceError, InstanceSpec, Instances, ListedInstance, Readiness,
@@ -221,6 +221,8 @@ fn make(things: &mut Things, thing: String) {
         things.made.push(thing);
     }
 }
+
+impl Versions for Outside {}
 
 #[async_trait]
 impl Buckets for Outside {
