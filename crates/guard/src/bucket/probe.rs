@@ -5,8 +5,10 @@ use super::transport::{Outgoing, fault, header_text, text_of};
 use super::{Bucket, RequestKind};
 use crate::body::Body;
 use crate::error::BucketError;
+use crate::listing;
 use crate::object::Precondition;
 
+const LARGEST_PAGE: usize = 4 * 1024 * 1024;
 const STALE: &str = "00000000000000000000000000000000";
 
 /// What was seen of one ability of a store.
@@ -69,6 +71,45 @@ impl Bucket {
             }
         }
         outcome
+    }
+
+    /// Removes what trials left that were cut short: objects of at most one byte whose key starts with `prefix`
+    /// and that were written before `before_ms` (Unix milliseconds), each only if it is still that one. Tells how
+    /// many. Looks at one page; the next call finds the rest.
+    ///
+    /// For stores whose conditional deletes are [proven](Capabilities::delete_if_match).
+    ///
+    /// # Errors
+    /// What the transport reports, also after some are gone.
+    pub async fn sweep_trials(&self, prefix: &str, before_ms: i64) -> Result<usize, BucketError> {
+        let query = [
+            ("encoding-type", "url"),
+            ("list-type", "2"),
+            ("max-keys", "1000"),
+            ("prefix", prefix),
+        ];
+        let mut outgoing = Outgoing::new(RequestKind::List, Method::GET, None);
+        outgoing.query = &query;
+        let response = self.exchange(outgoing).await?;
+        if !response.status().is_success() {
+            return Err(fault(response, "", self.name()).await);
+        }
+        let page = listing::parse_page(&text_of(response, LARGEST_PAGE).await?)?;
+        let mut removed = 0;
+        for object in page.objects {
+            let is_left = object.key.starts_with(prefix)
+                && object.size <= 1
+                && object.last_modified_ms < before_ms;
+            if !is_left {
+                continue;
+            }
+            match self.delete(&object.key, &object.etag).await {
+                Ok(()) => removed += 1,
+                Err(error) if error.is_lost_race() => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(removed)
     }
 
     async fn try_out(&self, scratch: &str, copy: &str) -> Result<Capabilities, BucketError> {

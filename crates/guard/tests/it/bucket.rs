@@ -202,6 +202,32 @@ async fn the_probe_proves_our_own_store_and_leaves_nothing() {
 }
 
 #[tokio::test]
+async fn what_a_trial_left_goes_once_it_is_old_and_nothing_else() {
+    let cloud = Cloud::start().await;
+    let bucket = cloud.bucket();
+    for (key, text) in [
+        ("a.md", ""),
+        ("probe-1", "2"),
+        ("probe-1.copy", "2"),
+        ("probe-mine", "mine"),
+    ] {
+        let body = Body::from(text.as_bytes().to_vec());
+        let put = bucket.put(key, body, Precondition::Absent, &[]);
+        put.await.unwrap();
+    }
+    let written = bucket.head("probe-1").await.unwrap().unwrap();
+    let young = bucket.sweep_trials("probe-", written.last_modified_ms);
+    assert_eq!(young.await.unwrap(), 0);
+    let late = written.last_modified_ms + 60_000;
+    assert_eq!(bucket.sweep_trials("probe-", late).await.unwrap(), 2);
+    assert_eq!(bucket.sweep_trials("probe-", late).await.unwrap(), 0);
+    let left = cloud.elsewhere.sweep().await.unwrap();
+    let left: Vec<&str> = left.iter().map(|object| object.key.as_str()).collect();
+    assert_eq!(left, ["a.md", "probe-mine"]);
+    cloud.watcher.assert_all_conditional();
+}
+
+#[tokio::test]
 async fn the_probe_sees_through_a_store_that_ignores_conditions() {
     let folder = testkit::scratch();
     std::fs::create_dir(folder.path().join(BUCKET)).unwrap();
