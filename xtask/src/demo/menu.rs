@@ -39,27 +39,27 @@ enum Mark {
 }
 
 impl TrayMenu {
-    /// Waits until an item registers with the desktop's tray.
+    /// Waits until an item registers with the desktop's tray. One whose program ended is still
+    /// listed for a moment.
     pub(crate) fn find(address: &str) -> Result<Self> {
-        let item = child::wait_for("the tray icon", SOON, || {
+        child::wait_for("the tray icon", SOON, || {
             let arguments = [WATCHER, "RegisteredStatusNotifierItems"];
             let items = property(address, WATCHER, "/StatusNotifierWatcher", arguments)?;
-            Ok(strings(&items).into_iter().next())
-        })?;
-        let at = item
-            .find('/')
-            .with_context(|| format!("{item} names no object"))?;
-        let (owner, object) = item.split_at(at);
+            Ok(strings(&items)
+                .iter()
+                .find_map(|item| Self::of(address, item)))
+        })
+    }
+
+    /// The menu of an item that is there to answer.
+    fn of(address: &str, item: &str) -> Option<Self> {
+        let (owner, object) = item.split_at(item.find('/')?);
         let arguments = ["org.kde.StatusNotifierItem", "Menu"];
-        let menu = property(address, owner, object, arguments)?;
-        let menu = strings(&menu)
-            .into_iter()
-            .next()
-            .context("the tray icon has no menu")?;
-        Ok(Self {
+        let menu = property(address, owner, object, arguments).ok()?;
+        Some(Self {
             address: address.to_owned(),
             owner: owner.to_owned(),
-            object: menu,
+            object: strings(&menu).into_iter().next()?,
         })
     }
 
