@@ -56,10 +56,12 @@ pub enum Fate {
     CutLate(Duration),
     /// The connection ends in the middle of the answer's body.
     CutWithin,
-    /// The answer comes without those of its `<element>`s that have `holding` in them.
+    /// The answer comes without those of its `<element>`s that have `holding` in them, and
+    /// `<counter>` says a number that is so much lower.
     Omit {
         element: &'static str,
         holding: String,
+        counter: &'static str,
     },
     /// Nothing moves until [`HttpRelay::resume`], and the service was not asked.
     HoldBefore,
@@ -205,10 +207,11 @@ async fn answer(shared: Arc<Shared>, request: Request<Incoming>) -> Result<Respo
             Err(Cut)
         }
         Fate::CutWithin => ask.await.map(|answer| answer.map(Reply::half)),
-        Fate::Omit { element, holding } => {
-            let answer = ask.await?;
-            Ok(shortened(answer, element, &holding))
-        }
+        Fate::Omit {
+            element,
+            holding,
+            counter,
+        } => Ok(shortened(ask.await?, element, &holding, counter)),
         Fate::HoldBefore => shared.hold(seen).await,
         Fate::HoldAfter => {
             seen.status = Some(ask.await?.status().as_u16());
@@ -262,22 +265,34 @@ impl Body for Reply {
 }
 
 /// The answer, shorter and with its true length.
-fn shortened(answer: Response<Reply>, element: &str, holding: &str) -> Response<Reply> {
+fn shortened(
+    answer: Response<Reply>,
+    element: &str,
+    holding: &str,
+    counter: &str,
+) -> Response<Reply> {
     let (mut parts, reply) = answer.into_parts();
     let bytes = reply.bytes.unwrap_or_default();
     let text = String::from_utf8_lossy(&bytes);
-    let close = format!("</{element}>");
-    let open = format!("<{element}>");
-    let kept = text.split_inclusive(&close).map(|piece| {
-        let start = piece.find(&open).unwrap_or(piece.len());
-        let (before, found) = piece.split_at(start);
+    let (open, close) = (format!("<{element}>"), format!("</{element}>"));
+    let mut kept = String::new();
+    let mut omitted = 0_usize;
+    for piece in text.split_inclusive(&close) {
+        let (before, found) = piece.split_at(piece.find(&open).unwrap_or(piece.len()));
+        kept.push_str(before);
         if found.contains(holding) {
-            before
+            omitted += 1;
         } else {
-            piece
+            kept.push_str(found);
         }
-    });
-    let kept: String = kept.collect();
+    }
+    if let Some((before, rest)) = kept.split_once(&format!("<{counter}>"))
+        && let Some((number, after)) = rest.split_once('<')
+        && let Ok(number) = number.parse::<usize>()
+    {
+        let number = number.saturating_sub(omitted);
+        kept = format!("{before}<{counter}>{number}<{after}");
+    }
     parts.headers.remove(hyper::header::CONTENT_LENGTH);
     Response::from_parts(parts, Reply::whole(Bytes::from(kept)))
 }
@@ -398,17 +413,22 @@ mod tests {
 
     #[tokio::test]
     async fn an_answer_may_leave_something_out() {
-        let text = "<l><k>a</k><k>b</k><k>c</k></l>";
-        let site =
-            format!("server {{ listen 127.0.0.1:{{port}}; location / {{ return 200 '{text}'; }} }}");
+        let text = "<l><k>a</k><k>b</k><n>3</n><k>c</k></l>";
+        let site = format!(
+            "server {{ listen 127.0.0.1:{{port}}; location / {{ return 200 '{text}'; }} }}"
+        );
         let nginx = nginx(&site).await;
         let relay = HttpRelay::start(&nginx.url).await;
         relay.decide(|_| Fate::Omit {
             element: "k",
             holding: "b".to_owned(),
+            counter: "n",
         });
         let answer = reqwest::get(&relay.url).await.unwrap();
-        assert_eq!(answer.text().await.unwrap(), "<l><k>a</k><k>c</k></l>");
+        assert_eq!(
+            answer.text().await.unwrap(),
+            "<l><k>a</k><n>2</n><k>c</k></l>"
+        );
     }
 
     #[tokio::test]

@@ -7,8 +7,10 @@ use super::*;
 use crate::RunKind;
 use crate::view::ChangeAction;
 
+/// In the second version of the call, or the first, which rclone uses.
 fn lists(seen: &Seen) -> bool {
-    seen.method == "GET" && seen.path.contains("list-type=2")
+    let asks = ["list-type=2", "prefix="];
+    seen.method == "GET" && asks.iter().any(|part| seen.path.contains(part))
 }
 
 /// Leaves a note out of every listing.
@@ -21,6 +23,7 @@ pub(super) async fn without(cloud: &Cloud, note: &'static str) -> HttpRelay {
         Fate::Omit {
             element: "Contents",
             holding: format!("<Key>{note}</Key>"),
+            counter: "KeyCount",
         }
     });
     relay

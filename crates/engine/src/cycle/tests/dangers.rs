@@ -313,7 +313,11 @@ async fn b14_a_note_that_a_listing_leaves_out_is_deleted_by_plain_bisync() {
 
     laptop.sync().await;
     let short = without(&ours, "n1.md").await;
-    laptop.through(ours.bucket_at(&short.url)).await.sync().await;
+    laptop
+        .through(ours.bucket_at(&short.url))
+        .await
+        .sync()
+        .await;
     assert_eq!(laptop.read("n1.md").as_deref(), Some("1\n"));
 }
 
