@@ -5,7 +5,9 @@ use guard::Support;
 use super::{CycleFailure, CycleInput};
 use crate::plan::RESERVED;
 
-/// How long a trial holds, in milliseconds.
+/// What the names of a trial's objects go on with; the server's sweeper knows them, too.
+const TRIAL: &str = "probe-";
+/// How long a trial holds, in milliseconds; what is older than that is of no running one.
 const HOLDS_MS: i64 = 24 * 3_600_000;
 
 /// Whether a trial of then still counts.
@@ -30,7 +32,7 @@ pub(super) async fn check(input: &CycleInput) -> Result<Support, CycleFailure> {
 
 /// Tries the store whatever is known of it.
 pub(super) async fn again(input: &CycleInput) -> Result<Support, CycleFailure> {
-    let scratch = format!("{RESERVED}probe-{}", uuid::Uuid::now_v7().simple());
+    let scratch = format!("{RESERVED}{TRIAL}{}", uuid::Uuid::now_v7().simple());
     let found = input.bucket.probe(&scratch).await?;
     tracing::info!(?found, "the store was tried");
     if found.compare_and_swap() != Support::Proven {
@@ -38,6 +40,13 @@ pub(super) async fn again(input: &CycleInput) -> Result<Support, CycleFailure> {
     }
     let bucket = input.bucket.name().to_owned();
     let (versioning, now_ms) = (found.versioning, input.clock.now_ms());
+    let prefix = format!("{RESERVED}{TRIAL}");
+    let left = input.bucket.sweep_trials(&prefix, now_ms - HOLDS_MS);
+    match left.await {
+        Ok(0) => {}
+        Ok(removed) => tracing::info!(removed, "removed what trials left that were cut short"),
+        Err(error) => tracing::debug!(%error, "what trials left stays until the next one"),
+    }
     input
         .state
         .with(move |state| state.set_probed(&bucket, now_ms, versioning))
