@@ -9,7 +9,7 @@ mod judge;
 
 pub(crate) use configs::{ConfigSeen, mended_endpoint};
 pub(crate) use gather::{Question, gather};
-pub(crate) use judge::{findings, orphaned};
+pub(crate) use judge::{abandoned, findings, orphaned};
 
 use std::path::PathBuf;
 
@@ -20,6 +20,7 @@ pub(crate) const INSTALL_RCLONE: &str = "install_rclone";
 pub(crate) const MEND_ENDPOINT: &str = "upstream_endpoint";
 pub(crate) const CLOSE_CONFIG: &str = "config_permissions";
 pub(crate) const REVOKE_ORPHANS: &str = "orphaned_keys";
+pub(crate) const REVOKE_UPSTREAM: &str = "upstream_keys";
 
 /// What was seen.
 #[derive(Clone, Debug)]
@@ -27,6 +28,8 @@ pub(crate) struct Facts {
     pub(crate) device: String,
     pub(crate) rclone: RcloneView,
     pub(crate) configs: Vec<ConfigSeen>,
+    /// Copies beside them, which upstream makes before each change, as open as the file was.
+    pub(crate) copies: Vec<ConfigSeen>,
     pub(crate) server: ServerSeen,
     pub(crate) storage: StorageSeen,
     pub(crate) secrets: SecretStoreView,

@@ -25,6 +25,7 @@ mod sign_in;
 mod surroundings;
 mod syncing;
 mod unreachable;
+mod upstream;
 mod watching;
 
 #[test]

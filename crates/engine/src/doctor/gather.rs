@@ -19,6 +19,8 @@ use crate::view::RcloneView;
 
 /// How long one thing is waited for.
 const PATIENCE: Duration = Duration::from_secs(8);
+/// Copies of a configuration that are looked at at most.
+const COPIES: usize = 100;
 /// Folders that are counted at most.
 const FOLDERS: usize = 200_000;
 
@@ -59,6 +61,7 @@ pub(crate) async fn gather(question: Question) -> Facts {
     .await
     .unwrap_or_default();
     let drives = rclone::mount::PlatformFacts::look().driver();
+    let copies = configs.iter().flat_map(copies).collect();
     let (keys, access_keys) = keys;
     Facts {
         device: config.device,
@@ -70,6 +73,7 @@ pub(crate) async fn gather(question: Question) -> Facts {
             Err(view) => view,
         },
         configs,
+        copies,
         server,
         storage,
         secrets: secrets.in_use(),
@@ -164,6 +168,30 @@ async fn configs(
                 text: fs::read_to_string(&path).ok()?,
                 open_to: open_to(&path),
                 endpoint: endpoint.clone(),
+                path,
+            })
+        })
+        .collect()
+}
+
+/// Files beside a configuration that are named like its backups.
+fn copies(config: &ConfigSeen) -> Vec<ConfigSeen> {
+    let (Some(folder), Some(name)) = (config.path.parent(), config.path.file_name()) else {
+        return Vec::new();
+    };
+    let start = format!("{}.backup-", name.to_string_lossy());
+    fs::read_dir(folder)
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter(|entry| entry.file_name().to_string_lossy().starts_with(&start))
+        .take(COPIES)
+        .filter_map(|entry| {
+            let path = entry.path();
+            Some(ConfigSeen {
+                text: fs::read_to_string(&path).ok()?,
+                open_to: open_to(&path),
+                endpoint: None,
                 path,
             })
         })

@@ -1,11 +1,17 @@
 //! From what was seen to what a person is told.
 
 use super::{
-    CLOSE_CONFIG, Facts, FolderSeen, INSTALL_RCLONE, LinkingSeen, MEND_ENDPOINT, NamesSeen,
-    REVOKE_ORPHANS, ServerSeen, StorageSeen,
+    CLOSE_CONFIG, ConfigSeen, Facts, FolderSeen, INSTALL_RCLONE, LinkingSeen, MEND_ENDPOINT,
+    NamesSeen, REVOKE_ORPHANS, REVOKE_UPSTREAM, ServerSeen, StorageSeen,
 };
 use crate::doctor::configs::OpenTo;
-use crate::view::{CredentialView, Finding, FindingLevel, RcloneView, SecretStoreView};
+use crate::view::{
+    CredentialState, CredentialView, Finding, FindingLevel, RcloneView, SecretStoreView,
+};
+
+/// What the server calls a key that was asked for without a name, as upstream's set-up does each
+/// time it runs.
+const UPSTREAM_KEY: &str = "CLI mount credentials";
 
 /// S3 refuses signatures from a clock further away than 15 minutes.
 const SKEW_ERROR_S: u64 = 15 * 60;
@@ -22,6 +28,7 @@ pub(crate) fn findings(facts: &Facts) -> Vec<Finding> {
     found.push(secret_store(facts.secrets));
     found.extend(configs(facts));
     found.extend(orphans(facts));
+    found.extend(upstream_keys(facts));
     found.push(drives(&facts.drives));
     found.extend(watches(facts));
     found.extend(facts.folders.iter().flat_map(folder));
@@ -31,10 +38,30 @@ pub(crate) fn findings(facts: &Facts) -> Vec<Finding> {
 /// Keys that this device made and does not use.
 pub(crate) fn orphaned(facts: &Facts) -> Vec<&CredentialView> {
     let exported = format!("rclone on {}", facts.device);
+    let knows_itself = facts.keys.iter().any(|key| key.this_device);
+    unused(facts)
+        .into_iter()
+        .filter(|key| key.name == exported || knows_itself && key.name == facts.device)
+        .collect()
+}
+
+/// Keys of upstream set-ups that no configuration here has. They may be another computer's.
+pub(crate) fn abandoned(facts: &Facts) -> Vec<&CredentialView> {
+    if facts.configs.iter().any(ConfigSeen::is_encrypted) {
+        return Vec::new();
+    }
+    unused(facts)
+        .into_iter()
+        .filter(|key| key.name == UPSTREAM_KEY && key.state == CredentialState::Active)
+        .collect()
+}
+
+/// Keys that neither this device nor a configuration here has.
+fn unused(facts: &Facts) -> Vec<&CredentialView> {
     let remotes: Vec<_> = facts
         .configs
         .iter()
-        .flat_map(super::ConfigSeen::cloud_remotes)
+        .flat_map(ConfigSeen::cloud_remotes)
         .collect();
     let in_a_config = |key: &CredentialView| {
         facts.access_keys.iter().any(|(id, access_key)| {
@@ -44,12 +71,10 @@ pub(crate) fn orphaned(facts: &Facts) -> Vec<&CredentialView> {
             *id == key.id && remotes.iter().any(used)
         })
     };
-    let knows_itself = facts.keys.iter().any(|key| key.this_device);
     facts
         .keys
         .iter()
         .filter(|key| !key.this_device && !in_a_config(key))
-        .filter(|key| key.name == exported || knows_itself && key.name == facts.device)
         .collect()
 }
 
@@ -208,17 +233,23 @@ fn configs(facts: &Facts) -> Vec<Finding> {
                     .repair(MEND_ENDPOINT),
             );
         }
-        if let (true, OpenTo::Others { mode }) = (config.shows_secrets(), config.open_to) {
-            let message =
-                format!("Others on this computer can read the key in {path} ({mode:03o})");
-            found.push(
-                finding("config_permissions", FindingLevel::Warning, message)
-                    .hint("The repair makes the file yours alone (600).")
-                    .repair(CLOSE_CONFIG),
-            );
-        }
+        found.extend(shown(config));
     }
+    found.extend(facts.copies.iter().filter_map(shown));
     found
+}
+
+fn shown(config: &ConfigSeen) -> Option<Finding> {
+    let (true, OpenTo::Others { mode }) = (config.shows_secrets(), config.open_to) else {
+        return None;
+    };
+    let path = config.path.display();
+    let message = format!("Others on this computer can read the key in {path} ({mode:03o})");
+    Some(
+        finding("config_permissions", FindingLevel::Warning, message)
+            .hint("The repair makes the file yours alone (600).")
+            .repair(CLOSE_CONFIG),
+    )
 }
 
 fn orphans(facts: &Facts) -> Option<Finding> {
@@ -239,6 +270,30 @@ fn orphans(facts: &Facts) -> Option<Finding> {
         finding("orphaned_keys", FindingLevel::Note, message)
             .hint(hint)
             .repair(REVOKE_ORPHANS),
+    )
+}
+
+fn upstream_keys(facts: &Facts) -> Option<Finding> {
+    let keys = abandoned(facts);
+    if keys.is_empty() {
+        return None;
+    }
+    let ids: Vec<&str> = keys.iter().map(|key| key.id.as_str()).collect();
+    let message = match ids.len() {
+        1 => "1 key that `bm cloud setup` made is in no rclone configuration here".to_owned(),
+        count => {
+            format!("{count} keys that `bm cloud setup` made are in no rclone configuration here")
+        }
+    };
+    let hint = format!(
+        "Each run leaves one. The repair revokes {}. Not if another computer was set up that way \
+         and still syncs.",
+        ids.join(", ")
+    );
+    Some(
+        finding("upstream_keys", FindingLevel::Note, message)
+            .hint(hint)
+            .repair(REVOKE_UPSTREAM),
     )
 }
 

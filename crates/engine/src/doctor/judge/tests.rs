@@ -1,6 +1,4 @@
 use super::*;
-use crate::doctor::ConfigSeen;
-use crate::view::CredentialState;
 
 /// A finding's code, level and repair.
 type Expected = (&'static str, FindingLevel, Option<&'static str>);
@@ -13,6 +11,7 @@ fn healthy() -> Facts {
             path: "/r".into(),
         },
         configs: Vec::new(),
+        copies: Vec::new(),
         server: ServerSeen::Reached {
             url: "https://c".into(),
             ahead_s: Some(-3),
@@ -194,6 +193,36 @@ fn each_trouble_has_its_finding() {
             .collect();
         assert_eq!(troubles(&facts), expected);
     }
+}
+
+#[test]
+fn keys_of_upstream_set_ups_count_as_abandoned_unless_a_configuration_here_may_have_them() {
+    let config = |text: &str| ConfigSeen {
+        path: "/c".into(),
+        text: text.into(),
+        open_to: OpenTo::NobodyElse,
+        endpoint: None,
+    };
+    let text = "[basic-memory-t]\naccess_key_id = AK2\nendpoint = https://right\n";
+    let facts = Facts {
+        keys: vec![
+            key("own", "laptop", true),
+            key("left", UPSTREAM_KEY, false),
+            key("y", UPSTREAM_KEY, false),
+            key("x", UPSTREAM_KEY, false),
+        ],
+        configs: vec![config(text)],
+        // What only a copy has is in use no more.
+        copies: vec![config("[basic-memory-t]\naccess_key_id = AK1\n")],
+        ..healthy()
+    };
+    let ids: Vec<&str> = abandoned(&facts).iter().map(|it| it.id.as_str()).collect();
+    assert_eq!(ids, ["left", "y"]);
+    let unknown = Facts {
+        configs: vec![config("RCLONE_ENCRYPT_V0:\nabc")],
+        ..facts
+    };
+    assert_eq!(abandoned(&unknown).len(), 0);
 }
 
 #[test]

@@ -9,7 +9,7 @@ use super::{Answer, Core, Input};
 use crate::diagnostics;
 use crate::doctor::{
     CLOSE_CONFIG, ConfigSeen, Facts, INSTALL_RCLONE, MEND_ENDPOINT, Question, REVOKE_ORPHANS,
-    findings, gather, mended_endpoint, orphaned,
+    REVOKE_UPSTREAM, abandoned, findings, gather, mended_endpoint, orphaned,
 };
 use crate::engine::model::render;
 use crate::engine::run::try_rclone;
@@ -44,13 +44,18 @@ impl Core {
                     }
                 }
                 CLOSE_CONFIG => {
-                    for config in facts.configs.iter().filter(|it| it.shows_secrets()) {
+                    let files = facts.configs.iter().chain(&facts.copies);
+                    for config in files.filter(|it| it.shows_secrets()) {
                         close(&config.path).map_err(|error| unwritten(&config.path, &error))?;
                     }
                 }
-                REVOKE_ORPHANS => {
+                REVOKE_ORPHANS | REVOKE_UPSTREAM => {
                     let account = account.ok_or_else(super::requests::signed_out)?;
-                    for key in orphaned(&facts) {
+                    let keys = match code.as_str() {
+                        REVOKE_UPSTREAM => abandoned(&facts),
+                        _ => orphaned(&facts),
+                    };
+                    for key in keys {
                         let revoked = account.revoke_credential(&key.id).await;
                         revoked.map_err(|error| refusal(&error))?;
                     }
