@@ -13,6 +13,7 @@ use crate::error::CycleError;
 use crate::find::Binary;
 use crate::log::{self, LogEvent, Progress};
 use crate::outcome::{Files, Finished, Presence, outcome};
+use crate::rc::{Door, NoDoor, RcClient};
 use crate::session::session_name;
 use crate::supervisor::{self, Environment, Recipe};
 use crate::transcript::Transcript;
@@ -22,9 +23,7 @@ pub const PARTIAL_SUFFIX: &str = ".rclone-part";
 
 /// How long a run may take to end after SIGTERM, before SIGKILL.
 const GRACE: Duration = Duration::from_secs(5);
-#[cfg(unix)]
 const PROGRESS_EVERY: Duration = Duration::from_millis(250);
-const LONGEST_SOCKET_PATH: usize = 103;
 
 /// One bisync of a local folder with a bucket. Everything is explicit; nothing has a default.
 #[derive(Clone, Debug)]
@@ -72,8 +71,8 @@ pub enum DryRun {
 
 /// Runs one bisync to its end, telling its progress on the way.
 ///
-/// When `cancel` is cancelled the child gets SIGTERM and, after five seconds, SIGKILL; it was
-/// reaped when this returns. Dropping the future kills it at once.
+/// When `cancel` is cancelled the child gets SIGTERM and, after five seconds, SIGKILL (on Windows
+/// it is ended at once); it was reaped when this returns. Dropping the future kills it at once.
 ///
 /// # Errors
 /// See [`CycleError`]. Exit code 0 alone is no success: the log must say so, no lock may be left,
@@ -96,15 +95,15 @@ pub async fn bisync(
         .rand_bytes(6)
         .tempdir_in(&run.run_dir)
         .map_err(not_started)?;
-    let socket = cell.path().join("s");
-    if socket.as_os_str().len() > LONGEST_SOCKET_PATH {
-        return Err(CycleError::SocketTaken);
-    }
+    let door = Door::make(cell.path()).map_err(|error| match error {
+        NoDoor::PathTooLong => CycleError::SocketTaken,
+        NoDoor::Io(error) => not_started(error),
+    })?;
     let workdir = Workdir::new(run, &session);
     let before = workdir.stamps();
     let recipe = Recipe {
         program: &binary.path,
-        args: arguments(run, &socket),
+        args: arguments(run, &door),
         environment: Environment::Bare {
             home: cell.path().to_owned(),
         },
@@ -118,6 +117,7 @@ pub async fn bisync(
     let child = supervisor::run(recipe, &cancel, GRACE, |_, line| {
         let line = mask(line, run);
         tracing::debug!(target: "rclone", "{line}");
+        door.heard(&line);
         let event = log::parse(&line);
         if let LogEvent::Stats(stats) = &event {
             progress.send_replace(stats.clone());
@@ -127,7 +127,7 @@ pub async fn bisync(
     });
     let ended = tokio::select! {
         ended = child => ended.map_err(not_started)?,
-        never = follow(socket, &progress) => match never {},
+        never = follow(door.clone(), &progress) => match never {},
     };
     progress.send_replace(transcript.stats.clone());
     let result = outcome(ended, transcript, workdir.files(&before));
@@ -138,20 +138,14 @@ pub async fn bisync(
 }
 
 /// Asks the child for its progress, which its log tells only once a second.
-#[cfg(unix)]
-async fn follow(socket: PathBuf, progress: &watch::Sender<Progress>) -> Infallible {
-    let rc = crate::RcClient::new(socket);
+async fn follow(door: Door, progress: &watch::Sender<Progress>) -> Infallible {
+    let rc = RcClient::at(door);
     loop {
         tokio::time::sleep(PROGRESS_EVERY).await;
         if let Ok(stats) = rc.stats().await {
             progress.send_replace(stats);
         }
     }
-}
-
-#[cfg(not(unix))]
-async fn follow(_socket: PathBuf, _progress: &watch::Sender<Progress>) -> Infallible {
-    std::future::pending().await
 }
 
 fn mask(line: String, run: &Bisync) -> String {
@@ -164,7 +158,7 @@ fn mask(line: String, run: &Bisync) -> String {
     line
 }
 
-fn arguments(run: &Bisync, socket: &Path) -> Vec<OsString> {
+fn arguments(run: &Bisync, door: &Door) -> Vec<OsString> {
     let mut args: Vec<OsString> = vec!["bisync".into(), run.mirror.clone().into()];
     args.push(format!("{}:{}", config::REMOTE, run.bucket).into());
     let mut option = |name: &str, value: &dyn AsRef<std::ffi::OsStr>| {
@@ -201,7 +195,6 @@ fn arguments(run: &Bisync, socket: &Path) -> Vec<OsString> {
     }
     option("--color", &"NEVER");
     option("--stats", &"1s");
-    option("--rc-addr", &format!("unix://{}", socket.display()));
     let switches = [
         "--suffix-keep-extension",
         "--resilient",
@@ -212,9 +205,9 @@ fn arguments(run: &Bisync, socket: &Path) -> Vec<OsString> {
         "--use-json-log",
         "-v",
         "--rc",
-        "--rc-no-auth",
     ];
     args.extend(switches.map(OsString::from));
+    args.extend(door.arguments());
     if run.check_filename.is_some() {
         args.push("--check-access".into());
     }

@@ -1,5 +1,5 @@
 //! rclone as a supervised child: found or installed, run for one bisync at a time, its log read as
-//! typed outcomes, its remote control spoken over a private Unix socket.
+//! typed outcomes, its remote control spoken over a private Unix socket (on Windows: loopback).
 //!
 //! Only `supervisor` starts and signals processes. Nothing secret reaches a command line, an
 //! environment or a disk: the remote's configuration goes through an anonymous pipe. A run counts
@@ -19,10 +19,10 @@ mod install;
 mod ladder;
 pub mod listing;
 mod log;
-#[cfg(unix)]
 pub mod mount;
 mod outcome;
-#[cfg(unix)]
+#[cfg(windows)]
+pub mod pipe;
 mod rc;
 mod session;
 mod supervisor;
@@ -37,7 +37,6 @@ pub use install::{InstallError, WheelSource, install};
 pub use ladder::{Candidate, Machine, Platform, Rights, Standing, Way, climb, ladder};
 pub use log::{Progress, Side};
 pub use outcome::{Copied, Deleted, Finished, Planned, PlannedAction, Renamed};
-#[cfg(unix)]
 pub use rc::{RcClient, RcError};
 pub use session::{NameTooLong, session_name};
 pub use version::{FLOOR, PINNED, Version};

@@ -27,6 +27,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use crate::RcClient;
 use crate::config::REMOTE;
 use crate::find::Binary;
+use crate::rc::{Door, NoDoor};
 use crate::supervisor::{self, Environment, Exit, Recipe, capture};
 use crate::version::FLOOR;
 
@@ -43,7 +44,6 @@ const CALL_WITHIN: Duration = Duration::from_secs(30);
 /// How long a daemon may take to end after SIGTERM, before SIGKILL.
 const GRACE: Duration = Duration::from_secs(5);
 const DETACH_WITHIN: Duration = Duration::from_secs(10);
-const LONGEST_SOCKET_PATH: usize = 103;
 const KEPT_LINES: usize = 20;
 /// A save is on its way to the bucket after this long without another.
 const WRITE_BACK: &str = "100ms";
@@ -114,34 +114,27 @@ impl Daemon {
     }
 
     fn launch(binary: &Binary, spec: MountSpec) -> Result<Self, MountError> {
-        let socket = socket_of(&spec.run_dir);
-        if socket.as_os_str().len() > LONGEST_SOCKET_PATH {
-            return Err(MountError::SocketPathTooLong);
-        }
         if spec.folder.to_str().is_none() || spec.cache_dir.to_str().is_none() {
             return Err(MountError::PathNotUnicode);
         }
-        // A socket that its daemon left behind would be in the way of the next.
-        match std::fs::remove_file(&socket) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                return Err(MountError::not_started(&error));
-            }
-            Ok(()) | Err(_) => {}
-        }
+        let door = Door::make(&spec.run_dir).map_err(|error| match error {
+            NoDoor::PathTooLong => MountError::SocketPathTooLong,
+            NoDoor::Io(error) => MountError::not_started(&error),
+        })?;
         let cancel = CancellationToken::new();
         let (ending, ended) = watch::channel(None);
         let recipe = (
             binary.path.clone(),
-            arguments(&socket, &spec.cache_dir),
+            arguments(&door, &spec.cache_dir),
             spec.run_dir.clone(),
         );
         let secrets = [spec.secret_key.clone(), spec.access_key.clone().into()];
-        let stop = cancel.clone();
+        let (stop, told) = (cancel.clone(), door.clone());
         tokio::spawn(async move {
-            ending.send_replace(Some(live(recipe, secrets, &stop).await));
+            ending.send_replace(Some(live(recipe, secrets, told, &stop).await));
         });
         Ok(Self {
-            rc: RcClient::new(socket),
+            rc: RcClient::at(door),
             spec,
             ended,
             _kill: cancel.clone().drop_guard(),
@@ -302,14 +295,10 @@ impl From<Ending> for MountError {
     }
 }
 
-fn socket_of(run_dir: &Path) -> PathBuf {
-    run_dir.join("s")
-}
-
-fn arguments(socket: &Path, cache_dir: &Path) -> Vec<OsString> {
-    let mut args: Vec<OsString> = vec!["rcd".into(), "--rc-addr".into()];
-    args.push(format!("unix://{}", socket.display()).into());
-    let fixed = ["--rc-no-auth", "--config", "", "--cache-dir"];
+fn arguments(door: &Door, cache_dir: &Path) -> Vec<OsString> {
+    let mut args: Vec<OsString> = vec!["rcd".into()];
+    args.extend(door.arguments());
+    let fixed = ["--config", "", "--cache-dir"];
     args.extend(fixed.map(OsString::from));
     args.push(cache_dir.into());
     let fixed = [
@@ -333,6 +322,7 @@ fn arguments(socket: &Path, cache_dir: &Path) -> Vec<OsString> {
 async fn live(
     (program, args, home): (PathBuf, Vec<OsString>, PathBuf),
     secrets: [SecretString; 2],
+    door: Door,
     stop: &CancellationToken,
 ) -> Ending {
     let lines = Arc::new(Mutex::new(Vec::new()));
@@ -348,6 +338,7 @@ async fn live(
             line.replace(secret.expose_secret(), "***")
         });
         tracing::debug!(target: "rclone", "{line}");
+        door.heard(&line);
         let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
         if kept.len() == KEPT_LINES {
             kept.remove(0);
@@ -378,7 +369,7 @@ pub async fn clear_leftovers(
     device_name: &str,
     run_dir: &Path,
 ) -> Result<(), MountError> {
-    let rc = RcClient::new(socket_of(run_dir));
+    let rc = RcClient::at(Door::left_in(run_dir));
     if let Ok(pid) = rc.pid().await {
         tracing::info!(daemon.pid = pid, "a daemon of an engine before is ended");
         rc.quit().await?;
@@ -405,7 +396,7 @@ pub async fn clear_leftovers(
 /// If the system refuses.
 pub async fn detach(folder: &Path) -> Result<(), MountError> {
     let mut refused = String::new();
-    for (program, option) in driver::DETACHERS {
+    for &(program, option) in driver::DETACHERS {
         let recipe = Recipe {
             program: Path::new(program),
             args: vec![option.into(), folder.into()],

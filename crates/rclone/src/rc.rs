@@ -1,3 +1,6 @@
+mod door;
+
+#[cfg(unix)]
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -8,11 +11,12 @@ use hyper_util::rt::TokioIo;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
-use tokio::net::UnixStream;
 use tokio::time::timeout;
 
 use crate::log::Progress;
 use crate::version::Version;
+
+pub(crate) use door::{Door, NoDoor};
 
 const PATIENCE: Duration = Duration::from_secs(2);
 const LARGEST_ANSWER: usize = 1 << 20;
@@ -37,10 +41,10 @@ pub enum RcError {
     Unreadable { call: &'static str },
 }
 
-/// rclone's remote control on a Unix socket; each call is a connection of its own.
+/// rclone's remote control; each call is a connection of its own.
 #[derive(Clone, Debug)]
 pub struct RcClient {
-    socket: PathBuf,
+    door: Door,
 }
 
 #[derive(Deserialize)]
@@ -62,9 +66,15 @@ struct RefusalOut {
 struct Nothing {}
 
 impl RcClient {
+    /// The remote control on a Unix socket.
+    #[cfg(unix)]
     #[must_use]
     pub fn new(socket: PathBuf) -> Self {
-        Self { socket }
+        Self::at(Door::at(socket))
+    }
+
+    pub(crate) fn at(door: Door) -> Self {
+        Self { door }
     }
 
     /// `core/stats`
@@ -130,15 +140,17 @@ impl RcClient {
         call: &'static str,
         question: &Value,
     ) -> Result<T, RcError> {
-        let stream = UnixStream::connect(&self.socket)
-            .await
-            .map_err(RcError::Unreachable)?;
+        let stream = self.door.connect().await.map_err(RcError::Unreachable)?;
         let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
             .await
             .map_err(RcError::Broken)?;
-        let request = Request::post(format!("/{call}"))
+        let mut request = Request::post(format!("/{call}"))
             .header("host", "rclone")
-            .header("content-type", "application/json")
+            .header("content-type", "application/json");
+        if let Some(authorization) = self.door.authorization() {
+            request = request.header("authorization", authorization);
+        }
+        let request = request
             .body(Full::new(Bytes::from(question.to_string())))
             .map_err(|_| RcError::Unreadable { call })?;
         let ask = async {

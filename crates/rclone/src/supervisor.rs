@@ -28,6 +28,7 @@ use unix as platform;
 #[cfg(windows)]
 use windows as platform;
 
+use self::platform::Handover;
 use crate::outcome::{Ended, Stop};
 
 const LONGEST_LINE: u64 = 1 << 20;
@@ -93,7 +94,7 @@ pub(crate) async fn run(
     grace: Duration,
     mut on_line: impl FnMut(Output, String),
 ) -> io::Result<Ended> {
-    let mut child = start_when_written(&recipe).await?;
+    let (mut child, _config) = start_when_written(&recipe).await?;
     let (sender, mut lines) = mpsc::channel(QUEUED_LINES);
     drain(child.stdout.take(), Output::Stdout, sender.clone());
     drain(child.stderr.take(), Output::Stderr, sender);
@@ -158,7 +159,7 @@ async fn until(instant: Option<tokio::time::Instant>) {
 
 /// A program that was written a moment ago is busy while any child that was forked meanwhile
 /// still holds its file.
-async fn start_when_written(recipe: &Recipe<'_>) -> io::Result<Child> {
+async fn start_when_written(recipe: &Recipe<'_>) -> io::Result<(Child, Option<Handover>)> {
     for _ in 0..BUSY_TRIES {
         match start(recipe) {
             Err(error) if error.kind() == io::ErrorKind::ExecutableFileBusy => {
@@ -170,7 +171,7 @@ async fn start_when_written(recipe: &Recipe<'_>) -> io::Result<Child> {
     start(recipe)
 }
 
-fn start(recipe: &Recipe<'_>) -> io::Result<Child> {
+fn start(recipe: &Recipe<'_>) -> io::Result<(Child, Option<Handover>)> {
     #[expect(
         clippy::disallowed_methods,
         reason = "all of this crate's children start here"
@@ -183,8 +184,8 @@ fn start(recipe: &Recipe<'_>) -> io::Result<Child> {
     command.stdout(Stdio::piped()).stderr(Stdio::piped());
     match &recipe.environment {
         Environment::Bare { home } => {
-            command.env_clear().env("PATH", platform::SEARCH_PATH);
-            command.env("HOME", home).env("TMPDIR", home);
+            command.env_clear();
+            platform::bare(&mut command, home);
         }
         Environment::Given { variables, folder } => {
             command
@@ -194,11 +195,14 @@ fn start(recipe: &Recipe<'_>) -> io::Result<Child> {
         }
         Environment::Inherited => {}
     }
-    if let Some(config) = &recipe.config {
-        platform::pass_config(&mut command, config)?;
-    }
+    let config = match &recipe.config {
+        Some(config) => Some(platform::pass_config(&mut command, config)?),
+        None => None,
+    };
     platform::own_group(&mut command);
-    spawn_lastingly(command)
+    let child = spawn_lastingly(command)?;
+    platform::adopt(&child)?;
+    Ok((child, config))
 }
 
 type Job = (

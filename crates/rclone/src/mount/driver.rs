@@ -2,14 +2,17 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 /// What takes away a mount whose daemon is gone: programs with their option, in order.
-pub(super) const DETACHERS: [(&str, &str); 3] = if cfg!(target_os = "macos") {
-    [
+pub(super) const DETACHERS: &[(&str, &str)] = if cfg!(target_os = "macos") {
+    &[
         ("/sbin/umount", "-f"),
         ("/usr/sbin/diskutil", "unmount"),
         ("/sbin/umount", "-f"),
     ]
+} else if cfg!(windows) {
+    // A drive is gone with its daemon, and that with us.
+    &[]
 } else {
-    [
+    &[
         ("/usr/bin/fusermount3", "-uz"),
         ("/bin/fusermount3", "-uz"),
         ("/usr/bin/fusermount", "-uz"),

@@ -1,6 +1,7 @@
 use std::io::{self, Write};
 use std::os::fd::AsRawFd;
 use std::os::unix::process::ExitStatusExt as _;
+use std::path::Path;
 use std::process::ExitStatus;
 
 use rustix::io::{FdFlags, fcntl_setfd};
@@ -8,7 +9,16 @@ use rustix::process::{Pid, Signal, kill_process_group};
 use secrecy::{ExposeSecret, SecretString};
 use tokio::process::{Child, Command};
 
-pub(super) const SEARCH_PATH: &str = "/usr/local/bin:/usr/bin:/bin";
+const SEARCH_PATH: &str = "/usr/local/bin:/usr/bin:/bin";
+
+/// What hands a configuration over; it may go once the child is gone. The pipe holds all of it.
+pub(super) struct Handover;
+
+/// The environment of a child that is to know nothing of ours.
+pub(super) fn bare(command: &mut Command, home: &Path) {
+    command.env("PATH", SEARCH_PATH);
+    command.env("HOME", home).env("TMPDIR", home);
+}
 
 pub(super) fn signal(status: ExitStatus) -> i32 {
     status.signal().unwrap_or_default()
@@ -17,7 +27,7 @@ pub(super) fn signal(status: ExitStatus) -> i32 {
 /// Puts `config` into an anonymous pipe and passes its other end as `--config /dev/fd/N`.
 ///
 /// The text must fit into the pipe at once (64 KiB on Linux, 16 KiB on macOS).
-pub(super) fn pass_config(command: &mut Command, config: &SecretString) -> io::Result<()> {
+pub(super) fn pass_config(command: &mut Command, config: &SecretString) -> io::Result<Handover> {
     let (reader, mut writer) = io::pipe()?;
     writer.write_all(config.expose_secret().as_bytes())?;
     drop(writer);
@@ -32,7 +42,7 @@ pub(super) fn pass_config(command: &mut Command, config: &SecretString) -> io::R
     unsafe {
         command.pre_exec(move || Ok(fcntl_setfd(&reader, FdFlags::empty())?));
     }
-    Ok(())
+    Ok(Handover)
 }
 
 /// Gives the child a process group of its own and, on Linux, our death as a reason to die.
@@ -60,6 +70,12 @@ pub(super) fn own_group(command: &mut Command) {
             });
         }
     }
+}
+
+/// A child asks for all that it needs of us before it becomes its program.
+#[expect(clippy::unnecessary_wraps, reason = "on Windows it may fail")]
+pub(super) fn adopt(_child: &Child) -> io::Result<()> {
+    Ok(())
 }
 
 pub(super) fn terminate(child: &mut Child) -> io::Result<()> {

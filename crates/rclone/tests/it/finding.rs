@@ -121,7 +121,7 @@ async fn a_program_that_is_the_same_file_is_asked_once() {
     // A memory that makes no sense is none.
     fs::write(&memory, "{]").unwrap();
     find(std::slice::from_ref(&path)).await.unwrap_err();
-    rclone::find_again(&[path.clone()], &memory)
+    rclone::find_again(std::slice::from_ref(&path), &memory)
         .await
         .unwrap_err();
     assert_eq!(times_asked(), 4);
