@@ -14,6 +14,7 @@ mod connection;
 mod control;
 mod cycle;
 mod diagnostics;
+mod disk;
 mod doctor;
 mod engine;
 mod explain;

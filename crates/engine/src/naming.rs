@@ -86,12 +86,34 @@ pub(crate) fn fold_key(path: &str) -> String {
     folded.nfc().collect()
 }
 
-/// Whether rclone carries a name unchanged. It shows control characters as others, and uses
-/// U+201B and the full-width dots to mark what it replaced.
+/// Whether rclone carries a name unchanged, to and from a disk of this system. It shows control
+/// characters as others, and uses U+201B and the full-width dots to mark what it replaced.
 pub(crate) fn is_portable(name: &str) -> bool {
     !name.chars().any(|c| c.is_control() || c == '\u{201B}')
         && name != "\u{FF0E}"
         && name != "\u{FF0E}\u{FF0E}"
+        && (!cfg!(windows) || fits_windows(name))
+}
+
+/// Whether a name is one that every program on Windows can use: no path, no stream, no device,
+/// nothing that Windows shortens.
+pub(crate) fn fits_windows(name: &str) -> bool {
+    const DEVICES: [&str; 6] = ["con", "prn", "aux", "nul", "conin$", "conout$"];
+    const NUMBERED: [&str; 2] = ["com", "lpt"];
+    let stem = name.split('.').next().unwrap_or_default();
+    let stem = stem.trim_end().to_ascii_lowercase();
+    let numbered = NUMBERED.iter().any(|device| {
+        let rest = stem.strip_prefix(device);
+        rest.is_some_and(|rest| {
+            rest.chars().count() == 1 && rest.contains(|c| "0123456789¹²³".contains(c))
+        })
+    });
+    !name.is_empty()
+        && !name.contains(['<', '>', ':', '"', '/', '\\', '|', '?', '*'])
+        && !name.chars().any(|c| c < ' ')
+        && !name.ends_with(['.', ' '])
+        && !DEVICES.contains(&stem.as_str())
+        && !numbered
 }
 
 /// The last extension with its dot; a name that only begins with a dot has none.
@@ -185,6 +207,46 @@ mod tests {
             note_of_copy("n (conflict x 2026-11-21 22.11.05/y).md"),
             None
         );
+    }
+
+    #[test]
+    fn windows_takes_plain_names_only() {
+        for name in [
+            "note.md",
+            ".env",
+            "con-text.md",
+            "Tag 1.md",
+            "com.md",
+            "com12.md",
+            "é .md",
+        ] {
+            assert!(fits_windows(name), "{name}");
+        }
+        for name in [
+            "",
+            ".",
+            "..",
+            "a:b.md",
+            "a\\b.md",
+            "a/b",
+            "why?.md",
+            "a*",
+            "<a>",
+            "a|b",
+            "\"a\"",
+            "tab\t.md",
+            "ends.",
+            "ends ",
+            "CON",
+            "con.md",
+            "nul .txt",
+            "Aux.tar.gz",
+            "com1.md",
+            "LPT9",
+            "com¹",
+        ] {
+            assert!(!fits_windows(name), "{name}");
+        }
     }
 
     #[test]

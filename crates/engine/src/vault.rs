@@ -20,6 +20,7 @@ mod scan;
 mod side;
 mod signature;
 mod swap;
+mod system;
 #[cfg(test)]
 mod tests;
 

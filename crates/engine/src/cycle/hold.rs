@@ -12,6 +12,7 @@ use super::verify::{Verified, hash_all};
 use super::{Confirmed, CycleFailure, CycleInput, Place, Tally, probe};
 use crate::RunKind;
 use crate::brakes::{self, Brake, Rewrites};
+use crate::disk::{self, Room};
 use crate::plan::Side;
 use crate::state::{Happening, Node, Publication};
 use crate::vault::{PathProblem, ProblemCode};
@@ -228,14 +229,12 @@ async fn make_room(
     }
     let needed: u64 = downloads.iter().filter_map(coming).sum();
     let vault = input.vault.clone();
-    let room = tokio::task::spawn_blocking(move || rustix::fs::statvfs(&vault))
+    let room = tokio::task::spawn_blocking(move || disk::room(&vault))
         .await
         .map_err(CycleFailure::panicked)?;
-    let Ok(disk) = room else {
+    let Some(Room { free, total }) = room else {
         return Ok(());
     };
-    let free = disk.f_bavail.saturating_mul(disk.f_frsize);
-    let total = disk.f_blocks.saturating_mul(disk.f_frsize);
     // The mirror gets a copy first, and the old version stays in history.
     if free < brakes::reserve(total) + needed * 2 {
         verified.keep_back(Brake::DiskFull { held: downloads }, tally);

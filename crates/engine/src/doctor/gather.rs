@@ -11,6 +11,7 @@ use super::{ConfigSeen, Facts, FolderSeen, LinkingSeen, NamesSeen, ServerSeen, S
 use crate::account::{Account, AuthError};
 use crate::api::Transport;
 use crate::config::Config;
+use crate::disk;
 use crate::plan::SENTINEL;
 use crate::proxy::ChosenProxy;
 use crate::secrets::SecretStore;
@@ -232,7 +233,7 @@ fn folder(pair: &str, path: &Path, data: &Path) -> FolderSeen {
     FolderSeen {
         path: path.to_owned(),
         exists,
-        free_bytes: free_bytes(path),
+        free_bytes: disk::room(path).map(|room| room.free),
         folders: u64::try_from(folders).unwrap_or(u64::MAX),
         linking: side.map(|side| match side.linking {
             Linking::Hard => LinkingSeen::HardLinks,
@@ -240,17 +241,6 @@ fn folder(pair: &str, path: &Path, data: &Path) -> FolderSeen {
         }),
         names: names(path),
     }
-}
-
-#[cfg(unix)]
-fn free_bytes(path: &Path) -> Option<u64> {
-    let seen = rustix::fs::statvfs(path).ok()?;
-    Some(seen.f_bavail.saturating_mul(seen.f_frsize))
-}
-
-#[cfg(not(unix))]
-fn free_bytes(_path: &Path) -> Option<u64> {
-    None
 }
 
 /// Told by the marker file, which is in every folder that has synced once.

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::disk::{self, DiskKind, Writing};
 use crate::view::FolderWarning;
 
 /// What the disk below a folder says.
@@ -10,20 +11,6 @@ pub(super) struct Disk {
     pub(super) free_bytes: u64,
     kind: DiskKind,
     writing: Writing,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum DiskKind {
-    Local,
-    Network,
-    /// FAT and its kin.
-    WithoutLinks,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Writing {
-    Allowed,
-    Refused,
 }
 
 /// Looks at the folder, or at the nearest one above it that is there.
@@ -36,57 +23,11 @@ pub(super) fn look(folder: &Path) -> Disk {
             writing: Writing::Refused,
         };
     };
-    let found = rustix::fs::statvfs(place).ok();
-    let read_only = found
-        .as_ref()
-        .is_some_and(|found| found.f_flag.contains(rustix::fs::StatVfsMountFlags::RDONLY));
-    let refused = rustix::fs::access(place, rustix::fs::Access::WRITE_OK).is_err();
     Disk {
-        free_bytes: found.map_or(0, |found| found.f_bavail.saturating_mul(found.f_frsize)),
-        kind: kind_of(place),
-        writing: if read_only || refused {
-            Writing::Refused
-        } else {
-            Writing::Allowed
-        },
+        free_bytes: disk::room(place).map_or(0, |room| room.free),
+        kind: disk::kind(place),
+        writing: disk::writing(place),
     }
-}
-
-#[cfg(target_os = "linux")]
-fn kind_of(place: &Path) -> DiskKind {
-    /// From the kernel's `magic.h`: NFS, SMB, CIFS, SMB2, Ceph, AFS, 9P.
-    const NETWORK: [u32; 7] = [
-        0x6969,
-        0x517b,
-        0xff53_4d42,
-        0xfe53_4d42,
-        0x00c3_6400,
-        0x5346_414f,
-        0x0102_1997,
-    ];
-    /// FAT and exFAT.
-    const WITHOUT_LINKS: [u32; 2] = [0x4d44, 0x2011_bab0];
-    let Ok(found) = rustix::fs::statfs(place) else {
-        return DiskKind::Local;
-    };
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "file system types have 32 bits, in fields of other widths"
-    )]
-    let kind = found.f_type as u32;
-    if NETWORK.contains(&kind) {
-        DiskKind::Network
-    } else if WITHOUT_LINKS.contains(&kind) {
-        DiskKind::WithoutLinks
-    } else {
-        DiskKind::Local
-    }
-}
-
-#[cfg(not(target_os = "linux"))]
-fn kind_of(_place: &Path) -> DiskKind {
-    DiskKind::Local
 }
 
 pub(super) fn warnings(

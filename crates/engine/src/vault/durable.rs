@@ -7,6 +7,7 @@ use std::io;
 use std::path::Path;
 
 use super::beneath::{Folder, PathError};
+use super::system;
 
 /// From so many files on, the whole file system is asked once.
 const MANY: usize = 64;
@@ -15,16 +16,16 @@ const MANY: usize = 64;
 /// the mirror, whose links outlast a rename in the vault. What is gone by now is none to keep.
 pub(crate) fn make_durable(vault: &Path, tree: &Path, paths: &[String]) -> io::Result<()> {
     let (root, tree) = (Folder::open_root(vault)?, Folder::open_root(tree)?);
-    #[cfg(target_os = "linux")]
-    if paths.len() >= MANY {
-        return Ok(rustix::fs::syncfs(&root)?);
+    if paths.len() >= MANY
+        && let Some(done) = system::sync_file_system(&root)
+    {
+        return done;
     }
     for path in paths {
         if let Some((folder, name)) = there(&tree, path)? {
-            match folder.open_file(name) {
-                Ok(file) => file.sync_data()?,
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                Err(error) => return Err(error),
+            match folder.flush_file(name) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                Ok(()) | Err(_) => {}
             }
         }
         if let Some((folder, _)) = there(&root, path)? {

@@ -1,14 +1,15 @@
-use std::fs::File;
+use std::ffi::OsStr;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use time::OffsetDateTime;
 
 use super::apply::{ApplyError, doing};
-use super::beneath::{Folder, Moved, PathError};
+use super::beneath::{Audience, Folder, Moved, PathError};
 use super::intent::Names;
 use super::side::Side;
 use super::signature::digest_into;
+use super::system::open_own;
 
 /// A version in the history folder.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -118,7 +119,9 @@ fn keep(
     now: OffsetDateTime,
 ) -> Result<Kept, ApplyError> {
     let failed = doing("keep a version in history");
-    let mut copy = stage.create_file(&names.part, 0o600).map_err(&failed)?;
+    let mut copy = stage
+        .create_file(&names.part, Audience::Owner)
+        .map_err(&failed)?;
     let (md5, size) = open_own(version)
         .and_then(|mut file| digest_into(&mut file, &mut copy))
         .map_err(&failed)?;
@@ -140,24 +143,21 @@ pub(crate) fn discard_kept(kept: &Kept, path: &str) -> io::Result<()> {
     let Some(root) = kept.file.ancestors().nth(below) else {
         return Err(io::ErrorKind::InvalidInput.into());
     };
-    let below = kept.file.strip_prefix(root).ok().and_then(Path::to_str);
-    let below = below.ok_or(io::ErrorKind::InvalidInput)?;
+    let names: Option<Vec<&str>> = kept
+        .file
+        .strip_prefix(root)
+        .ok()
+        .and_then(|below| below.iter().map(OsStr::to_str).collect());
+    let below = names.ok_or(io::ErrorKind::InvalidInput)?.join("/");
     let root = match Folder::open_root(root) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         opened => opened?,
     };
-    match root.parent_of(below) {
+    match root.parent_of(&below) {
         Ok((folder, name)) => folder.discard_own(name)?,
         Err(PathError::Missing) => return Ok(()),
         Err(error) => return Err(error.into()),
     }
-    remove_empty_parents(&root, below);
+    remove_empty_parents(&root, &below);
     Ok(())
-}
-
-/// Opens a file of ours, such as one in the mirror.
-pub(super) fn open_own(path: &Path) -> io::Result<File> {
-    use rustix::fs::{Mode, OFlags};
-    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    Ok(File::from(rustix::fs::open(path, flags, Mode::empty())?))
 }

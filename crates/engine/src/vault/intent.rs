@@ -3,7 +3,7 @@ use std::io::{self, Read, Write};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::beneath::{Folder, Moved};
+use super::beneath::{Audience, Folder, Moved};
 
 /// What a change is about to do with one path, durable before it moves the user's file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -50,7 +50,7 @@ impl Names {
 
     pub(super) fn write(&self, stage: &Folder, intent: &Intent) -> io::Result<()> {
         let text = serde_json::to_vec(intent).map_err(io::Error::other)?;
-        let mut file = stage.create_file(&self.intent, 0o600)?;
+        let mut file = stage.create_file(&self.intent, Audience::Owner)?;
         file.write_all(&text)?;
         file.sync_all()?;
         stage.sync()

@@ -1,7 +1,24 @@
 //! Read leases: the kernel's word that no program has a file open for writing.
+//!
+//! Linux has them as such. On Windows a file that is open without letting others write is one, but
+//! for memory that stays mapped for writing after its file was closed. macOS has none.
+
+#[cfg(target_os = "linux")]
+mod linux;
+#[cfg(not(any(target_os = "linux", windows)))]
+mod none;
+#[cfg(windows)]
+mod windows;
 
 use std::fs::File;
 use std::time::Duration;
+
+#[cfg(target_os = "linux")]
+use linux as system;
+#[cfg(not(any(target_os = "linux", windows)))]
+use none as system;
+#[cfg(windows)]
+use windows as system;
 
 /// The answer to a wish for a lease.
 pub(super) enum Claim<'f> {
@@ -12,9 +29,15 @@ pub(super) enum Claim<'f> {
     Unsupported,
 }
 
-/// While it is held, a program that opens the file for writing waits until it is dropped.
-pub(super) struct Lease<'f> {
-    file: &'f File,
+/// While it is held, no program gets the file open for writing: on Linux it waits, on Windows it is
+/// refused.
+pub(super) struct Lease<'f>(system::Held<'f>);
+
+/// What a system says at once.
+enum Answer<'f> {
+    Held(system::Held<'f>),
+    Busy,
+    Unsupported,
 }
 
 const FIRST_PAUSE: Duration = Duration::from_micros(250);
@@ -37,10 +60,10 @@ impl<'f> Claim<'f> {
         let (mut pause, mut waited) = (FIRST_PAUSE, Duration::ZERO);
         loop {
             match system::take(file) {
-                system::Answer::Held => return Self::Held(Lease { file }),
-                system::Answer::Unsupported => return Self::Unsupported,
-                system::Answer::Busy if waited >= patience => return Self::Busy,
-                system::Answer::Busy => {}
+                Answer::Held(held) => return Self::Held(Lease(held)),
+                Answer::Unsupported => return Self::Unsupported,
+                Answer::Busy if waited >= patience => return Self::Busy,
+                Answer::Busy => {}
             }
             #[expect(
                 clippy::disallowed_methods,
@@ -56,92 +79,12 @@ impl<'f> Claim<'f> {
 /// Whether a program has a file open, or mapped, for writing at this moment. False where nobody
 /// can tell.
 pub(super) fn has_writers(file: &File) -> bool {
-    // Asking anew would give up a lease that is held already.
-    !system::intact(file) && matches!(Claim::take_now(file), Claim::Busy)
+    system::has_writers(file)
 }
 
 impl Lease<'_> {
     /// Whether no program has asked to write since the lease was taken.
     pub(super) fn intact(&self) -> bool {
-        system::intact(self.file)
+        self.0.intact()
     }
-}
-
-impl Drop for Lease<'_> {
-    fn drop(&mut self) {
-        system::release(self.file);
-    }
-}
-
-#[cfg(target_os = "linux")]
-mod system {
-    use std::fs::File;
-    use std::io;
-    use std::os::fd::AsRawFd;
-
-    pub(super) enum Answer {
-        Held,
-        Busy,
-        Unsupported,
-    }
-
-    // The kernel tells a lease holder of a waiting writer by SIGIO, which would end the process.
-    // SIGURG says the same and is ignored unless handled.
-    const QUIET_SIGNAL: libc::c_int = libc::SIGURG;
-    const F_SETSIG: libc::c_int = 10;
-
-    pub(super) fn take(file: &File) -> Answer {
-        if control(file, F_SETSIG, QUIET_SIGNAL).is_err() {
-            return Answer::Unsupported;
-        }
-        match control(file, libc::F_SETLEASE, libc::F_RDLCK) {
-            Ok(_) => Answer::Held,
-            Err(error) if error.raw_os_error() == Some(libc::EAGAIN) => Answer::Busy,
-            Err(_) => Answer::Unsupported,
-        }
-    }
-
-    pub(super) fn intact(file: &File) -> bool {
-        matches!(control(file, libc::F_GETLEASE, 0), Ok(kind) if kind == libc::F_RDLCK)
-    }
-
-    pub(super) fn release(file: &File) {
-        // A failure means that the lease is gone, which is what is wanted.
-        drop(control(file, libc::F_SETLEASE, libc::F_UNLCK));
-    }
-
-    fn control(file: &File, command: libc::c_int, value: libc::c_int) -> io::Result<libc::c_int> {
-        #[expect(unsafe_code, reason = "no safe wrapper knows F_SETLEASE")]
-        // SAFETY: the descriptor is open for the whole call, the three commands used here take an
-        // int and touch no memory of this process.
-        let answer = unsafe { libc::fcntl(file.as_raw_fd(), command, value) };
-        if answer == -1 {
-            Err(io::Error::last_os_error())
-        } else {
-            Ok(answer)
-        }
-    }
-}
-
-#[cfg(not(target_os = "linux"))]
-mod system {
-    use std::fs::File;
-
-    pub(super) enum Answer {
-        #[expect(dead_code, reason = "only Linux has leases")]
-        Held,
-        #[expect(dead_code, reason = "only Linux has leases")]
-        Busy,
-        Unsupported,
-    }
-
-    pub(super) fn take(_: &File) -> Answer {
-        Answer::Unsupported
-    }
-
-    pub(super) fn intact(_: &File) -> bool {
-        false
-    }
-
-    pub(super) fn release(_: &File) {}
 }

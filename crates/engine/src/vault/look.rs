@@ -34,7 +34,7 @@ pub(crate) fn look<'p>(
     let device = folder
         .stat()
         .map_err(|source| RootError::Unreadable { source })
-        .map(|stat| Signature::of(&stat).dev)?;
+        .map(|stat| stat.signature.dev)?;
     let mut scan = Scan::default();
     for path in paths.into_iter().filter(|path| filters.includes(path)) {
         match glance(&folder, device, path) {
@@ -67,12 +67,9 @@ fn glance(root: &Folder, device: u64, path: &str) -> Result<Option<Signature>, H
     };
     match parent.find(name) {
         Ok(None) => Ok(None),
-        Ok(Some(Found::File(stat))) => {
-            let signature = Signature::of(&stat);
-            (signature.dev == device)
-                .then_some(Some(signature))
-                .ok_or(Hidden)
-        }
+        Ok(Some(Found::File(stat))) => (stat.signature.dev == device)
+            .then_some(Some(stat.signature))
+            .ok_or(Hidden),
         Ok(Some(Found::Folder | Found::Link | Found::Other)) | Err(_) => Err(Hidden),
     }
 }
@@ -116,6 +113,7 @@ mod tests {
     use super::*;
 
     #[test]
+    #[cfg(unix)]
     fn sees_files_and_gaps_and_leaves_everything_else_to_a_walk() {
         let scratch = tempfile::tempdir().unwrap();
         let root = scratch.path();

@@ -5,7 +5,7 @@ use std::fs;
 use std::io::{self, Write};
 use std::path::Path;
 
-use super::beneath::{Folder, Found, PathError, is_full};
+use super::beneath::{Audience, Folder, Found, PathError, is_full};
 use super::problem::{PathProblem, ProblemCode};
 use super::side::{Linking, Side};
 use super::signature::{Signature, digest_into};
@@ -116,7 +116,7 @@ pub(crate) fn fill(
         }
     }
     let (name, bytes) = sentinel;
-    let mut file = mirror.create_file(name, 0o600).map_err(&failed)?;
+    let mut file = mirror.create_file(name, Audience::Owner).map_err(&failed)?;
     file.write_all(bytes).map_err(&failed)?;
     Ok(filled)
 }
@@ -165,7 +165,7 @@ fn place(
     };
     let (room, _) = mirror.make_parent_of_undurably(path)?;
     match folder.find(name)? {
-        Some(Found::File(stat)) if Signature::of(&stat).same_content_likely(expected) => {}
+        Some(Found::File(stat)) if stat.signature.same_content_likely(expected) => {}
         Some(Found::File(_) | Found::Folder | Found::Link | Found::Other) | None => {
             return Ok(Placed::Moved);
         }
@@ -184,14 +184,14 @@ fn place(
         Linking::Copy => false,
     };
     if !linked {
-        let mut copy = room.create_file(name, 0o600)?;
+        let mut copy = room.create_file(name, Audience::Owner)?;
         digest_into(&mut file, &mut copy)?;
     }
     let signature = Signature::of_file(&file)?;
     let Some(Found::File(stat)) = room.find(name)? else {
         return Ok(Placed::Moved);
     };
-    let shown = Signature::of(&stat);
+    let shown = stat.signature;
     let whole = shown.size == signature.size
         && (!linked || (shown.ino, shown.dev) == (signature.ino, signature.dev));
     if !whole || !signature.same_content_likely(expected) {
@@ -234,7 +234,7 @@ fn collect(
                 Err(error) => return Err(error.into()),
             },
             Some(Found::File(stat)) if !is_leftover(&name) => {
-                files.insert(path, MirrorFile::of(&Signature::of(&stat)));
+                files.insert(path, MirrorFile::of(&stat.signature));
             }
             Some(Found::File(_) | Found::Link | Found::Other) | None => {}
         }

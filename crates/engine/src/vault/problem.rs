@@ -55,7 +55,7 @@ impl ProblemCode {
         match self {
             Self::NameNotUtf8 => "the name is not valid UTF-8; rename it to let it sync",
             Self::NameNotPortable => {
-                "the name has a character that cannot be stored in the cloud; rename it"
+                "the name cannot be stored on this computer or in the cloud; rename it"
             }
             Self::NameTooLong => "the name or path is too long for the cloud; shorten it",
             Self::NameTwins => {

@@ -5,6 +5,7 @@ use std::path::Path;
 use super::beneath::{Folder, Found, PathError};
 use super::problem::{PathProblem, ProblemCode};
 use super::signature::Signature;
+use super::system::{self, Reading, Stat};
 use crate::filters::Filters;
 use crate::naming;
 
@@ -66,7 +67,7 @@ pub(crate) fn scan(root: &Path, filters: &Filters) -> Result<Scan, RootError> {
         .map_err(|source| RootError::Unreadable { source })?;
     let mut walk = Walk {
         filters,
-        device: Signature::of(&stat).dev,
+        device: stat.signature.dev,
         scan: Scan::default(),
     };
     walk.folder(&folder, "")
@@ -75,7 +76,8 @@ pub(crate) fn scan(root: &Path, filters: &Filters) -> Result<Scan, RootError> {
     let after = open(root)?
         .stat()
         .map_err(|source| RootError::Unreadable { source })?;
-    if (after.st_dev, after.st_ino) != (stat.st_dev, stat.st_ino) {
+    let which = |stat: Stat| (stat.signature.dev, stat.signature.ino);
+    if which(after) != which(stat) {
         return Err(RootError::Missing);
     }
     walk.scan.leave_out_twins();
@@ -100,20 +102,15 @@ pub(crate) fn absent(root: &Path, path: &str) -> Result<bool, RootError> {
     }
 }
 
-/// The folder's inode number, by which another folder in its place is noticed.
+/// The folder's number on its disk, by which another folder in its place is noticed.
 pub(crate) fn root_ino(vault: &Path) -> Result<u64, RootError> {
-    let found = std::fs::metadata(vault).map_err(|source| {
+    system::root_ino(vault).map_err(|source| {
         if source.kind() == io::ErrorKind::NotFound {
             RootError::Missing
         } else {
             RootError::Unreadable { source }
         }
-    })?;
-    #[cfg(unix)]
-    let ino = std::os::unix::fs::MetadataExt::ino(&found);
-    #[cfg(not(unix))]
-    let ino = u64::from(found.is_dir());
-    Ok(ino)
+    })
 }
 
 pub(super) fn open(root: &Path) -> Result<Folder, RootError> {
@@ -162,7 +159,7 @@ impl Walk<'_> {
         match found {
             Found::File(stat) => {
                 if self.filters.includes(&path) {
-                    self.file(folder, name, path, stat.st_mode, Signature::of(&stat));
+                    self.file(folder, name, path, &stat);
                 }
             }
             Found::Folder => {
@@ -176,22 +173,15 @@ impl Walk<'_> {
         }
     }
 
-    fn file(
-        &mut self,
-        folder: &Folder,
-        name: &str,
-        path: String,
-        mode: rustix::fs::RawMode,
-        signature: Signature,
-    ) {
+    fn file(&mut self, folder: &Folder, name: &str, path: String, stat: &Stat) {
         if let Some(code) = unfit(name, &path) {
             self.scan.problems.push(PathProblem::new(&path, code));
-        } else if mode & 0o444 != 0o444 && !folder.may_read(name) {
+        } else if stat.reading == Reading::Unknown && !folder.may_read(name) {
             self.scan
                 .problems
                 .push(PathProblem::new(&path, ProblemCode::Unreadable));
         } else {
-            self.scan.files.insert(path, signature);
+            self.scan.files.insert(path, stat.signature);
         }
     }
 
@@ -209,7 +199,7 @@ impl Walk<'_> {
             Err(PathError::Io(_)) => return self.unknown(path),
         };
         match child.stat() {
-            Ok(stat) if Signature::of(&stat).dev != self.device => {
+            Ok(stat) if stat.signature.dev != self.device => {
                 return self.closed(path, ProblemCode::OtherFileSystem);
             }
             Ok(_) => {}

@@ -1,12 +1,9 @@
-use std::fs::{DirBuilder, Permissions};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{AtFlags, StatxFlags};
-
-use super::beneath::{Folder, Moved, is_full};
+use super::beneath::{Audience, Folder, Moved, is_full};
 use super::swap::Swap;
+use super::system::{Looks, Mount, make_private, mount_of};
 
 /// The working folder of one pair, on the file system of its vault and outside of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,8 +17,8 @@ pub(crate) struct Side {
     pub history: PathBuf,
     pub linking: Linking,
     pub swap: Swap,
-    /// The mode of a new file here under the process's umask.
-    pub(super) new_mode: u32,
+    /// What a new file looks like here under the process's settings.
+    pub(super) new_looks: Looks,
 }
 
 /// How the mirror shows a vault's file.
@@ -66,9 +63,7 @@ impl Side {
         if pair.is_empty() || !pair.chars().all(plain) {
             return Err(SideError::BadPairName);
         }
-        let vault = vault
-            .canonicalize()
-            .map_err(|source| SideError::Vault { source })?;
+        let vault = dunce::canonicalize(vault).map_err(|source| SideError::Vault { source })?;
         let home = Folder::open_root(&vault)
             .and_then(|folder| mount_of(&folder))
             .map_err(|source| SideError::Vault { source })?;
@@ -113,7 +108,7 @@ impl Side {
             } else {
                 Swap::MoveAside
             },
-            new_mode: abilities.new_mode,
+            new_looks: abilities.new_looks,
         })
     }
 }
@@ -132,8 +127,8 @@ fn place_error(place: &Path, source: io::Error) -> SideError {
 fn usable(place: &Path, vault: &Path, home: Mount) -> io::Result<bool> {
     let existed = place.exists();
     make_private(place)?;
-    let fits =
-        !place.canonicalize()?.starts_with(vault) && mount_of(&Folder::open_root(place)?)? == home;
+    let fits = !dunce::canonicalize(place)?.starts_with(vault)
+        && mount_of(&Folder::open_root(place)?)? == home;
     if !fits && !existed {
         // Refused only while something is in it, which then is not ours to remove.
         drop(std::fs::remove_dir(place));
@@ -141,42 +136,11 @@ fn usable(place: &Path, vault: &Path, home: Mount) -> io::Result<bool> {
     Ok(fits)
 }
 
-fn make_private(place: &Path) -> io::Result<()> {
-    DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(place)?;
-    std::fs::set_permissions(place, Permissions::from_mode(0o700))
-}
-
-/// Links and renames work only within one mount, which is less than one device.
-#[derive(Clone, Copy, PartialEq, Eq)]
-struct Mount {
-    device: u64,
-    id: Option<u64>,
-}
-
-#[cfg(target_os = "linux")]
-fn mount_of(folder: &Folder) -> io::Result<Mount> {
-    let device = super::signature::Signature::of(&folder.stat()?).dev;
-    let id = rustix::fs::statx(folder, "", AtFlags::EMPTY_PATH, StatxFlags::MNT_ID)
-        .ok()
-        .filter(|answer| answer.stx_mask & StatxFlags::MNT_ID.bits() != 0)
-        .map(|answer| answer.stx_mnt_id);
-    Ok(Mount { device, id })
-}
-
-#[cfg(not(target_os = "linux"))]
-fn mount_of(folder: &Folder) -> io::Result<Mount> {
-    let device = super::signature::Signature::of(&folder.stat()?).dev;
-    Ok(Mount { device, id: None })
-}
-
 struct Abilities {
     links: bool,
     exchange: bool,
     no_replace: bool,
-    new_mode: u32,
+    new_looks: Looks,
 }
 
 const PROBES: [&str; 3] = [".probe-a", ".probe-b", ".probe-c"];
@@ -186,9 +150,10 @@ fn probe(stage: &Path) -> io::Result<Abilities> {
     let [a, b, c] = PROBES;
     let sweep = || PROBES.iter().try_for_each(|name| stage.discard_own(name));
     sweep()?;
-    let first = stage.create_file(a, 0o666)?;
-    drop(stage.create_file(b, 0o666)?);
-    let new_mode = first.metadata()?.permissions().mode() & 0o666;
+    let first = stage.create_file(a, Audience::Usual)?;
+    drop(stage.create_file(b, Audience::Usual)?);
+    let new_looks = Looks::of_new(&first)?;
+    drop(first);
     let links = stage.link_to(a, &stage, c).is_ok();
     let no_replace = matches!(stage.move_to(a, &stage, b), Ok(Moved::Taken));
     let exchange = matches!(stage.exchange(a, &stage, b), Ok(Moved::Done));
@@ -197,6 +162,6 @@ fn probe(stage: &Path) -> io::Result<Abilities> {
         links,
         exchange,
         no_replace,
-        new_mode,
+        new_looks,
     })
 }

@@ -3,11 +3,9 @@ use std::io::{self, Read};
 use std::path::Path;
 
 use md5::{Digest, Md5};
-use rustix::fs::{FileType, Mode, OFlags, Stat};
-use rustix::io::Errno;
-use rustix::time::{ClockId, clock_gettime};
 
 use super::lease::has_writers;
+use super::system::{self, Kind};
 
 /// What `stat` says about one version of a file.
 ///
@@ -76,22 +74,8 @@ impl Signature {
         }
     }
 
-    #[expect(
-        clippy::unnecessary_cast,
-        reason = "the fields of stat have other widths on other systems"
-    )]
-    pub(super) fn of(stat: &Stat) -> Self {
-        Self {
-            ino: stat.st_ino as u64,
-            dev: stat.st_dev as u64,
-            size: u64::try_from(stat.st_size).unwrap_or(0),
-            mtime_ns: nanoseconds(stat.st_mtime as i64, stat.st_mtime_nsec as i64),
-            ctime_ns: nanoseconds(stat.st_ctime as i64, stat.st_ctime_nsec as i64),
-        }
-    }
-
     pub(super) fn of_file(file: &File) -> io::Result<Self> {
-        Ok(Self::of(&rustix::fs::fstat(file)?))
+        Ok(system::stat_of(file)?.signature)
     }
 }
 
@@ -100,17 +84,16 @@ impl Signature {
 /// # Errors
 /// [`HashError::Moved`] if the file changed under the read: leave it to the next cycle.
 pub(crate) fn md5_of(path: &Path) -> Result<(String, Signature), HashError> {
-    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    let file = match rustix::fs::open(path, flags, Mode::empty()) {
-        Ok(fd) => File::from(fd),
-        Err(Errno::NOENT | Errno::NOTDIR) => return Err(HashError::Missing),
-        Err(Errno::LOOP | Errno::NXIO) => return Err(HashError::NotAFile),
-        Err(error) => {
-            return Err(HashError::Unreadable {
-                source: error.into(),
-            });
+    let file = system::open_own(path).map_err(|error| {
+        use io::ErrorKind::{NotADirectory, NotFound};
+        if [NotFound, NotADirectory].contains(&error.kind()) {
+            HashError::Missing
+        } else if system::is_no_file(&error) {
+            HashError::NotAFile
+        } else {
+            HashError::Unreadable { source: error }
         }
-    };
+    })?;
     md5_of_file(&file)
 }
 
@@ -128,12 +111,12 @@ pub(super) fn md5_of_open(
     // Memory that is mapped and dirty takes more bytes and leaves all times as they are. A program
     // that comes later has to open the file, and that shows.
     let written = has_writers(file);
-    let tick = now_of_the_kernel();
-    let stat = rustix::fs::fstat(file).map_err(|error| unreadable(error.into()))?;
-    if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
+    let tick = system::file_clock_ns();
+    let stat = system::stat_of(file).map_err(unreadable)?;
+    if stat.kind != Kind::File {
         return Err(HashError::NotAFile);
     }
-    let before = Signature::of(&stat);
+    let before = stat.signature;
     let (md5, size) = read(file).map_err(unreadable)?;
     let after = Signature::of_file(file).map_err(unreadable)?;
     if before != after || size != after.size {
@@ -185,20 +168,7 @@ fn each_block(
     }
 }
 
-/// The clock that stamps files, which ticks every few milliseconds.
-#[cfg(target_os = "linux")]
-fn now_of_the_kernel() -> i64 {
-    let now = clock_gettime(ClockId::RealtimeCoarse);
-    nanoseconds(now.tv_sec, now.tv_nsec)
-}
-
-#[cfg(not(target_os = "linux"))]
-fn now_of_the_kernel() -> i64 {
-    let now = clock_gettime(ClockId::Realtime);
-    nanoseconds(now.tv_sec, now.tv_nsec)
-}
-
-fn nanoseconds(seconds: i64, nanoseconds: i64) -> i64 {
+pub(super) fn nanoseconds(seconds: i64, nanoseconds: i64) -> i64 {
     seconds
         .saturating_mul(1_000_000_000)
         .saturating_add(nanoseconds)

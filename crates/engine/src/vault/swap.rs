@@ -1,8 +1,8 @@
 //! Putting a file in the place of another without a moment at which either could be lost.
 //!
-//! Linux and macOS exchange two names in one step. Where the file system cannot, the old file is
-//! moved aside and the new one moved in, each without replacing anything; the name is absent for
-//! microseconds. Windows is to use `ReplaceFileW` here.
+//! Linux and macOS exchange two names in one step. Where the file system cannot, and on Windows, the
+//! old file is moved aside and the new one moved in, each without replacing anything; the name is
+//! absent for microseconds.
 
 use std::io;
 

@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use md5::{Digest, Md5};
 use tempfile::TempDir;
@@ -22,15 +23,35 @@ use crate::filters::Filters;
 
 mod applying;
 mod crashing;
+#[cfg(unix)]
 mod full_disk;
+#[cfg(unix)]
 mod linking;
 mod mirroring;
+#[cfg(unix)]
 mod racing;
 mod recovering;
 mod scanning;
+mod taking;
 
 const NOW: OffsetDateTime = datetime!(2026-11-21 22:11:05 UTC);
 const DEVICE: &str = "laptop";
+
+/// The ways of putting a file in the place of another that this system has.
+const SWAPS: &[Swap] = if cfg!(windows) {
+    &[Swap::MoveAside]
+} else {
+    &[Swap::Exchange, Swap::MoveAside]
+};
+
+/// Ends the other thread also when this one fails.
+struct StopAtEnd<'s>(&'s AtomicBool);
+
+impl Drop for StopAtEnd<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
 
 /// A vault and its working folder, on a disk in memory where there is one.
 struct Rig {
@@ -159,11 +180,8 @@ fn files(root: &Path) -> BTreeMap<String, String> {
             if path.is_dir() {
                 folders.push(path);
             } else {
-                let name = path
-                    .strip_prefix(root)
-                    .unwrap()
-                    .to_string_lossy()
-                    .into_owned();
+                let name = path.strip_prefix(root).unwrap().to_string_lossy();
+                let name = name.replace(std::path::MAIN_SEPARATOR, "/");
                 let text = fs::read(&path).unwrap();
                 found.insert(name, String::from_utf8_lossy(&text).into_owned());
             }

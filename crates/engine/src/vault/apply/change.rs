@@ -1,31 +1,24 @@
-use std::fs::File;
+use std::fs::FileTimes;
 use std::io::{self, Read};
-
-use rustix::fs::{Gid, Mode, Timespec, Timestamps, Uid};
+use std::time::{Duration, SystemTime};
 
 use super::out::Proof;
 use super::work::{State, Stop, Work, on_path, on_way};
 use super::{Applied, ApplyError, ApplyStep, Expect, NewBytes, doing};
-use crate::vault::beneath::{Folder, Moved, PathError};
-use crate::vault::history::{Slot, day, open_own, remove_empty_parents};
+use crate::vault::beneath::{Audience, Folder, Moved, PathError};
+use crate::vault::history::{Slot, day, remove_empty_parents};
 use crate::vault::intent::{Intent, Names};
 use crate::vault::lease::Claim;
 use crate::vault::problem::ProblemCode;
 use crate::vault::signature::{Signature, digest_into};
 use crate::vault::swap::Swapped;
+use crate::vault::system::{Looks, open_own};
 
 /// The version to install.
 pub(super) struct Source<'s> {
     pub from: &'s NewBytes,
     pub md5: &'s str,
     pub mtime_ms: Option<i64>,
-}
-
-/// Mode and owner that a staged copy is to have.
-#[derive(Clone, Copy)]
-struct Looks {
-    mode: u32,
-    owner: Option<(u32, u32)>,
 }
 
 impl Work<'_> {
@@ -55,11 +48,7 @@ impl Work<'_> {
             Err(PathError::Missing) => {}
             Err(error) => return Err(on_way(error)),
         }
-        let looks = Looks {
-            mode: self.side.new_mode,
-            owner: None,
-        };
-        let signature = self.stage(path, source, names, looks)?;
+        let signature = self.stage(path, source, names, &self.side.new_looks)?;
         self.reach(ApplyStep::Staged);
         let (folder, name) = match self.root.make_parent_of(path) {
             Ok(found) => found,
@@ -109,18 +98,13 @@ impl Work<'_> {
                     kept: None,
                 });
             }
-            State::Content {
-                md5, mode, owner, ..
-            } if md5 == expected => Looks {
-                mode,
-                owner: Some(owner),
-            },
+            State::Content { md5, looks, .. } if md5 == expected => looks,
             State::Content { .. } | State::Moving | State::Absent => {
                 return Ok(Applied::UserSaved);
             }
         };
         self.refuse_open_file(&folder, name)?;
-        let signature = self.stage(path, source, names, looks)?;
+        let signature = self.stage(path, source, names, &looks)?;
         self.reach(ApplyStep::Staged);
         let intent = Intent {
             id: names.id.clone(),
@@ -263,7 +247,7 @@ impl Work<'_> {
         path: &str,
         source: &Source<'_>,
         names: &Names,
-        looks: Looks,
+        looks: &Looks,
     ) -> Result<Signature, Stop> {
         let failed = doing("stage the new version");
         let mut file;
@@ -280,7 +264,7 @@ impl Work<'_> {
         };
         let mut copy = self
             .stage
-            .create_file(&names.part, 0o600)
+            .create_file(&names.part, Audience::Owner)
             .map_err(&failed)?;
         let (md5, _) = digest_into(from, &mut copy).map_err(&failed)?;
         if md5 != source.md5 {
@@ -289,20 +273,14 @@ impl Work<'_> {
             }
             .into());
         }
-        give_looks(&copy, looks).map_err(&failed)?;
+        looks.give_to(&copy).map_err(&failed)?;
         // Whole milliseconds: what the kernel stamps on a later write is never the same.
         let mtime_ms = source.mtime_ms.unwrap_or_else(|| {
             i64::try_from(self.now.unix_timestamp_nanos() / 1_000_000).unwrap_or(0)
         });
-        let time = Timespec {
-            tv_sec: mtime_ms.div_euclid(1000),
-            tv_nsec: mtime_ms.rem_euclid(1000) * 1_000_000,
-        };
-        let times = Timestamps {
-            last_access: time,
-            last_modification: time,
-        };
-        rustix::fs::futimens(&copy, &times).map_err(|error| failed(error.into()))?;
+        let time = since_1970(mtime_ms);
+        let times = FileTimes::new().set_accessed(time).set_modified(time);
+        copy.set_times(times).map_err(&failed)?;
         copy.sync_all().map_err(&failed)?;
         Ok(Signature::of_file(&copy).map_err(&failed)?)
     }
@@ -353,24 +331,14 @@ impl Work<'_> {
     }
 }
 
-fn give_looks(copy: &File, looks: Looks) -> io::Result<()> {
-    let own = rustix::fs::fstat(copy)?;
-    if let Some((user, group)) = looks.owner
-        && (user, group) != (own.st_uid, own.st_gid)
-    {
-        let (user, group) = (Uid::from_raw(user), Gid::from_raw(group));
-        // Only an administrator may give files away; a group of one's own is worth trying.
-        rustix::fs::fchown(copy, Some(user), Some(group))
-            .or_else(|_| rustix::fs::fchown(copy, None, Some(group)))
-            .ok();
-    }
-    #[cfg_attr(
-        target_os = "linux",
-        expect(
-            clippy::useless_conversion,
-            reason = "a mode is 16 bits wide on other systems"
-        )
-    )]
-    let mode = Mode::from_raw_mode(looks.mode.try_into().map_err(io::Error::other)?);
-    Ok(rustix::fs::fchmod(copy, mode)?)
+/// The epoch itself for what no clock of this system can say.
+fn since_1970(ms: i64) -> SystemTime {
+    let distance = Duration::from_millis(ms.unsigned_abs());
+    let epoch = SystemTime::UNIX_EPOCH;
+    let time = if ms < 0 {
+        epoch.checked_sub(distance)
+    } else {
+        epoch.checked_add(distance)
+    };
+    time.unwrap_or(epoch)
 }

@@ -10,6 +10,7 @@ use crate::vault::intent::{Intent, Names};
 use crate::vault::lease::Claim;
 use crate::vault::signature::{Signature, md5_of_file};
 use crate::vault::swap::Swapped;
+use crate::vault::system::make_version_durable;
 
 /// What the file that came out of the vault turned out to be.
 pub(in crate::vault) enum Proof {
@@ -90,7 +91,7 @@ impl Work<'_> {
         };
         self.reach(ApplyStep::Verified);
         let failed = doing("move the old version to history");
-        file.sync_all().map_err(&failed)?;
+        make_version_durable(&file).map_err(&failed)?;
         slot.take(&self.stage, staged).map_err(&failed)?;
         if !proven.holds() {
             slot.give_back(&self.stage, staged).map_err(&failed)?;

@@ -8,6 +8,7 @@ use crate::vault::beneath::{Folder, Found, PathError};
 use crate::vault::problem::ProblemCode;
 use crate::vault::side::Side;
 use crate::vault::signature::{HashError, Signature, md5_of_file};
+use crate::vault::system::Looks;
 
 /// The open folders and the facts of one change.
 pub(in crate::vault) struct Work<'w> {
@@ -35,8 +36,7 @@ pub(in crate::vault) enum State {
     Content {
         md5: String,
         signature: Signature,
-        mode: u32,
-        owner: (u32, u32),
+        looks: Looks,
     },
 }
 
@@ -85,21 +85,12 @@ impl<'w> Work<'w> {
             }
             Err(error) => return Err(failed(error)),
         };
-        let stat = rustix::fs::fstat(&file).map_err(|error| failed(error.into()))?;
-        #[cfg_attr(
-            target_os = "linux",
-            expect(
-                clippy::useless_conversion,
-                reason = "a mode is 16 bits wide on other systems"
-            )
-        )]
-        let mode = u32::from(stat.st_mode) & 0o777;
+        let looks = Looks::of(&file).map_err(&failed)?;
         match md5_of_file(&file) {
             Ok((md5, signature)) => Ok(State::Content {
                 md5,
                 signature,
-                mode,
-                owner: (stat.st_uid, stat.st_gid),
+                looks,
             }),
             Err(HashError::Moved) => Ok(State::Moving),
             Err(HashError::Missing | HashError::NotAFile) => {
@@ -118,13 +109,15 @@ impl<'w> Work<'w> {
 pub(in crate::vault) fn on_path(what: &'static str) -> impl Fn(io::Error) -> Stop {
     move |source| {
         use io::ErrorKind::{
-            CrossesDevices, InvalidFilename, PermissionDenied, ReadOnlyFilesystem,
+            CrossesDevices, InvalidFilename, PermissionDenied, ReadOnlyFilesystem, ResourceBusy,
         };
         let kind = source.kind();
         if kind == CrossesDevices {
             Stop::Blocked(ProblemCode::OtherFileSystem)
         } else if [PermissionDenied, ReadOnlyFilesystem].contains(&kind) {
             Stop::Blocked(ProblemCode::NotPermitted)
+        } else if kind == ResourceBusy {
+            Stop::Blocked(ProblemCode::InUse)
         } else if kind == InvalidFilename {
             Stop::Blocked(ProblemCode::NameTooLong)
         } else {

@@ -1,8 +1,11 @@
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::time::{Duration, SystemTime};
 
 use super::*;
 
-const MODES: [Swap; 2] = [Swap::Exchange, Swap::MoveAside];
+/// Which file it is.
+fn number(path: &Path) -> u64 {
+    md5_of(path).unwrap().1.ino
+}
 
 fn kept(applied: Applied) -> Kept {
     match applied {
@@ -33,12 +36,13 @@ fn installs_a_new_note_with_its_folders_and_time() {
         panic!("{applied:?}")
     };
     assert_eq!(rig.read("a/b/n.md").unwrap(), "new");
-    assert_eq!((signature.ino, signature.size), (meta.ino(), 3));
-    assert_eq!(signature.mtime_ns, 1_700_000_000_123_000_000);
     assert_eq!(
-        (meta.mtime(), meta.mtime_nsec()),
-        (1_700_000_000, 123_000_000)
+        (signature.ino, signature.size),
+        (number(&rig.vault.join("a/b/n.md")), 3)
     );
+    assert_eq!(signature.mtime_ns, 1_700_000_000_123_000_000);
+    let time = SystemTime::UNIX_EPOCH + Duration::from_millis(1_700_000_000_123);
+    assert_eq!(meta.modified().unwrap(), time);
     assert!(signature.same_content_likely(&rig.scan().files["a/b/n.md"]));
     assert!(
         !rig.scan().files["a/b/n.md"].unchanged_since(&signature),
@@ -49,10 +53,10 @@ fn installs_a_new_note_with_its_folders_and_time() {
 
 #[test]
 fn replaces_a_note_and_keeps_the_old_version_under_its_path() {
-    for swap in MODES {
+    for &swap in SWAPS {
         let rig = Rig::with(swap, Linking::Hard);
         let path = rig.write("a/n.md", "old");
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
+        let looks = looks::unlike_new_ones(&path);
         let kept = kept(rig.apply(&rig.install("a/n.md", "new", content("old"))));
         assert_eq!(rig.read("a/n.md").unwrap(), "new");
         assert_eq!(fs::read_to_string(&kept.file).unwrap(), "old");
@@ -66,10 +70,7 @@ fn replaces_a_note_and_keeps_the_old_version_under_its_path() {
             .next()
             .unwrap();
         assert_eq!(day.as_os_str(), "2026-11-21");
-        assert_eq!(
-            fs::metadata(&path).unwrap().permissions().mode() & 0o777,
-            0o640
-        );
+        assert_eq!(looks::of(&path), looks);
         assert_eq!(rig.stage_names(), [""; 0]);
     }
 }
@@ -77,13 +78,21 @@ fn replaces_a_note_and_keeps_the_old_version_under_its_path() {
 #[test]
 fn the_installed_note_shares_its_bytes_with_nothing() {
     let rig = Rig::new();
-    rig.apply(&rig.install("n.md", "new", Expect::Absent));
-    assert_eq!(fs::metadata(rig.vault.join("n.md")).unwrap().nlink(), 1);
+    let change = rig.install("n.md", "new", Expect::Absent);
+    rig.apply(&change);
+    rig.write("n.md", "edited in place");
+    assert_eq!(fs::read_to_string(rig.incoming("new")).unwrap(), "new");
+    let Change::Install { from, .. } = change else {
+        panic!()
+    };
+    assert!(
+        matches!(from, NewBytes::File(from) if number(&from) != number(&rig.vault.join("n.md")))
+    );
 }
 
 #[test]
 fn leaves_a_note_that_is_not_what_the_cycle_saw() {
-    for swap in MODES {
+    for &swap in SWAPS {
         let rig = Rig::with(swap, Linking::Hard);
         rig.write("n.md", "saved meanwhile");
         for change in [
@@ -149,7 +158,7 @@ fn removes_a_note_into_history_and_its_empty_folders_but_no_others() {
 
 #[test]
 fn a_save_just_before_the_swap_goes_back_untouched() {
-    for swap in MODES {
+    for &swap in SWAPS {
         for removal in [false, true] {
             let rig = Rig::with(swap, Linking::Hard);
             let path = rig.write("n.md", "old");
@@ -158,7 +167,7 @@ fn a_save_just_before_the_swap_goes_back_untouched() {
             } else {
                 rig.install("n.md", "new", content("old"))
             };
-            let ino = fs::metadata(&path).unwrap().ino();
+            let ino = number(&path);
             let applied = rig.apply_with(&change, &|step| {
                 if step == ApplyStep::Intended {
                     fs::write(&path, "saved meanwhile").unwrap();
@@ -166,7 +175,7 @@ fn a_save_just_before_the_swap_goes_back_untouched() {
             });
             assert_eq!(applied, Applied::UserSaved);
             assert_eq!(rig.read("n.md").unwrap(), "saved meanwhile");
-            assert_eq!(fs::metadata(&path).unwrap().ino(), ino);
+            assert_eq!(number(&path), ino);
             assert_eq!(rig.stage_names(), [""; 0]);
         }
     }
@@ -174,7 +183,7 @@ fn a_save_just_before_the_swap_goes_back_untouched() {
 
 #[test]
 fn two_saves_around_the_swap_are_both_kept() {
-    for swap in MODES {
+    for &swap in SWAPS {
         let rig = Rig::with(swap, Linking::Hard);
         let path = rig.write("d/n.md", "old");
         let change = rig.install("d/n.md", "new", content("old"));
@@ -283,6 +292,7 @@ fn a_folder_that_takes_the_place_of_a_note_goes_back() {
 }
 
 #[test]
+#[cfg(unix)]
 fn paths_that_lead_elsewhere_are_blocked() {
     let rig = Rig::new();
     let outside = rig.dir.path().join("outside");
@@ -349,6 +359,34 @@ fn refuses_a_mirror_file_that_is_not_the_announced_version() {
 }
 
 #[test]
+#[cfg(windows)]
+fn names_that_mean_something_else_here_are_blocked() {
+    let rig = Rig::new();
+    for path in [
+        "a:b.md",
+        "con.md",
+        "ends.",
+        "back\\slash.md",
+        "../n.md",
+        "C:/n.md",
+        "d/nul",
+    ] {
+        for change in [
+            rig.install(path, "new", Expect::Absent),
+            remove(path, "outside"),
+        ] {
+            assert_eq!(
+                blocked(rig.apply(&change)),
+                ProblemCode::NameNotPortable,
+                "{path}"
+            );
+        }
+    }
+    assert!(rig.vault_files().is_empty() && rig.history_texts().is_empty());
+}
+
+#[test]
+#[cfg(unix)]
 fn carries_odd_and_long_names() {
     let rig = Rig::new();
     let long = format!("{}.md", "é".repeat(126));
@@ -398,6 +436,7 @@ fn keeps_a_copy_of_a_file_in_history() {
 }
 
 #[test]
+#[cfg(target_os = "linux")]
 fn a_program_that_wants_to_write_after_the_proof_gets_the_note_back() {
     let rig = Rig::new();
     rig.write("n.md", "old");
@@ -416,4 +455,56 @@ fn a_program_that_wants_to_write_after_the_proof_gets_the_note_back() {
     });
     assert_eq!(applied, Applied::UserSaved);
     assert_eq!(rig.read("n.md").unwrap(), "old");
+}
+
+#[test]
+#[cfg(windows)]
+fn nobody_can_write_while_the_old_version_is_proven() {
+    let rig = Rig::new();
+    rig.write("n.md", "old");
+    let asked = std::cell::Cell::new(false);
+    let applied = rig.apply_with(&rig.install("n.md", "new", content("old")), &|step| {
+        if step == ApplyStep::Verified && !asked.replace(true) {
+            let out = files(&rig.side.stage)
+                .into_keys()
+                .find(|name| name.ends_with(".file"));
+            let path = rig.side.stage.join(out.unwrap());
+            let refused = fs::OpenOptions::new().append(true).open(path);
+            assert_eq!(refused.unwrap_err().raw_os_error(), Some(32));
+        }
+    });
+    assert!(
+        asked.get() && matches!(applied, Applied::Done { .. }),
+        "{applied:?}"
+    );
+}
+
+#[cfg(unix)]
+mod looks {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    pub(super) fn of(path: &Path) -> u32 {
+        fs::metadata(path).unwrap().permissions().mode() & 0o777
+    }
+
+    pub(super) fn unlike_new_ones(path: &Path) -> u32 {
+        fs::set_permissions(path, fs::Permissions::from_mode(0o640)).unwrap();
+        0o640
+    }
+}
+
+#[cfg(windows)]
+mod looks {
+    use super::*;
+    use crate::vault::system::Looks;
+
+    pub(super) fn of(path: &Path) -> Looks {
+        Looks::of(&fs::File::open(path).unwrap()).unwrap()
+    }
+
+    pub(super) fn unlike_new_ones(path: &Path) -> Looks {
+        of(path)
+    }
 }

@@ -1,19 +1,8 @@
 //! A folder that is swapped for a link, back and forth, while changes run.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 
 use super::*;
-
-/// Ends the other thread also when this one fails.
-pub(super) struct StopAtEnd<'s>(pub(super) &'s AtomicBool);
-
-impl Drop for StopAtEnd<'_> {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
-}
 
 #[test]
 fn a_folder_swapped_for_a_link_leads_no_write_elsewhere() {

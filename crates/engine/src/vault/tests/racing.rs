@@ -10,7 +10,7 @@ mod editor;
 mod handles;
 mod mapping;
 
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::AtomicUsize;
 use std::time::{Duration, Instant};
 
 use self::editor::{Editor, Style};
@@ -84,7 +84,7 @@ fn race(style: Style, swap: Swap) {
     let (wanted, track) = (saves_in_each_race(), Track::default());
     let (cloud, user, outcomes) = std::thread::scope(|scope| {
         let editing = scope.spawn(|| Editor::new(&rig, &track, style).edit());
-        let at_end = linking::StopAtEnd(&track.stop);
+        let at_end = StopAtEnd(&track.stop);
         let (cloud, outcomes) = sync(&rig, &track, wanted);
         drop(at_end);
         (cloud, editing.join().unwrap(), outcomes)

@@ -55,7 +55,7 @@ fn leave(rig: &Rig, path: &str, ours: Option<&str>, vault: Has, file: Has, aside
 
 #[test]
 fn whatever_a_crash_left_nothing_is_lost_and_the_stage_is_empty() {
-    for swap in [Swap::Exchange, Swap::MoveAside] {
+    for &swap in SWAPS {
         for ours in [None, Some("ours")] {
             for vault in ALL {
                 for file in ALL {

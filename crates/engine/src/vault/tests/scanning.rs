@@ -1,5 +1,4 @@
-use std::ffi::OsStr;
-use std::os::unix::ffi::OsStrExt;
+#[cfg(unix)]
 use std::os::unix::fs::symlink;
 
 use super::*;
@@ -45,6 +44,7 @@ fn tells_a_missing_vault_from_one_that_is_no_folder() {
 }
 
 #[test]
+#[cfg(unix)]
 fn does_not_follow_links_and_does_not_call_what_they_hide_deleted() {
     let rig = Rig::new();
     let outside = rig.dir.path().join("outside");
@@ -61,6 +61,7 @@ fn does_not_follow_links_and_does_not_call_what_they_hide_deleted() {
 }
 
 #[test]
+#[cfg(unix)]
 fn leaves_out_every_twin_and_lists_it() {
     let rig = Rig::new();
     for path in [
@@ -94,7 +95,11 @@ fn leaves_out_every_twin_and_lists_it() {
 }
 
 #[test]
+#[cfg(unix)]
 fn lists_names_that_cannot_sync() {
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt;
+
     let rig = Rig::new();
     let long = "n".repeat(224);
     fs::write(rig.vault.join(OsStr::from_bytes(b"bad\xff.md")), "x").unwrap();
@@ -124,6 +129,7 @@ fn lists_names_that_cannot_sync() {
 }
 
 #[test]
+#[cfg(unix)]
 fn a_deep_folder_is_listed_and_hides_its_content() {
     let rig = Rig::new();
     let deep = vec!["d".repeat(200); 6].join("/");
@@ -164,6 +170,7 @@ fn a_folder_that_cannot_be_entered_hides_its_content() {
 }
 
 #[test]
+#[cfg(unix)]
 fn absence_is_proven_by_looking() {
     let rig = Rig::new();
     rig.write("a/n.md", "x");
@@ -181,6 +188,7 @@ fn absence_is_proven_by_looking() {
 }
 
 #[test]
+#[cfg(unix)]
 fn hashing_tells_what_is_no_file_and_what_moved() {
     let rig = Rig::new();
     let path = rig.write("n.md", "x");
