@@ -64,7 +64,7 @@ fn whole(pairs: &[PairView], typed: &str) -> Option<String> {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         Some(_) | None => Path::new("."),
     };
-    let place = folder.canonicalize().ok()?.join(typed.file_name()?);
+    let place = dunce::canonicalize(folder).ok()?.join(typed.file_name()?);
     let inside = pairs.iter().any(|pair| place.starts_with(&pair.folder));
     inside.then(|| place.to_str().map(str::to_owned)).flatten()
 }

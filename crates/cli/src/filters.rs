@@ -43,7 +43,7 @@ pub(crate) fn chosen(connection: &Connection, folder: Option<&Path>) -> Result<P
     let view = connection.view();
     let is_asked = |pair: &&PairView| match folder {
         Some(folder) => {
-            let whole = folder.canonicalize();
+            let whole = dunce::canonicalize(folder);
             Path::new(&pair.folder) == whole.as_deref().unwrap_or(folder)
         }
         None => true,

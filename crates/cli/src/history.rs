@@ -1,5 +1,6 @@
 //! `bm-cloud history`: earlier versions of notes.
 
+use std::ffi::OsStr;
 use std::path::Path;
 
 use clap::Args;
@@ -100,7 +101,7 @@ pub(crate) async fn page(
 /// The note that a person means: one that is there from where they stand, else its name in the
 /// folder.
 pub(crate) fn note(pairs: &[PairView], typed: &str) -> Note {
-    let there = Path::new(typed).canonicalize().ok();
+    let there = dunce::canonicalize(typed).ok();
     named(pairs, typed, there.as_deref())
 }
 
@@ -108,10 +109,12 @@ fn named(pairs: &[PairView], typed: &str, there: Option<&Path>) -> Note {
     for whole in there.into_iter().chain([Path::new(typed)]) {
         for pair in pairs {
             let inside = whole.strip_prefix(&pair.folder).ok();
-            if let Some(path) = inside.and_then(Path::to_str).filter(|it| !it.is_empty()) {
+            let names: Option<Vec<&str>> =
+                inside.and_then(|inside| inside.iter().map(OsStr::to_str).collect());
+            if let Some(names) = names.filter(|names| !names.is_empty()) {
                 return Note {
                     pair: Some(pair.id.clone()),
-                    path: path.to_owned(),
+                    path: names.join("/"),
                 };
             }
         }

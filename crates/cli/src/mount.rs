@@ -277,7 +277,7 @@ fn unmount_ended(mount: &MountView) -> Option<Result<MountView, Failure>> {
 }
 
 fn find<'a>(view: &'a View, folder: &Path) -> Option<&'a MountView> {
-    let whole = folder.canonicalize();
+    let whole = dunce::canonicalize(folder);
     let is_asked = |mount: &&MountView| {
         let there = Path::new(&mount.folder);
         there == folder || whole.as_deref().is_ok_and(|whole| whole == there)

@@ -32,6 +32,7 @@ fn is_open(path: &Path) -> io::Result<bool> {
     Ok(std::fs::metadata(path)?.permissions().mode() & 0o077 != 0)
 }
 
+/// Elsewhere a person's folder is theirs alone by custom.
 #[cfg(not(unix))]
 fn is_open(_path: &Path) -> io::Result<bool> {
     Ok(false)
@@ -64,7 +65,16 @@ pub(crate) fn typed() -> Option<SecretString> {
     (read.is_ok() && !typed.is_empty()).then(|| SecretString::from(typed.to_owned()))
 }
 
-#[cfg(not(unix))]
+/// Asks at the console, without showing what is typed; `None` if nobody is there to ask.
+#[cfg(windows)]
 pub(crate) fn typed() -> Option<SecretString> {
-    None
+    let terminal = console::Term::stderr();
+    if !terminal.is_term() {
+        return None;
+    }
+    terminal
+        .write_str("Passphrase of the secrets' file: ")
+        .ok()?;
+    let typed = terminal.read_secure_line().ok()?;
+    (!typed.is_empty()).then(|| SecretString::from(typed))
 }

@@ -62,7 +62,7 @@ async fn set_up(
     };
     let pair = context
         .wait(connection, |view| {
-            let canonical = folder.canonicalize().ok()?;
+            let canonical = dunce::canonicalize(folder).ok()?;
             let same = |path: &str| Path::new(path) == canonical || Path::new(path) == folder;
             view.pairs.iter().find(|pair| same(&pair.folder)).cloned()
         })

@@ -1,9 +1,11 @@
 //! The control socket: how other programs of the same user talk to the engine that runs.
 //!
-//! JSON, a message a line, on a Unix socket in a folder that only its owner can enter. The engine
+//! JSON, a message a line, on a Unix socket in a folder that only its owner can enter; on Windows on
+//! a named pipe that only its owner can open, whose name is in a file in that place. The engine
 //! sends each view; the other side sends requests and gets each answered by its number.
 
 mod client;
+mod local;
 mod server;
 
 use serde::{Deserialize, Serialize};
@@ -32,5 +34,4 @@ enum Told {
 }
 
 #[cfg(test)]
-#[cfg(unix)]
 mod tests;

@@ -146,6 +146,7 @@ fn lock(places: &Places) -> Result<File, StartError> {
     };
     let file = File::options()
         .create(true)
+        .read(true)
         .append(true)
         .open(&path)
         .map_err(failed)?;

@@ -91,7 +91,9 @@ impl Core {
                 "Give the file's whole path".to_owned(),
             ));
         }
-        let folder = file.parent().and_then(|folder| folder.canonicalize().ok());
+        let folder = file
+            .parent()
+            .and_then(|folder| dunce::canonicalize(folder).ok());
         let (Some(folder), Some(name)) = (folder, file.file_name()) else {
             let message = format!("The folder of {} does not exist", file.display());
             return Err(refuse("file_unusable", message));

@@ -87,7 +87,7 @@ fn resolved(folder: &Path) -> PathBuf {
     let there = folder.ancestors().find(|place| place.exists());
     let whole = there.and_then(|place| {
         let rest = folder.strip_prefix(place).ok()?;
-        let place = place.canonicalize().ok()?;
+        let place = dunce::canonicalize(place).ok()?;
         Some(if rest.as_os_str().is_empty() {
             place
         } else {

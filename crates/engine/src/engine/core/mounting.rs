@@ -459,7 +459,7 @@ fn clear_away(settings: &MountSettings, room: &Room) {
 
 /// The same by name, or by what the names lead to. A dead mount cannot be asked where it is.
 fn is_same_folder(one: &Path, other: &Path) -> bool {
-    one == other || other.canonicalize().is_ok_and(|other| other == one)
+    one == other || dunce::canonicalize(other).is_ok_and(|other| other == one)
 }
 
 /// Checks a folder for use as a mount's place and makes it if it is missing.
@@ -478,9 +478,9 @@ fn fit_to_mount(
         refuse("folder_unusable", message)
     };
     std::fs::create_dir_all(folder).map_err(unusable)?;
-    let folder = folder.canonicalize().map_err(unusable)?;
+    let folder = dunce::canonicalize(folder).map_err(unusable)?;
     let overlaps = |other: &Path| {
-        let other = other.canonicalize().unwrap_or_else(|_| other.to_owned());
+        let other = dunce::canonicalize(other).unwrap_or_else(|_| other.to_owned());
         folder.starts_with(&other) || other.starts_with(&folder)
     };
     if let Some(pair) = pairs.iter().find(|pair| overlaps(&pair.folder)) {

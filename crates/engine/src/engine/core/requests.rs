@@ -336,15 +336,13 @@ fn fit_for_notes(
         let message = format!("{} could not be made: {error}", folder.display());
         return Err(refuse("folder_unusable", message));
     }
-    let folder = folder.canonicalize().map_err(|error| {
+    let folder = dunce::canonicalize(folder).map_err(|error| {
         refuse(
             "folder_unusable",
             format!("{} cannot be read: {error}", folder.display()),
         )
     })?;
-    if own
-        .canonicalize()
-        .is_ok_and(|own| own.starts_with(&folder) || folder.starts_with(own))
+    if dunce::canonicalize(own).is_ok_and(|own| own.starts_with(&folder) || folder.starts_with(own))
     {
         let message = "Sync keeps its own files there; choose another folder".to_owned();
         return Err(refuse("folder_unusable", message));
