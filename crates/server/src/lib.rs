@@ -8,6 +8,11 @@
 //! It must not know the client engine or rclone, must keep no secret of a storage key, and reads
 //! neither environment nor command line; that is for `main`.
 
+#[cfg(windows)]
+compile_error!(
+    "the companion server is made for Linux; the client compiles here (docs/platforms.md)"
+);
+
 mod accept;
 mod admin;
 mod api;

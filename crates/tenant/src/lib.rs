@@ -11,6 +11,9 @@
 //! This crate must not know other tenants, tokens, subscriptions, or any key but its own. It holds
 //! no sync logic: drivers are the engine's.
 
+#[cfg(windows)]
+compile_error!("the instance is made for Linux; the client compiles here (docs/platforms.md)");
+
 mod error;
 mod files;
 mod forward;
