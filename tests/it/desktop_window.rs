@@ -5,6 +5,7 @@ use testkit::{Server, scratch, wait_for, wait_until};
 
 use crate::desktop::{Desktop, SOON};
 use crate::person::{ANA, Device, save};
+use crate::tray::Panel;
 use crate::webdriver::Window;
 
 #[tokio::test]
@@ -60,6 +61,59 @@ async fn leads_a_new_person_from_sign_in_to_a_synced_folder() {
     window.button("Sync now").await.click().await;
     wait_until(SOON, async || folder.join("From the desk.md").exists()).await;
     window.photograph("first-sync").await;
+    window.close().await;
+}
+
+#[tokio::test]
+async fn a_passphrase_that_was_chosen_at_first_is_asked_for_at_the_next_start() {
+    const PASSPHRASE: &str = "correct horse battery";
+    let state = scratch();
+    let server = Server::start(state.path()).await;
+    server.activate(ANA).await;
+    let desktop = Desktop::start().await;
+    let folder = desktop.home().join("Notes");
+    save(&folder, "Start here.md", "# Start here\n");
+
+    let window = Window::open(&desktop).await;
+    window.screen("detect").await;
+    window.find("input[name=keys][value=sealed]").await.click().await;
+    window.find("#new-passphrase").await.fill(PASSPHRASE).await;
+    window.find("#same-passphrase").await.fill(PASSPHRASE).await;
+    window.button("Continue").await.click().await;
+    window.screen("signIn").await;
+    window.find("#server-url").await.fill(&server.url).await;
+    window.button("Sign in").await.click().await;
+    window.screen("awaitingBrowser").await;
+    let code = window.find("output").await.text().await;
+    server.approve(&code, ANA).await;
+    window.screen("setUp").await;
+    let path = folder.display().to_string();
+    window.find("#folder").await.fill(&path).await;
+    for page in ["preview", "choices", "summary"] {
+        window.button("Continue").await.click().await;
+        window.find(&format!("form[data-page={page}]")).await;
+    }
+    window.button("Start syncing").await.click().await;
+    window.screen("overview").await;
+    window.find("#set-up-done").await;
+    window.headline("Up to date").await;
+    window.close().await;
+    assert!(!desktop.places().config.join("secrets.key").exists());
+
+    let mut panel = Panel::start(&desktop).await;
+    let window = Window::open(&desktop).await;
+    let icon = panel.icon().await;
+    window.screen("overview").await;
+    window.headline("Sync waits for your passphrase").await;
+    icon.looks("error").await;
+    icon.click("Enter passphrase…").await;
+    window.find("#passphrase").await.fill("wrong").await;
+    window.button("Open").await.click().await;
+    window.find("#passphrase[aria-invalid=true]").await;
+    window.find("#passphrase").await.fill(PASSPHRASE).await;
+    window.button("Open").await.click().await;
+    window.headline("Up to date").await;
+    icon.looks("idle").await;
     window.close().await;
 }
 

@@ -11,6 +11,7 @@ mod desktop_together;
 mod desktop_tray;
 mod desktop_window;
 mod notifications;
+mod packages;
 mod person;
 mod tray;
 mod webdriver;

@@ -1,12 +1,14 @@
 // Pictures of every fixture in Chromium, light, dark and narrow, with the checks that need a real
-// browser: contrast, overflow, and a console without complaints under the strict policy. Light and dark
-// ones are compared with those in `pictures/`; `--accept` puts the new ones there.
+// browser: contrast, overflow, the Tab key, motion, and a console without complaints under the strict
+// policy. Light and dark ones are compared with those in `pictures/`; `--accept` puts the new ones there.
 import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { parseArgs } from "node:util";
 
 import { chromium } from "playwright-core";
 import { preview, runnerImport } from "vite";
+
+import { moving, walk } from "./keyboard.mjs";
 
 const { values: options } = parseArgs({
   options: {
@@ -162,6 +164,10 @@ for (const size of sizes) {
     );
     if (overflow > 0) {
       findings.push(`${place}: ${overflow} px wider than the window`);
+    }
+    findings.push(...(await moving(page)).map((text) => `${place}: ${text}`));
+    if (size.name !== "dark") {
+      findings.push(...(await walk(page)).map((text) => `${place}: ${text}`));
     }
     if (size.forcedColors) {
       continue;

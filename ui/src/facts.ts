@@ -25,14 +25,27 @@ const told = [
   "no_fuse",
 ];
 
+const login: Fact = {
+  state: "found",
+  name: texts.detect.login,
+  words: texts.detect.loginFound,
+  hint: null,
+};
+
 /** What the first page of the set-up shows; findings that are fine are left out. */
-export function factsOf(view: View, findings: Finding[], tray: TrayHost): Fact[] {
+export function factsOf(
+  view: View,
+  findings: Finding[],
+  tray: TrayHost,
+  atLogin: boolean | null,
+): Fact[] {
   const worth = findings.filter(({ code, level }) => level !== "ok" && !told.includes(code));
   return [
     rclone(view.rclone),
     keys(view),
     drives(view),
     ...trayFact(tray),
+    ...(atLogin === true ? [login] : []),
     ...worth.map(({ level, message, hint }): Fact => {
       const state = level === "error" ? "missing" : "note";
       return { state, name: message, words: "", hint };
@@ -66,7 +79,9 @@ function keys(view: View): Fact {
     case "keyringLocked":
       return { state: "note", name, words: texts.detect.keyringLocked, hint: null };
     case "encryptedFile":
-      return { state: "note", name, words: texts.detect.file, hint: texts.detect.fileHint };
+      return { state: "note", name, words: texts.detect.file, hint: null };
+    case "fileLocked":
+      return { state: "note", name, words: texts.detect.fileLocked, hint: null };
     default:
       return never(view.secretStore);
   }

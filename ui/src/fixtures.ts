@@ -115,6 +115,7 @@ export function fixtures(now: number): Record<FixtureName, View> {
       onBattery: "run",
       notifications: "important",
       quietHours: null,
+      snoozedUntilMs: null,
       proxy: null,
     },
     mounts: [],
@@ -283,6 +284,11 @@ export function fixtures(now: number): Record<FixtureName, View> {
       account: { type: "signedOut", reason: "The sign-in was revoked on another device." },
       pairs: [{ ...pair, waiting: 4 }],
     },
+    signedOutPassphrase: {
+      ...signedOut,
+      account: { type: "signedOut", reason: null },
+      secretStore: "fileLocked",
+    },
     signingIn: {
       ...signedOut,
       headline: "Signing in",
@@ -304,6 +310,7 @@ export function fixtures(now: number): Record<FixtureName, View> {
         hint: "Install the package fuse3.",
       },
     },
+    detectPassphrase: { ...signedOut, secretStore: "encryptedFile" },
     codeExpired: {
       ...awaitingBrowser,
       account: {
@@ -530,6 +537,13 @@ export function fixtures(now: number): Record<FixtureName, View> {
       headline: "Sync waits: the keyring is locked",
       checkedAtMs: now - 22 * minute,
       secretStore: "keyringLocked",
+    },
+    passphraseNeeded: {
+      ...idle,
+      status: "error",
+      headline: "Sync waits for your passphrase",
+      checkedAtMs: now - 47 * minute,
+      secretStore: "fileLocked",
     },
     failedRun: {
       ...idle,

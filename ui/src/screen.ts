@@ -41,7 +41,7 @@ export function screenOf(view: View, person: "new" | "looked"): Screen {
     case "awaitingBrowser":
       return { name: "awaitingBrowser", account };
     case "signedIn":
-      if (view.pairs.length > 0) {
+      if (view.pairs.length > 0 || view.mounts.length > 0) {
         return { name: "overview", account };
       }
       return account.cloudMode && view.subscription?.current !== false

@@ -3,6 +3,7 @@ import { getContext, setContext, tick } from "svelte";
 import type { Refusal } from "./bindings/Refusal";
 import { type Bridge, refusalOf, type TrayHost } from "./bridge";
 import { Clock } from "./clock.svelte";
+import type { InstallWayView } from "./bindings/InstallWayView";
 import type { Reply } from "./bindings/Reply";
 import type { Request } from "./bindings/Request";
 import type { View } from "./bindings/View";
@@ -19,6 +20,8 @@ export class Session {
   refused = $state.raw<{ asked: Asked; refusal: Refusal } | null>(null);
   /** Whether the person has seen what this computer has. */
   person = $state<"new" | "looked">("new");
+  /** How rclone is to be got at the end of the set-up; null for the app's own copy. */
+  rcloneWay = $state.raw<InstallWayView | null>(null);
   readonly clock: Clock;
   #wanted = $state.raw<Location>({ place: "overview", subject: null });
   readonly #bridge: Bridge;

@@ -76,6 +76,7 @@ const secretStore: Record<SecretStoreView, string> = {
   keyring: "System keyring",
   keyringLocked: "System keyring, locked",
   encryptedFile: "Encrypted file",
+  fileLocked: "Encrypted file, waits for its passphrase",
 };
 
 const places: Record<Place, string> = {

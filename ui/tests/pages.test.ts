@@ -1,6 +1,6 @@
 import { expect, it, vi } from "vitest";
 
-import { fill, openWindow, settle, views } from "./window";
+import { fill, now, openWindow, settle, views } from "./window";
 
 it("goes from page to page, and tells which one is open", async () => {
   const window = await openWindow("idle");
@@ -46,6 +46,25 @@ it("checks rules while they are typed, and saves them only without a fault", asy
   } finally {
     vi.useRealTimers();
   }
+});
+
+it("leaves a person alone at once, without saving what is half edited", async () => {
+  const window = await openWindow("settingsChanged");
+  await window.press("button", "1 hour");
+  const { settings } = views.idle;
+  const snoozedUntilMs = now + 60 * 60_000;
+  expect(window.sent()).toEqual([{ type: "changeSettings", settings: { ...settings, snoozedUntilMs } }]);
+
+  await window.push({ ...views.idle, settings: { ...settings, snoozedUntilMs } });
+  expect(window.text()).toContain("No notifications until 13:20.");
+  expect(window.text()).toContain("Not saved yet");
+  await window.press("button", "Save");
+  expect(window.sent()[1]).toEqual({
+    type: "changeSettings",
+    settings: { ...settings, limits: { ...settings.limits, uploadKibS: 256 }, snoozedUntilMs },
+  });
+  await window.press("button", "Tell me again");
+  expect(window.sent()[2]).toEqual({ type: "changeSettings", settings: { ...settings, snoozedUntilMs: null } });
 });
 
 it("compares both sides when asked", async () => {

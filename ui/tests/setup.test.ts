@@ -1,14 +1,154 @@
+import { cleanup } from "@testing-library/svelte";
 import { afterEach, expect, it, vi } from "vitest";
 
-import { openWindow, settle, views } from "./window";
+import { fill, openWindow, settle, views } from "./window";
 
 afterEach(() => void vi.useRealTimers());
 
-it("gets rclone only in the way that was chosen, whose command is shown", async () => {
+it("gets rclone in the way that was chosen, but not before the last page was agreed to", async () => {
   const window = await openWindow("detectLacking");
+  await window.press("radio", /^brew install rclone/);
+  await window.press("button", "Continue");
   expect(window.sent()).toEqual([]);
-  await window.press("button", "Install with brew install rclone");
-  expect(window.sent()).toEqual([{ type: "installRcloneWith", way: "brew" }]);
+
+  await window.push({ ...views.setUp, rclone: views.detectLacking.rclone });
+  await fill(window.find("textbox", "Notes folder"), "/home/ana/Notes");
+  await window.press("button", "Continue");
+  await window.press("button", "Continue");
+  expect((window.find("radio", /^brew install rclone/) as HTMLInputElement).checked).toBe(true);
+  await window.press("button", "Continue");
+  expect(window.text()).toContain("rclone is installed for you with “brew install rclone”.");
+  expect(window.sent()).toEqual([]);
+
+  await window.press("button", "Start syncing");
+  expect(window.sent()).toEqual([
+    { type: "installRcloneWith", way: "brew" },
+    { type: "setUp", folder: "/home/ana/Notes", profile: "balanced" },
+  ]);
+});
+
+it("sets nothing up where rclone could not be installed, and says why", async () => {
+  const window = await openWindow("setUpInstall");
+  window.bridge.answer = (request) => {
+    if (request.type !== "installRcloneWith") return null;
+    throw { code: "pip", message: "The download failed.", hint: "Look at the network.", field: null };
+  };
+  await window.press("button", "Start syncing");
+  expect(window.sent()).toEqual([{ type: "installRcloneWith", way: "private" }]);
+  expect(window.root.querySelector("[role=alert]")?.textContent).toContain("The download failed.");
+  expect(window.find("button", "Start syncing").getAttribute("aria-disabled")).toBeNull();
+});
+
+it("sets up once, however often the button is pressed", async () => {
+  const window = await openWindow("setUpInstall");
+  let installed = () => {};
+  const send = window.bridge.send.bind(window.bridge);
+  window.bridge.send = async (request) => {
+    const reply = await send(request);
+    if (request.type === "installRcloneWith") await new Promise<void>((done) => (installed = done));
+    return reply;
+  };
+  await window.press("button", "Start syncing");
+  expect(window.text()).toContain("Installing rclone.");
+  await window.press("button", "Working…");
+  expect(window.sent()).toHaveLength(1);
+  installed();
+  await settle();
+  expect(window.sent().map(({ type }) => type)).toEqual(["installRcloneWith", "setUp"]);
+});
+
+it("connects a drive alone, with a summary before and no folder touched", async () => {
+  const window = await openWindow("setUpDriveSummary");
+  expect(window.text()).not.toContain("Sync works with the profile");
+  expect(window.sent()).toEqual([]);
+  await window.press("button", "Connect the drive");
+  expect(window.sent()).toEqual([{ type: "mount", folder: "/home/ana/Cloud", profile: "balanced" }]);
+  expect(window.bridge.sent.some(({ type }) => type === "previewSetUp")).toBe(false);
+  await window.push(views.driveOnly);
+  expect(window.root.querySelector("[data-screen]")?.getAttribute("data-screen")).toBe("mounts");
+});
+
+it("leads from a drive alone to a folder", async () => {
+  const window = await openWindow("driveOnly");
+  expect(() => window.find("button", "Sync now")).toThrow();
+  await window.press("button", "Set up a folder…");
+  expect(window.text()).toContain("Choose your notes folder");
+  await window.press("button", "Leave as it is");
+  expect(window.text()).toContain("No folder is in sync");
+});
+
+it("says after the set-up where the icon is and how to undo it, until that is dismissed", async () => {
+  const window = await openWindow("setUpSummary");
+  await window.press("button", "Start syncing");
+  await window.push(views.firstRun);
+  expect(window.text()).toContain("Your folder is set up");
+  expect(window.text()).toContain("The icon in the panel");
+  await window.press("button", "Dismiss");
+  expect(window.text()).not.toContain("Your folder is set up");
+});
+
+it("leaves nothing behind when the set-up is left before its last page", async () => {
+  for (const name of ["setUp", "setUpPreview", "setUpChoices", "setUpSummary", "setUpInstall"] as const) {
+    const window = await openWindow(name);
+    expect(window.text()).toContain("nothing changes on this device");
+    await window.press("button", "Sign out");
+    expect(window.sent()).toEqual([{ type: "signOut" }]);
+    expect(window.bridge.atLogin).toBe(false);
+    cleanup();
+  }
+});
+
+it("opens the encrypted file with its passphrase, and shows at the field when it is wrong", async () => {
+  const window = await openWindow("passphraseNeeded");
+  const field = window.root.querySelector<HTMLInputElement>("#passphrase");
+  if (field === null) throw new Error("no field for the passphrase");
+  expect(field.type).toBe("password");
+  window.bridge.refusal = { code: "wrong_passphrase", message: "This is not the passphrase.", hint: null, field: "passphrase" };
+  await fill(field, "correct horse");
+  await window.press("button", "Open");
+  expect(field.getAttribute("aria-invalid")).toBe("true");
+  expect(field.value).toBe("");
+  expect(window.root.querySelectorAll("[role=alert]")).toHaveLength(1);
+
+  window.bridge.refusal = null;
+  await fill(field, "correct horse battery");
+  await window.press("button", "Open");
+  expect(window.sent()).toEqual([
+    { type: "openSecrets", passphrase: "correct horse" },
+    { type: "openSecrets", passphrase: "correct horse battery" },
+  ]);
+  await window.push(views.idle);
+  expect(window.text()).not.toContain("Your passphrase is needed");
+});
+
+it("lets a person begin anew who lost the passphrase, and not by one press", async () => {
+  const window = await openWindow("passphraseNeeded");
+  const details = window.root.querySelector("details:has(button)");
+  expect((details as HTMLDetailsElement | null)?.open).toBe(false);
+  await window.press("button", "Sign out and begin anew");
+  expect(window.sent()).toEqual([{ type: "forgetSecrets" }]);
+});
+
+it("takes a new passphrase only when it was written twice alike, and none where none is wanted", async () => {
+  const plain = await openWindow("detectPassphrase");
+  await plain.press("radio", /^In a file that only you can read/);
+  await plain.press("button", "Continue");
+  expect(plain.sent()).toEqual([]);
+  expect(plain.text()).toContain("Sign in to your notes");
+  cleanup();
+
+  const window = await openWindow("detectPassphrase");
+  const [first, second] = window.root.querySelectorAll<HTMLInputElement>("input[type=password]");
+  if (!first || !second) throw new Error("two fields for the passphrase");
+  await fill(first, "correct horse");
+  await fill(second, "correct hose");
+  await window.press("button", "Continue");
+  expect(window.text()).toContain("The two are not the same.");
+  expect(window.sent()).toEqual([]);
+  await fill(second, "correct horse");
+  await window.press("button", "Continue");
+  expect(window.sent()).toEqual([{ type: "openSecrets", passphrase: "correct horse" }]);
+  expect(window.text()).toContain("Sign in to your notes");
 });
 
 it("tells a desktop without a tray where everything is", async () => {

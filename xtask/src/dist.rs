@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use anyhow::{Context, Result, bail};
 use serde_json::json;
 
-use crate::peers::{self, Pictures};
+use crate::peers;
 use crate::repo::Repo;
 use crate::run::{self, Show};
 use crate::stages;
@@ -55,14 +55,16 @@ impl Options {
 
 pub(crate) fn run(repo: &Repo, flags: &[&str]) -> Result<ExitCode> {
     let options = Options::parse(flags)?;
-    peers::install_for_demo(repo, Pictures::Needed)?;
+    peers::install_for_packages(repo)?;
+    let tool = packer(repo)?;
+    check::configuration(repo, &tool)?;
     stages::build_ui(repo)?;
     let programs = match options.build {
         Build::Release => repo.with_release_binaries(),
         Build::Debug => repo.clone(),
     };
     compile_command_line(repo, options.build)?;
-    bundle(repo, &programs, options.build, "deb,rpm")?;
+    bundle(repo, &tool, &programs, options.build, "deb,rpm")?;
     let bundles = programs.binary("bundle");
     let deb = newest(&bundles.join("deb"), "deb")?;
     let rpm = newest(&bundles.join("rpm"), "rpm")?;
@@ -71,8 +73,9 @@ pub(crate) fn run(repo: &Repo, flags: &[&str]) -> Result<ExitCode> {
         println!("made {} ({} KiB)", package.display(), size / 1024);
     }
     check::deb(repo, &deb)?;
+    check::rpm(repo, &rpm)?;
     if options.appimage == AppImage::Made {
-        match bundle(repo, &programs, options.build, "appimage") {
+        match bundle(repo, &tool, &programs, options.build, "appimage") {
             Ok(()) => println!(
                 "made {}",
                 newest(&bundles.join("appimage"), "AppImage")?.display()
@@ -110,13 +113,12 @@ fn packer(repo: &Repo) -> Result<PathBuf> {
 }
 
 /// Lets Tauri's own tool build the app and pack it.
-fn bundle(repo: &Repo, programs: &Repo, build: Build, kinds: &str) -> Result<()> {
+fn bundle(repo: &Repo, tool: &Path, programs: &Repo, build: Build, kinds: &str) -> Result<()> {
     let files = json!({ "/usr/bin/bm-cloud": programs.binary("bm-cloud") });
     let config = json!({
         "build": { "beforeBuildCommand": "" },
         "bundle": { "linux": { "deb": { "files": files }, "rpm": { "files": files } } },
     });
-    let tool = packer(repo)?;
     let words = ["build", "--ci", "--bundles", kinds, "--config"];
     let mut command = run::command(repo.root(), ["node"]);
     command.arg(tool).args(words).arg(config.to_string());

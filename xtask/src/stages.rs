@@ -26,6 +26,7 @@ pub(crate) fn ci(repo: &Repo) -> ExitCode {
         "cargo clippy --workspace --all-targets --quiet -- -D warnings",
     );
     stages.documentation();
+    stages.pictures();
     stages.run("bindings", |repo| {
         bindings::check(repo).map(|()| Tally::PASS)
     });
@@ -115,6 +116,14 @@ impl<'a> Stages<'a> {
             let words = ["cargo", "doc", "--workspace", "--no-deps", "--quiet"];
             let mut command = run::command(repo.root(), words);
             command.env("RUSTDOCFLAGS", "-D warnings");
+            run::require(&mut command, Show::OnFailure).map(|_| Tally::PASS)
+        });
+    }
+
+    /// Looks at every state of the window in a real browser, and compares it with what was accepted.
+    fn pictures(&mut self) {
+        self.run("window pictures", |repo| {
+            let mut command = run::command(&repo.at("ui"), ["npm", "run", "screenshots"]);
             run::require(&mut command, Show::OnFailure).map(|_| Tally::PASS)
         });
     }

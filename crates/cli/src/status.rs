@@ -243,5 +243,6 @@ fn secrets(store: SecretStoreView) -> &'static str {
         SecretStoreView::Keyring => "in the keyring",
         SecretStoreView::KeyringLocked => "in the keyring, which is locked",
         SecretStoreView::EncryptedFile => "in an encrypted file",
+        SecretStoreView::FileLocked => "in an encrypted file that waits for its passphrase",
     }
 }

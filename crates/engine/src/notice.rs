@@ -2,7 +2,8 @@
 //!
 //! A cause makes one notice, however many notes it concerns. It is told anew only for something
 //! that was not part of it before, and at most every [`PAUSE_MS`]; what heals in a minute is never
-//! told. In quiet hours nothing new is told; what still holds after them is.
+//! told. In quiet hours, and while a person wants to be left alone, nothing new is told; what still
+//! holds after them is.
 
 mod facts;
 
@@ -44,6 +45,7 @@ pub(crate) enum Hope {
 pub(crate) struct Policy {
     pub(crate) notifications: Notifications,
     pub(crate) quiet_hours: Option<QuietHours>,
+    pub(crate) snoozed_until_ms: Option<i64>,
 }
 
 /// A moment, on the clock of the world and on the one on the wall.
@@ -133,7 +135,7 @@ impl Entry {
         let paused = self
             .told_at_ms
             .is_some_and(|told| (0..PAUSE_MS).contains(&(at.now_ms - told)));
-        if at.now_ms - since < patience || paused || policy.is_quiet(at.minute) {
+        if at.now_ms - since < patience || paused || policy.is_quiet(at) {
             return Self {
                 untold_since_ms: Some(since),
                 ..self
@@ -173,18 +175,21 @@ impl Policy {
         }
     }
 
-    fn is_quiet(self, minute: u32) -> bool {
-        self.quiet_hours.is_some_and(|hours| {
-            let QuietHours {
-                from_minute: from,
-                to_minute: to,
-            } = hours;
-            if from <= to {
-                (from..to).contains(&minute)
-            } else {
-                minute >= from || minute < to
-            }
-        })
+    fn is_quiet(self, at: Moment) -> bool {
+        let minute = at.minute;
+        let snoozed = self.snoozed_until_ms.is_some_and(|end| at.now_ms < end);
+        snoozed
+            || self.quiet_hours.is_some_and(|hours| {
+                let QuietHours {
+                    from_minute: from,
+                    to_minute: to,
+                } = hours;
+                if from <= to {
+                    (from..to).contains(&minute)
+                } else {
+                    minute >= from || minute < to
+                }
+            })
     }
 }
 

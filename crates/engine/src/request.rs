@@ -1,6 +1,7 @@
 use std::path::PathBuf;
 
-use serde::{Deserialize, Serialize};
+use secrecy::{ExposeSecret as _, SecretString};
+use serde::{Deserialize, Serialize, Serializer};
 use ts_rs::TS;
 
 use crate::view::{
@@ -28,6 +29,14 @@ pub enum Request {
     CancelSignIn,
     /// Revokes this device's credentials, forgets the tokens, leaves the folder as it is.
     SignOut,
+    /// Opens the encrypted file of secrets. Without a file yet, the one that a sign-in makes is
+    /// sealed with it. It is kept in memory only, and asked for again after the next start.
+    OpenSecrets {
+        #[ts(type = "string")]
+        passphrase: Passphrase,
+    },
+    /// Puts an encrypted file aside whose passphrase is lost, and signs out.
+    ForgetSecrets,
     /// Asks the server again what the account has.
     CheckSubscription,
     /// Makes `folder` and the account's bucket one pair. A missing folder is created.
@@ -189,6 +198,44 @@ pub enum Request {
     Quit,
 }
 
+/// A passphrase on its way to the engine. No text of it but its own can be made.
+#[derive(Clone, Deserialize)]
+#[serde(from = "String")]
+pub struct Passphrase(SecretString);
+
+impl Passphrase {
+    pub(crate) fn secret(self) -> SecretString {
+        self.0
+    }
+}
+
+impl From<String> for Passphrase {
+    fn from(text: String) -> Self {
+        Self(SecretString::from(text))
+    }
+}
+
+impl Serialize for Passphrase {
+    /// Only the private socket between programs of one person carries requests.
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.0.expose_secret())
+    }
+}
+
+impl std::fmt::Debug for Passphrase {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("Passphrase(…)")
+    }
+}
+
+impl PartialEq for Passphrase {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.expose_secret() == other.0.expose_secret()
+    }
+}
+
+impl Eq for Passphrase {}
+
 /// What a requested run does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "camelCase")]
@@ -310,5 +357,24 @@ impl Refusal {
             field: Some(field.to_owned()),
             ..self
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_passphrase_goes_over_the_socket_and_shows_nowhere_else() {
+        let request = Request::OpenSecrets {
+            passphrase: Passphrase::from("correct horse".to_owned()),
+        };
+        assert!(!format!("{request:?}").contains("horse"));
+        let line = serde_json::to_string(&request).unwrap();
+        assert_eq!(
+            line,
+            r#"{"type":"openSecrets","passphrase":"correct horse"}"#
+        );
+        assert_eq!(serde_json::from_str::<Request>(&line).unwrap(), request);
     }
 }

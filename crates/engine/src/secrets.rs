@@ -91,8 +91,8 @@ impl SecretError {
                 path.display()
             )),
             Self::PassphraseNeeded { .. } => Some(
-                "Enter the passphrase in a terminal, or name a file that holds it: \
-                 BM_CLOUD_PASSPHRASE_FILE."
+                "Enter the passphrase in the window or in a terminal, or name a file that holds \
+                 it: BM_CLOUD_PASSPHRASE_FILE."
                     .to_owned(),
             ),
             Self::Io { source, .. } => Some(source.to_string()),
@@ -145,6 +145,41 @@ impl SecretStore {
     /// The store as it was met last.
     pub(crate) fn in_use(&self) -> SecretStoreView {
         *self.0.in_use.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether there is a keyring or a file that waits for its passphrase, for a person who has not
+    /// signed in yet. Nothing is read, written or unlocked.
+    pub(crate) async fn look(&self) -> SecretStoreView {
+        let in_file = match self.0.choice {
+            SecretChoice::Keyring => false,
+            SecretChoice::File => true,
+            SecretChoice::Auto => matches!(
+                self.0.keyring.look().await,
+                Err(SecretError::Unavailable { .. })
+            ),
+        };
+        if in_file
+            && let Ok(()) = self
+                .file("", "", |file, account, _| file.holds(account).map(drop))
+                .await
+        {
+            self.met(SecretStoreView::EncryptedFile);
+        }
+        self.in_use()
+    }
+
+    /// Takes the passphrase of the encrypted file for as long as this process lives.
+    ///
+    /// # Errors
+    /// [`SecretError::Unreadable`] if it does not open the file that is there.
+    pub(crate) async fn open(&self, passphrase: SecretString) -> Result<(), SecretError> {
+        self.file("", "", move |file, _, _| file.open(&passphrase))
+            .await
+    }
+
+    /// Puts a file that nobody can open aside, so that the next sign-in can begin a new one.
+    pub(crate) async fn put_aside(&self) -> Result<(), SecretError> {
+        self.file("", "", |file, _, _| file.put_aside()).await
     }
 
     /// Whether secrets can be kept, tried before a person is sent to sign in: only a write shows
@@ -246,7 +281,7 @@ impl SecretStore {
                     .await?
             }
         };
-        if held {
+        if held && self.in_use() != SecretStoreView::FileLocked {
             self.met(SecretStoreView::EncryptedFile);
         }
         Ok(held)
@@ -259,13 +294,21 @@ impl SecretStore {
         work: impl FnOnce(&SecretFile, &str, &str) -> Result<T, SecretError> + Send + 'static,
     ) -> Result<T, SecretError> {
         let (file, account, name) = (self.0.file.clone(), account.to_owned(), name.to_owned());
-        tokio::task::spawn_blocking(move || work(&file, &account, &name))
+        let done = tokio::task::spawn_blocking(move || work(&file, &account, &name))
             .await
             .unwrap_or_else(|_| {
                 Err(SecretError::Unavailable {
                     reason: "the engine is stopping".to_owned(),
                 })
-            })
+            });
+        match &done {
+            Err(SecretError::PassphraseNeeded { .. }) => self.met(SecretStoreView::FileLocked),
+            Ok(_) if self.in_use() == SecretStoreView::FileLocked => {
+                self.met(SecretStoreView::EncryptedFile);
+            }
+            Ok(_) | Err(_) => {}
+        }
+        done
     }
 
     fn met(&self, store: SecretStoreView) {

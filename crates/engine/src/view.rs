@@ -411,6 +411,8 @@ pub enum SecretStoreView {
     /// The keyring did not answer in time; it is probably locked.
     KeyringLocked,
     EncryptedFile,
+    /// The encrypted file waits for its passphrase.
+    FileLocked,
 }
 
 /// A key to the account's bucket, without its secret.

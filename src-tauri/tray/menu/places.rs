@@ -1,17 +1,17 @@
 use std::path::Path;
 
 use engine::View;
-use engine::view::{MountState, MountView, PairView, ProfileName};
+use engine::view::{MountState, MountView, PairView, ProfileName, SecretStoreView};
 
 use super::{Action, Branch, Item, Page, command, enabled_where};
 
 /// What waits for a person: conflicts, safety stops, problems.
 pub(super) fn waiting(view: &View) -> Vec<Item> {
-    let conflicts = counted(view.open_conflict_count, "conflict to review");
-    let mut items: Vec<Item> = conflicts
-        .map(|words| command(Action::Open(Page::Conflicts), &format!("{words}…")))
-        .into_iter()
-        .collect();
+    let locked = view.secret_store == SecretStoreView::FileLocked;
+    let passphrase = locked.then(|| command(Action::Open(Page::Passphrase), "Enter passphrase…"));
+    let conflicts = counted(view.open_conflict_count, "conflict to review")
+        .map(|words| command(Action::Open(Page::Conflicts), &format!("{words}…")));
+    let mut items: Vec<Item> = [passphrase, conflicts].into_iter().flatten().collect();
     let mut halts = view.pairs.iter().filter_map(|pair| pair.halt.as_ref());
     if let Some(halt) = halts.next() {
         items.push(command(

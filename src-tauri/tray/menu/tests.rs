@@ -1,6 +1,6 @@
 use engine::view::{
-    HaltView, MountProfileName, MountState, MountView, PairView, ProblemView, ProfileName, Status,
-    SubscriptionView,
+    HaltView, MountProfileName, MountState, MountView, PairView, ProblemView, ProfileName,
+    SecretStoreView, Status, SubscriptionView,
 };
 
 use super::*;
@@ -323,6 +323,20 @@ fn tomorrow_begins_at_eight_where_the_person_is() {
     let hours = |offset| (Pause::UntilTomorrow.until_ms(NOW, offset) - NOW) as f64 / 3_600_000.0;
     assert!((hours(UtcOffset::UTC) - 14.222).abs() < 0.001);
     assert!((hours(east) - 30.222).abs() < 0.001);
+}
+
+#[test]
+fn a_locked_file_of_secrets_has_a_way_to_its_passphrase() {
+    let view = View {
+        status: Status::Error,
+        headline: "Sync waits for your passphrase".to_owned(),
+        secret_store: SecretStoreView::FileLocked,
+        open_conflict_count: 1,
+        ..signed_in()
+    };
+    let shown = text(&view);
+    let items = "---\n  > Enter passphrase…\n  > 1 conflict to review…\n";
+    assert!(shown.contains(items), "{shown}");
 }
 
 #[test]

@@ -3,4 +3,4 @@
 /**
  * Where tokens and keys are kept.
  */
-export type SecretStoreView = "keyring" | "keyringLocked" | "encryptedFile";
+export type SecretStoreView = "keyring" | "keyringLocked" | "encryptedFile" | "fileLocked";

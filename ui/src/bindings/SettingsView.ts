@@ -21,6 +21,10 @@ historyBudgetMib: number,
  */
 intervalS: number, onMetered: WhenCostly, onBattery: WhenCostly, notifications: Notifications, quietHours: QuietHours | null, 
 /**
+ * Nothing new is told before this moment (Unix milliseconds).
+ */
+snoozedUntilMs: number | null, 
+/**
  * The proxy that leads to the server and the bucket; none is the system's.
  */
 proxy: string | null, };

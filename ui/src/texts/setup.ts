@@ -14,6 +14,14 @@ export const setUp = {
     choices: "You can change each of these later.",
     summary: "Nothing has changed so far. Go back to change your mind, or start.",
   },
+  kind: "How do you want your notes here?",
+  kinds: { folder: "In a folder, kept in sync", drive: "Only as a drive" },
+  kindTexts: {
+    folder: "The notes are on this device and work offline. A drive can be added.",
+    drive: "Takes no space and shows everything, but only while you are online.",
+  },
+  driveTitle: "Choose where the drive appears",
+  driveText: "Your cloud is shown there as a drive. What you save goes up; nothing is copied to this device.",
   folder: "Notes folder",
   folderHint: "A folder that does not exist yet is created.",
   choose: "Choose…",
@@ -23,9 +31,12 @@ export const setUp = {
   login: "Start",
   back: "Back",
   next: "Continue",
-  button: "Start syncing",
+  button: { folder: "Start syncing", drive: "Connect the drive" },
   leave: "Leave as it is",
-  untilNow: "Until you press “Start syncing”, nothing changes on this device or in the cloud.",
+  working: "Working…",
+  installing: "Installing rclone. The folder is set up as soon as it is there.",
+  untilNow: (kind: "folder" | "drive") =>
+    `Until you press “${kind === "folder" ? "Start syncing" : "Connect the drive"}”, nothing changes on this device or in the cloud.`,
   created: "It will be created.",
   free: (size: string) => `${size} free.`,
   onlyHere: "Only here",
@@ -44,7 +55,14 @@ export const setUp = {
     mount: (folder: string) => `Your cloud is shown as a drive at ${folder}.`,
     login: "The app starts when you log in, without a window.",
     noLogin: "The app no longer starts when you log in.",
-    rclone: "The app's own copy of rclone is installed; nothing else on the system changes.",
+    keys: "This device gets keys of its own to your notes.",
+    rclone: (command: string, administrator: boolean) => {
+      if (command === "") {
+        return "The app's own copy of rclone is installed; nothing else on the system changes.";
+      }
+      const rights = administrator ? " You are asked for an administrator's rights." : "";
+      return `rclone is installed for you with “${command}”.${rights}`;
+    },
   },
 };
 
@@ -52,30 +70,66 @@ export const detect = {
   title: "Keep your notes the same everywhere",
   text: "First a look at what this computer has for it.",
   found: "This computer",
-  untilNow: "Looking changes nothing. What is missing can also be added later.",
+  untilNow: "Looking changes nothing. You see every change in a list before the first one is made.",
   looking: "is being looked for",
   isMissing: "is missing",
-  rclone: "The program that carries the notes. Choose below how to get it.",
+  rclone: "The program that carries the notes. Choose below how to get it; nothing is installed yet.",
   keys: "Keys",
   keyring: "are kept in the system keyring",
   keyringLocked: "are in the system keyring, which is locked",
-  file: "are kept in an encrypted file",
-  fileHint: "No keyring answers here. The file and its key are readable only for you.",
+  file: "go into an encrypted file, for no keyring answers",
+  fileLocked: "are in an encrypted file that waits for its passphrase",
   drives: "Drives",
   tray: "Tray",
   trayPresent: "has a place for the icon",
+  login: "Start at login",
+  loginFound: "is set up already",
   state: { found: "Found", note: "Note", missing: "Missing" },
 };
 
+export const noFolder = {
+  title: "No folder is in sync",
+  text: "Your cloud is shown as a drive. A folder in sync works offline, too.",
+  button: "Set up a folder…",
+};
+
+export const setUpDone = {
+  title: "Your folder is set up",
+  first: "The first sync begins now. You can close this window; sync goes on.",
+  tray: "The icon in the panel shows how sync stands, and its menu has what you need each day.",
+  noTray: "No panel here shows icons: start the app again to open this window.",
+  undo: "To undo it all, sign out on the page Account. Your folder stays a plain folder of notes.",
+};
+
+export const passphrase = {
+  title: "Your passphrase is needed",
+  text: "This device's keys are in an encrypted file. Sync waits until you open it; you stay signed in.",
+  label: "Passphrase",
+  again: "The same again",
+  open: "Open",
+  trying: "Opening…",
+  help: "It is kept in memory only, until the app ends.",
+  lostIt: "I lost the passphrase",
+  lostText:
+    "Then you sign in again, and this device gets new keys. Your folder stays as it is, and what you wrote waits. Revoke the old keys on the page Account afterwards.",
+  beginAnew: "Sign out and begin anew",
+  choice: "Where this device's keys are kept",
+  choiceText: "No keyring answers here, so they go into an encrypted file once you sign in.",
+  alone: "In a file that only you can read",
+  aloneText: "Nothing to type. Whoever can read all your files can read this one.",
+  sealed: "In a file with a passphrase",
+  sealedText: "You are asked for it after each start of the app.",
+  lost: "At least 8 characters. Nobody can restore it; if you lose it, you sign in again.",
+  differ: "The two are not the same.",
+};
+
 export const install = {
-  title: "Ways to get rclone",
-  button: "Install",
+  title: "How to get rclone",
+  later: "It is installed at the end of the set-up, not before.",
   own: "The app's own copy",
-  ownText: "Only for this app; nothing else on the system changes.",
+  ownText: "A download of 25 MB, only for this app; nothing else on the system changes.",
   administrator: "For everybody on this computer; asks for an administrator's rights.",
   person: "For you, with a package manager that is already here.",
-  with: (command: string) =>
-    command === "" ? "Install the app's own copy" : `Install with ${command}`,
 };
 
 export const tray = {

@@ -39,6 +39,9 @@ pub(super) const TEST: &[&str] = &[
 /// their own; the machine's own ones are left alone.
 pub(super) const JUDGES: &[&str] = &["chromium", "nginx", "postgresql", "wrk"];
 
+/// What packages are installed with, into a root of their own.
+pub(super) const PACKAGES: &[&str] = &["fakeroot", "rpm"];
+
 /// Other programs that keep two folders the same.
 pub(super) const NEIGHBORS: &[&str] = &["syncthing", "unison"];
 

@@ -77,7 +77,10 @@ pub(crate) async fn gather(question: Question) -> Facts {
         copies,
         server,
         storage,
-        secrets: secrets.in_use(),
+        secrets: match account {
+            Some(_) => secrets.in_use(),
+            None => secrets.look().await,
+        },
         session,
         keys,
         access_keys,

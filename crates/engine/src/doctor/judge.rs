@@ -202,6 +202,12 @@ fn secret_store(store: SecretStoreView) -> Finding {
             "The keyring is locked",
         )
         .hint("Unlock it; sync goes on by itself then."),
+        SecretStoreView::FileLocked => finding(
+            "passphrase_needed",
+            FindingLevel::Error,
+            "The encrypted file of secrets waits for its passphrase",
+        )
+        .hint("Enter it in the window, or name a file that holds it: BM_CLOUD_PASSPHRASE_FILE."),
         SecretStoreView::EncryptedFile => finding(
             "secrets_in_file",
             FindingLevel::Note,

@@ -27,7 +27,7 @@ use crate::metered::{Cost, Meter};
 use crate::notice::Told;
 use crate::places::Places;
 use crate::proxy::ChosenProxy;
-use crate::secrets::SecretStore;
+use crate::secrets::{SecretError, SecretStore};
 use crate::settings::PairSettings;
 use crate::view::{AccountView, ProgressView, RcloneView};
 use crate::{Refusal, Reply, View};
@@ -45,6 +45,7 @@ mod installing;
 mod loading;
 mod looking;
 mod mounting;
+mod opening;
 mod requests;
 mod session;
 
@@ -63,6 +64,7 @@ pub(super) enum Input {
     SignInEnded(Box<Result<SignedIn, SignInError>>),
     Subscription(Box<Result<SubscriptionOut, AuthError>>, Option<Answer>),
     SignedOut(Result<(), AuthError>, Answer),
+    SecretsOpened(Result<(), SecretError>, Answer),
     SetUp(Box<Result<PairSettings, Refusal>>, Answer),
     Rclone(Result<rclone::Binary, RcloneView>),
     RunEnded(Box<Ended>),
@@ -294,6 +296,7 @@ impl Core {
             Input::SignInEnded(result) => self.end_sign_in(*result).await,
             Input::Subscription(result, answer) => self.take_subscription(*result, answer).await,
             Input::SignedOut(result, answer) => self.finish_sign_out(result, answer).await,
+            Input::SecretsOpened(result, answer) => self.secrets_are_open(result, answer),
             Input::SetUp(result, answer) => self.finish_set_up(*result, answer).await,
             Input::Rclone(found) => self.take_rclone(found),
             Input::RunEnded(ended) => self.end_run(*ended).await,
@@ -504,6 +507,7 @@ impl Core {
                     | Input::SignInEnded(_)
                     | Input::Subscription(..)
                     | Input::SignedOut(..)
+                    | Input::SecretsOpened(..)
                     | Input::SetUp(..)
                     | Input::Rclone(_)
                     | Input::Saved(_)

@@ -10,9 +10,9 @@ use crate::settings::{PairSettings, Settings};
 use crate::state::Standing;
 use crate::vault::PathProblem;
 use crate::view::{
-    AccountView, ActivityView, CheckView, ConflictView, HaltView, HistoryView, MountSupport,
-    NoticeView, PairView, PreviewView, ProblemView, ProgressView, RcloneView, RunResult, RunView,
-    SecretStoreView, Status, SubscriptionView, SyncSwitch, View,
+    AccountView, ActivityView, CheckView, ConflictView, HaltView, HistoryView, MountState,
+    MountSupport, NoticeView, PairView, PreviewView, ProblemView, ProgressView, RcloneView,
+    RunResult, RunView, SecretStoreView, Status, SubscriptionView, SyncSwitch, View,
 };
 
 /// Problems a view holds at most.
@@ -305,6 +305,9 @@ fn status(model: &Model, now_ms: i64) -> (Status, String) {
         };
         return (Status::Expired, words.to_owned());
     }
+    if model.secret_store == SecretStoreView::FileLocked {
+        return (Status::Error, "Sync waits for your passphrase".to_owned());
+    }
     match &model.rclone {
         RcloneView::Missing { message, .. } | RcloneView::TooOld { message, .. } => {
             return (Status::Error, format!("Sync cannot run: {message}"));
@@ -348,7 +351,14 @@ fn status(model: &Model, now_ms: i64) -> (Status, String) {
         return (Status::Syncing, words);
     }
     if model.pairs.is_empty() {
-        return (Status::Starting, "No folder is set up yet".to_owned());
+        let mut drives = model.mounts.iter().map(|mount| mount.view().state);
+        return if model.mounts.is_empty() {
+            (Status::Starting, "No folder is set up yet".to_owned())
+        } else if drives.any(|state| state == MountState::Mounted) {
+            (Status::Idle, "Your cloud is shown as a drive".to_owned())
+        } else {
+            (Status::Starting, "The drive is not connected".to_owned())
+        };
     }
     if model.starting || model.pairs.iter().any(|pair| !pair.passed) {
         return (Status::Starting, "Starting".to_owned());

@@ -4,7 +4,7 @@ use super::{Fact, Hope};
 use crate::engine::Model;
 use crate::view::{
     AccountView, ConflictState, MountState, NoticeAction, NoticeCause, NoticeLevel, ProblemView,
-    RcloneView,
+    RcloneView, SecretStoreView,
 };
 
 /// Everything that is so now; `problems` are the obstacles of all folders.
@@ -12,6 +12,7 @@ pub(crate) fn facts(model: &Model, problems: &[ProblemView]) -> Vec<Fact> {
     [
         signed_out(model),
         lapsed(model),
+        locked(model),
         cannot_run(model),
         halts(model),
         conflicts(model),
@@ -66,7 +67,26 @@ fn lapsed(model: &Model) -> Option<Fact> {
     })
 }
 
+/// After a start at login no window is there to ask.
+fn locked(model: &Model) -> Option<Fact> {
+    let waits = model.secret_store == SecretStoreView::FileLocked
+        && matches!(model.account, AccountView::SignedIn { .. });
+    waits.then(|| Fact {
+        cause: NoticeCause::AuthExpired,
+        level: NoticeLevel::Error,
+        hope: Hope::NeedsPerson,
+        subjects: ["passphrase".to_owned()].into(),
+        title: "Sync waits for your passphrase".to_owned(),
+        body: "The keys of this device are in an encrypted file. What you write waits here."
+            .to_owned(),
+        actions: vec![NoticeAction::OpenWindow],
+    })
+}
+
 fn cannot_run(model: &Model) -> Option<Fact> {
+    if model.secret_store == SecretStoreView::FileLocked {
+        return None;
+    }
     let of_rclone = match &model.rclone {
         RcloneView::Missing { message, .. } | RcloneView::TooOld { message, .. } => Some(message),
         RcloneView::Unknown | RcloneView::Ready { .. } | RcloneView::Installing => None,

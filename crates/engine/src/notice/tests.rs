@@ -21,6 +21,7 @@ fn conflicts(subjects: &[&str]) -> Fact {
 const EVERYTHING: Policy = Policy {
     notifications: Notifications::All,
     quiet_hours: None,
+    snoozed_until_ms: None,
 };
 
 /// Steps through the moments and gives each id and title, as they were shown.
@@ -142,6 +143,22 @@ fn quiet_hours_put_off_what_is_new_and_leave_what_stands() {
     ];
     let counts: Vec<usize> = shown(night, &moments).iter().map(Vec::len).collect();
     assert_eq!(counts, [0, 0, 0, 0, 1, 1]);
+}
+
+#[test]
+fn a_person_who_wants_to_be_left_alone_is_told_afterwards_what_still_holds() {
+    let snoozed = Policy {
+        snoozed_until_ms: Some(1_800_000),
+        ..EVERYTHING
+    };
+    let over = fact(NoticeCause::Halt, &["gone by then"]);
+    let moments = [
+        (0, NOON, vec![conflicts(&["a"]), over]),
+        (1_799_999, NOON, vec![conflicts(&["a"])]),
+        (1_800_000, NOON, vec![conflicts(&["a"])]),
+    ];
+    let counts: Vec<usize> = shown(snoozed, &moments).iter().map(Vec::len).collect();
+    assert_eq!(counts, [0, 0, 1]);
 }
 
 #[test]

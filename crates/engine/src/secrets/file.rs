@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use argon2::Argon2;
 use base64::Engine as _;
@@ -23,7 +23,7 @@ pub(super) struct SecretFile {
     path: PathBuf,
     lock: PathBuf,
     key_file: PathBuf,
-    passphrase: Option<SecretString>,
+    passphrase: Mutex<Option<SecretString>>,
     /// The passphrase's key for one salt: Argon2 is slow by design.
     derived: Mutex<Option<(String, Key)>>,
 }
@@ -81,9 +81,23 @@ impl SecretFile {
             path: places.state.join("secrets.enc"),
             lock: places.state.join("secrets.lock"),
             key_file: places.config.join("secrets.key"),
-            passphrase,
+            passphrase: Mutex::new(passphrase),
             derived: Mutex::new(None),
         }
+    }
+
+    /// Takes a passphrase for as long as this process lives. One that does not open the file that
+    /// is there is not taken; a file that is made or has a random key is sealed with it at the
+    /// next write.
+    pub(super) fn open(&self, passphrase: &SecretString) -> Result<(), SecretError> {
+        if let Some(file) = self.sealed()?
+            && let KeySource::Passphrase { salt } = &file.key
+        {
+            self.unseal(&file, &self.derive(passphrase, salt)?)?;
+        }
+        *held(&self.passphrase) = Some(passphrase.clone());
+        *held(&self.derived) = None;
+        Ok(())
     }
 
     pub(super) fn holds(&self, account: &str) -> Result<bool, SecretError> {
@@ -115,7 +129,14 @@ impl SecretFile {
         let (key, mut entries) = self.read()?;
         let names = entries.entry(account.to_owned()).or_default();
         names.insert(name.to_owned(), Secret(value.clone()));
-        self.write(key, &entries)
+        match (key, self.new_source()) {
+            (KeySource::File, sealed @ KeySource::Passphrase { .. }) => {
+                self.write(sealed, &entries)?;
+                self.drop_random_key();
+                Ok(())
+            }
+            (key, _) => self.write(key, &entries),
+        }
     }
 
     /// The last secret of an account takes its account with it.
@@ -146,17 +167,33 @@ impl SecretFile {
     }
 
     fn read(&self) -> Result<(KeySource, Entries), SecretError> {
-        let text = match fs::read(&self.path) {
-            Ok(text) => text,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                return Ok((self.new_source(), Entries::new()));
-            }
-            Err(source) => return Err(failed(&self.path, source)),
+        let Some(file) = self.sealed()? else {
+            return Ok((self.new_source(), Entries::new()));
         };
-        let unreadable = || SecretError::Unreadable {
+        let key = self.key(&file.key, Missing::IsAnError)?;
+        let entries = self.unseal(&file, &key)?;
+        Ok((file.key, entries))
+    }
+
+    /// The file as it lies there.
+    fn sealed(&self) -> Result<Option<Sealed>, SecretError> {
+        match fs::read(&self.path) {
+            Ok(text) => serde_json::from_slice(&text)
+                .map(Some)
+                .map_err(|_| self.unreadable()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(source) => Err(failed(&self.path, source)),
+        }
+    }
+
+    fn unreadable(&self) -> SecretError {
+        SecretError::Unreadable {
             path: self.path.clone(),
-        };
-        let file: Sealed = serde_json::from_slice(&text).map_err(|_| unreadable())?;
+        }
+    }
+
+    fn unseal(&self, file: &Sealed, key: &Key) -> Result<Entries, SecretError> {
+        let unreadable = || self.unreadable();
         let nonce = BASE64_STANDARD
             .decode(&file.nonce)
             .map_err(|_| unreadable())?;
@@ -166,19 +203,15 @@ impl SecretFile {
         if file.version != 1 || nonce.len() != 24 {
             return Err(unreadable());
         }
-        let key = self.key(&file.key, Missing::IsAnError)?;
         let context = file.key.context();
         let payload = Payload {
             msg: &sealed,
             aad: context.as_bytes(),
         };
-        let opened = XChaCha20Poly1305::new(&key)
+        let opened = XChaCha20Poly1305::new(key)
             .decrypt(XNonce::from_slice(&nonce), payload)
             .map_err(|_| unreadable())?;
-        Ok((
-            file.key,
-            serde_json::from_slice(&opened).map_err(|_| unreadable())?,
-        ))
+        serde_json::from_slice(&opened).map_err(|_| unreadable())
     }
 
     fn write(&self, source: KeySource, entries: &Entries) -> Result<(), SecretError> {
@@ -206,7 +239,7 @@ impl SecretFile {
     }
 
     fn new_source(&self) -> KeySource {
-        match &self.passphrase {
+        match &*held(&self.passphrase) {
             None => KeySource::File,
             Some(_) => {
                 let mut salt = [0; 16];
@@ -252,17 +285,23 @@ impl SecretFile {
     }
 
     fn derived_key(&self, salt: &str) -> Result<Key, SecretError> {
-        let Some(passphrase) = &self.passphrase else {
+        let Some(passphrase) = held(&self.passphrase).clone() else {
             return Err(SecretError::PassphraseNeeded {
                 path: self.path.clone(),
             });
         };
-        let mut derived = self.derived.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut derived = held(&self.derived);
         if let Some((known, key)) = &*derived
             && known == salt
         {
             return Ok(*key);
         }
+        let key = self.derive(&passphrase, salt)?;
+        *derived = Some((salt.to_owned(), key));
+        Ok(key)
+    }
+
+    fn derive(&self, passphrase: &SecretString, salt: &str) -> Result<Key, SecretError> {
         let mut key = Key::default();
         Argon2::default()
             .hash_password_into(
@@ -270,12 +309,25 @@ impl SecretFile {
                 salt.as_bytes(),
                 &mut key,
             )
-            .map_err(|_| SecretError::Unreadable {
-                path: self.path.clone(),
-            })?;
-        *derived = Some((salt.to_owned(), key));
+            .map_err(|_| self.unreadable())?;
         Ok(key)
     }
+
+    /// It opens nothing any more.
+    fn drop_random_key(&self) {
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "the secrets' key is no part of a vault"
+        )]
+        let removed = fs::remove_file(&self.key_file);
+        if let Err(error) = removed {
+            tracing::warn!(%error, "the random key of the secrets is still there");
+        }
+    }
+}
+
+fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[derive(Clone, Copy)]

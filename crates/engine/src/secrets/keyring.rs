@@ -27,6 +27,8 @@ struct Job {
 }
 
 enum Work {
+    /// Only whether there is one.
+    Look,
     Get,
     Set(SecretString),
     Delete,
@@ -37,6 +39,12 @@ impl Keyring {
         Self {
             thread: Mutex::new(None),
         }
+    }
+
+    /// Whether there is a keyring; nothing in it is touched, so it asks nobody to unlock it.
+    pub(super) async fn look(&self) -> Result<(), SecretError> {
+        self.ask("", "", Work::Look).await?;
+        Ok(())
     }
 
     pub(super) async fn get(
@@ -127,6 +135,7 @@ fn perform(job: &Job) -> Result<Option<SecretString>, SecretError> {
         Entry::new(SERVICE, &format!("{}|{}", job.account, job.name)).and_then(|entry| match &job
             .work
         {
+            Work::Look => Ok(None),
             Work::Get => entry
                 .get_password()
                 .map(|value| Some(SecretString::from(value))),

@@ -155,6 +155,49 @@ async fn a_passphrase_opens_the_file_and_nothing_else_does() {
 }
 
 #[tokio::test]
+async fn a_passphrase_that_comes_later_opens_the_file_and_a_wrong_one_is_not_taken() {
+    let root = testkit::scratch();
+    let places = places(root.path());
+    let sealed = SecretStore::new(&places, SecretChoice::File, Some(secret("correct horse")));
+    sealed.set(ANA, "token", &secret("x")).await.unwrap();
+
+    let store = SecretStore::new(&places, SecretChoice::File, None);
+    assert_eq!(store.look().await, SecretStoreView::FileLocked);
+    let wrong = store.open(secret("wrong")).await.unwrap_err();
+    assert_eq!(wrong.code(), "secrets_unreadable");
+    let still = store.get(ANA, "token").await.unwrap_err();
+    assert_eq!(still.code(), "passphrase_needed");
+    assert_eq!(store.in_use(), SecretStoreView::FileLocked);
+    store.open(secret("correct horse")).await.unwrap();
+    assert_eq!(store.in_use(), SecretStoreView::EncryptedFile);
+    assert_eq!(text(&store, ANA, "token").await.as_deref(), Some("x"));
+    let wrong = store.open(secret("wrong again")).await.unwrap_err();
+    assert_eq!(wrong.code(), "secrets_unreadable");
+    assert_eq!(text(&store, ANA, "token").await.as_deref(), Some("x"));
+}
+
+#[tokio::test]
+async fn a_file_with_a_random_key_is_sealed_with_the_passphrase_at_its_next_write() {
+    let root = testkit::scratch();
+    let places = places(root.path());
+    let key_file = places.config.join("secrets.key");
+    let store = SecretStore::new(&places, SecretChoice::File, None);
+    store.set(ANA, "token", &secret("x")).await.unwrap();
+    store.open(secret("correct horse")).await.unwrap();
+    assert_eq!(text(&store, ANA, "token").await.as_deref(), Some("x"));
+    assert!(key_file.exists());
+    store.set(ANA, "other", &secret("y")).await.unwrap();
+    assert!(!key_file.exists());
+
+    let without = SecretStore::new(&places, SecretChoice::File, None);
+    let refused = without.get(ANA, "token").await.unwrap_err();
+    assert_eq!(refused.code(), "passphrase_needed");
+    without.open(secret("correct horse")).await.unwrap();
+    assert_eq!(text(&without, ANA, "token").await.as_deref(), Some("x"));
+    assert_eq!(text(&without, ANA, "other").await.as_deref(), Some("y"));
+}
+
+#[tokio::test]
 async fn writers_at_the_same_moment_lose_nothing() {
     let root = testkit::scratch();
     let places = places(root.path());
@@ -215,6 +258,7 @@ async fn a_real_keyring_keeps_secrets_and_no_file_appears() {
         return;
     };
     let store = SecretStore::new(&places(&root), SecretChoice::Auto, None);
+    assert_eq!(store.look().await, SecretStoreView::Keyring);
     store.ready().await.unwrap();
     assert_eq!(store.in_use(), SecretStoreView::Keyring);
     match role.as_str() {
@@ -246,6 +290,8 @@ async fn without_a_keyring_secrets_go_to_the_file_and_stay_there() {
     };
     let store = SecretStore::new(&places(&root), SecretChoice::Auto, None);
     if role == "no keyring" {
+        assert_eq!(store.look().await, SecretStoreView::EncryptedFile);
+        assert!(!root.join("state").exists(), "a look writes nothing");
         let strict = SecretStore::new(&places(&root), SecretChoice::Keyring, None);
         let refused = strict.set(ANA, "token", &secret("x")).await.unwrap_err();
         assert_eq!(

@@ -24,6 +24,7 @@ pub(crate) fn check(choices: &SettingsView) -> Result<(), Refusal> {
         on_battery: _,
         notifications: _,
         quiet_hours,
+        snoozed_until_ms: _,
         proxy,
     } = choices;
     for (field, limit) in [

@@ -17,6 +17,9 @@ pub struct SettingsView {
     pub on_battery: WhenCostly,
     pub notifications: Notifications,
     pub quiet_hours: Option<QuietHours>,
+    /// Nothing new is told before this moment (Unix milliseconds).
+    #[ts(type = "number | null")]
+    pub snoozed_until_ms: Option<i64>,
     /// The proxy that leads to the server and the bucket; none is the system's.
     pub proxy: Option<String>,
 }
@@ -71,6 +74,7 @@ impl Default for SettingsView {
             on_battery: WhenCostly::Run,
             notifications: Notifications::Important,
             quiet_hours: None,
+            snoozed_until_ms: None,
             proxy: None,
         }
     }

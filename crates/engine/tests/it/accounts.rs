@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use engine::view::{AccountView, ProfileName, RunResult, Status};
+use engine::view::{AccountView, ProfileName, RunResult, SecretStoreView, Status};
 use engine::{Observer, Request, RunKind, Step};
 use tempfile::TempDir;
 use testkit::{Server, wait_until};
@@ -19,6 +19,81 @@ async fn server() -> (Server, TempDir) {
     let server = Server::start(state.path()).await;
     server.activate(ANA).await;
     (server, state)
+}
+
+fn passphrase(text: &str) -> Request {
+    Request::OpenSecrets {
+        passphrase: text.to_owned().into(),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_passphrase_is_asked_for_after_each_start_and_sync_goes_on_with_it() {
+    let (server, _state) = server().await;
+    let home = Home::in_background("laptop", Duration::from_secs(1));
+    home.save("note.md", "first\n");
+    let device = home.open().await;
+    device.ask(passphrase("correct horse")).await;
+    device.sign_in(&server, ANA).await;
+    device.set_up(&home.vault(), ProfileName::Safe).await;
+    device.close().await;
+
+    let device = home.open().await;
+    let view = device
+        .until(|view| view.secret_store == SecretStoreView::FileLocked)
+        .await;
+    assert_eq!(view.headline, "Sync waits for your passphrase");
+    assert!(is_signed_in(&view), "{:#?}", view.account);
+    let told = |view: &engine::View| {
+        let mut titles = view.notices.iter().map(|notice| notice.title.clone());
+        titles.any(|title| title == "Sync waits for your passphrase")
+    };
+    device.until(|view| told(view)).await;
+    home.save("note.md", "second\n");
+    let wrong = device.try_ask(passphrase("wrong")).await.unwrap_err();
+    assert_eq!(
+        (wrong.code.as_str(), wrong.field.as_deref()),
+        ("wrong_passphrase", Some("passphrase"))
+    );
+
+    device.ask(passphrase("correct horse")).await;
+    let view = device.until(|view| view.status == Status::Idle).await;
+    assert_eq!(view.secret_store, SecretStoreView::EncryptedFile);
+    device.until(|view| !told(view)).await;
+    device.settle().await;
+    let bucket = Member::sign_in(&server, ANA).await.bucket().await;
+    assert_eq!(bucket["note.md"], "second\n");
+    device.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_loses_the_passphrase_signs_in_again_and_the_folder_stays() {
+    let (server, _state) = server().await;
+    let home = Home::new("laptop");
+    home.save("note.md", "kept\n");
+    let device = home.open().await;
+    device.ask(passphrase("correct horse")).await;
+    device.sign_in(&server, ANA).await;
+    device.set_up(&home.vault(), ProfileName::Safe).await;
+    let open = device.try_ask(Request::ForgetSecrets).await.unwrap_err();
+    assert_eq!(open.code, "secrets_open");
+    device.close().await;
+
+    let device = home.open().await;
+    let refused = device.try_ask(Request::CheckSubscription).await;
+    assert_eq!(refused.unwrap_err().code, "passphrase_needed");
+    device.ask(Request::ForgetSecrets).await;
+    let view = device
+        .until(|view| matches!(view.account, AccountView::SignedOut { .. }))
+        .await;
+    assert_eq!(view.secret_store, SecretStoreView::EncryptedFile);
+    assert_eq!(home.read("note.md").as_deref(), Some("kept\n"));
+
+    device.sign_in(&server, ANA).await;
+    device.until(|view| view.pairs.len() == 1).await;
+    device.settle().await;
+    assert!(device.view().conflicts.is_empty());
+    device.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

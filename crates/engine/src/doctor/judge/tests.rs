@@ -136,6 +136,13 @@ fn each_trouble_has_its_finding() {
         ),
         (
             Facts {
+                secrets: SecretStoreView::FileLocked,
+                ..healthy()
+            },
+            vec![("passphrase_needed", Error, None)],
+        ),
+        (
+            Facts {
                 configs: vec![config(astray, open)],
                 ..healthy()
             },

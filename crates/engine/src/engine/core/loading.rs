@@ -89,6 +89,7 @@ impl Core {
         let policy = notice::Policy {
             notifications: choices.notifications,
             quiet_hours: choices.quiet_hours,
+            snoozed_until_ms: choices.snoozed_until_ms,
         };
         let at = notice::Moment {
             now_ms: self.config.clock.now_ms(),

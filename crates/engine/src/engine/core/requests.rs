@@ -31,6 +31,8 @@ impl Core {
                 Ok(Reply::Done)
             }
             Request::SignOut => return self.sign_out(answer),
+            Request::OpenSecrets { passphrase } => return self.open_secrets(passphrase, answer),
+            Request::ForgetSecrets => return self.forget_secrets(answer),
             Request::CheckSubscription => return self.ask_subscription(Some(answer)),
             Request::SetUp { folder, profile } => return self.set_up(&folder, profile, answer),
             Request::SetProfile { pair, profile } => self.set_profile(&pair, profile),

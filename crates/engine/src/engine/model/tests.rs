@@ -57,6 +57,9 @@ fn ways() -> Vec<(Status, Change)> {
                 hint: "h".into(),
             };
         }),
+        (Status::Error, |model| {
+            model.secret_store = SecretStoreView::FileLocked
+        }),
         (Status::Attention, |model| model.open_conflicts = 2),
         (Status::Paused, |model| {
             model.settings.sync = SyncSwitch::Off
@@ -94,7 +97,8 @@ fn says_in_words_what_is_so() {
         render(&model, NOW).headline
     };
     assert_eq!(headline(|_| ()), "Up to date");
-    assert_eq!(headline(ways()[6].1), "Syncing 3 of 40");
+    assert_eq!(headline(ways()[7].1), "Syncing 3 of 40");
+    assert_eq!(headline(ways()[3].1), "Sync waits for your passphrase");
     assert_eq!(
         headline(|model| model.open_conflicts = 1),
         "1 conflict to review"
