@@ -8,6 +8,7 @@ use tauri::{AppHandle, Emitter as _, Manager as _, RunEvent};
 use tauri_plugin_autostart::MacosLauncher;
 use time::UtcOffset;
 
+use crate::dock::{self, Dock};
 use crate::notify::Notifier;
 use crate::shell::Shell;
 use crate::tray::{Looks, Tray, TrayHost};
@@ -68,6 +69,7 @@ pub fn run(config: Config, options: Options) -> anyhow::Result<()> {
         ])
         .setup(move |app| {
             let handle = app.handle().clone();
+            dock::set(&handle, Dock::Hidden);
             let tray = Tray::new(&handle, &shell.view(), &options.looks, options.offset)?;
             app.manage(tray);
             app.manage(Notifier::new(&handle));

@@ -7,6 +7,7 @@
 mod app;
 mod clipboard;
 mod commands;
+mod dock;
 mod login;
 mod notify;
 mod shell;

@@ -1,5 +1,8 @@
-use tauri::{AppHandle, Emitter as _, Manager as _, Url, WebviewUrl, WebviewWindowBuilder};
+use tauri::{
+    AppHandle, Emitter as _, Manager as _, Url, WebviewUrl, WebviewWindowBuilder, WindowEvent,
+};
 
+use crate::dock::{self, Dock};
 use crate::shell::Shell;
 
 const LABEL: &str = "main";
@@ -24,8 +27,17 @@ pub(crate) fn show(app: &AppHandle, place: Option<&str>) {
         .inner_size(960.0, 680.0)
         .min_inner_size(360.0, 420.0)
         .build();
-    if let Err(error) = made {
-        tracing::error!(%error, "the window did not open");
+    match made {
+        Ok(window) => {
+            dock::set(app, Dock::Shown);
+            let app = app.clone();
+            window.on_window_event(move |event| {
+                if let WindowEvent::Destroyed = event {
+                    dock::set(&app, Dock::Hidden);
+                }
+            });
+        }
+        Err(error) => tracing::error!(%error, "the window did not open"),
     }
 }
 

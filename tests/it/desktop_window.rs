@@ -76,7 +76,11 @@ async fn a_passphrase_that_was_chosen_at_first_is_asked_for_at_the_next_start() 
 
     let window = Window::open(&desktop).await;
     window.screen("detect").await;
-    window.find("input[name=keys][value=sealed]").await.click().await;
+    window
+        .find("input[name=keys][value=sealed]")
+        .await
+        .click()
+        .await;
     window.find("#new-passphrase").await.fill(PASSPHRASE).await;
     window.find("#same-passphrase").await.fill(PASSPHRASE).await;
     window.button("Continue").await.click().await;
