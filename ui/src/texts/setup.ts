@@ -28,7 +28,7 @@ export const setUp = {
   profile: "How careful should sync be?",
   mount: "Mount",
   mountToo: "Also show my cloud as a drive",
-  login: "Start",
+  login: "At login",
   back: "Back",
   next: "Continue",
   button: { folder: "Start syncing", drive: "Connect the drive" },
@@ -77,7 +77,7 @@ export const detect = {
   keys: "Keys",
   keyring: "are kept in the system keyring",
   keyringLocked: "are in the system keyring, which is locked",
-  file: "go into an encrypted file, for no keyring answers",
+  file: "go into an encrypted file: no keyring answers",
   fileLocked: "are in an encrypted file that waits for its passphrase",
   drives: "Drives",
   tray: "Tray",
@@ -89,7 +89,7 @@ export const detect = {
 
 export const noFolder = {
   title: "No folder is in sync",
-  text: "Your cloud is shown as a drive. A folder in sync works offline, too.",
+  text: "A folder in sync keeps the notes on this device and works offline, too.",
   button: "Set up a folder…",
 };
 
@@ -104,6 +104,7 @@ export const setUpDone = {
 export const passphrase = {
   title: "Your passphrase is needed",
   text: "This device's keys are in an encrypted file. Sync waits until you open it; you stay signed in.",
+  signedOutText: "An encrypted file on this device keeps your keys. Open it before you sign in.",
   label: "Passphrase",
   again: "The same again",
   open: "Open",
@@ -114,7 +115,7 @@ export const passphrase = {
     "Then you sign in again, and this device gets new keys. Your folder stays as it is, and what you wrote waits. Revoke the old keys on the page Account afterwards.",
   beginAnew: "Sign out and begin anew",
   choice: "Where this device's keys are kept",
-  choiceText: "No keyring answers here, so they go into an encrypted file once you sign in.",
+  choiceText: "No keyring answers here. They go into an encrypted file at the sign-in.",
   alone: "In a file that only you can read",
   aloneText: "Nothing to type. Whoever can read all your files can read this one.",
   sealed: "In a file with a passphrase",
