@@ -44,7 +44,8 @@ export async function walk(page) {
         );
       const stop = stops.find((controls) => controls.includes(activeElement));
       if (stop === undefined) return false;
-      if (reached.has(stop)) return true;
+      // A field for a time has several stops of its own.
+      if (reached.has(stop)) return stop !== [...reached].at(-1);
       reached.add(stop);
       const rings = [activeElement, activeElement.nextElementSibling].filter((element) => {
         if (element === null) return false;

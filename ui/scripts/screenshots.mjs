@@ -144,8 +144,13 @@ for (const size of sizes) {
       }
     }
     if (name.startsWith("filters")) await page.locator("[id^=filters-state] > *").waitFor();
+    // What sticks to the edge of a window belongs at the end of a whole page.
+    await page.mouse.move(0, 0);
+    const height = await page.evaluate(() => document.documentElement.scrollHeight);
+    await page.setViewportSize({ width: size.width, height: Math.max(size.height, height) });
     const path = `${options.out}/${name}-${size.name}.png`;
     const picture = await page.screenshot({ path, fullPage: true });
+    await page.setViewportSize({ width: size.width, height: size.height });
     pictures += 1;
     if (size.name === "light" || size.name === "dark") {
       const file = `${kept}/${name}-${size.name}.webp`;
