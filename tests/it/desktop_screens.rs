@@ -28,9 +28,9 @@ async fn photograph(look: Look, name: &str) {
     copy(&notes, &folder);
     prepare(&desktop, &server, &folder).await;
     let other = Device::other(&server).await;
-    other.save("Daily/2025-03-09.md", "# Sunday\n\nBread rose well.\n");
+    other.save("daily/2026-02-19.md", "# Thursday\n\nBread rose well.\n");
     other.sync().await;
-    save(&folder, "Recipes/Lemon tart.md", "# Lemon tart\n");
+    save(&folder, "recipes/Lemon tart.md", "# Lemon tart\n");
 
     let window = Window::open(&desktop).await;
     window.screen("overview").await;

@@ -3,6 +3,7 @@
 //! Starts are measured in turns, on one display and one panel; ratios count, not absolutes.
 
 mod memory;
+mod neighbors;
 mod starts;
 
 use std::path::Path;
@@ -163,7 +164,7 @@ fn measure(repo: &Repo, base: &Path, pace: Pace) -> Result<Vec<Row>> {
             .goal(Goal::RatioAtMost(1.2)),
     ];
 
-    let bare = memory::of_bare(&device, &desktop, &bare, base)?;
+    let bare = memory::of(&device, &desktop, &bare, &[], base)?;
     let life = Life::live(&device, &desktop, &app, base, pace.cycles)?;
     let private = |name: &str, value: f64| Row::new(name, value, "MiB");
     rows.extend([
@@ -179,5 +180,6 @@ fn measure(repo: &Repo, base: &Path, pace: Pace) -> Result<Vec<Row>> {
         Row::new("idle_cpu_percent", life.idle_cpu_percent, "%").goal(Goal::AtMost(1.0)),
         Row::new("idle_processes", life.processes, "").goal(Goal::AtMost(1.0)),
     ]);
+    rows.extend(neighbors::rows(&device, &desktop, &mut starts, base)?);
     Ok(rows)
 }

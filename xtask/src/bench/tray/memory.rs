@@ -79,14 +79,15 @@ impl Life {
     }
 }
 
-/// The same of a program that has no window.
-pub(super) fn of_bare(
+/// The same of another program, once its icon is there.
+pub(super) fn of(
     device: &Device,
     desktop: &Desktop,
     program: &Path,
+    arguments: &[&str],
     base: &Path,
 ) -> Result<f64> {
-    let app = start(device, desktop, program, &[], base)?;
+    let app = start(device, desktop, program, arguments, base)?;
     TrayMenu::find(device.bus_address())?;
     std::thread::sleep(REST);
     private_mib(app.pid())
