@@ -74,6 +74,7 @@ async fn a_passphrase_that_was_chosen_at_first_is_asked_for_at_the_next_start() 
     let folder = desktop.home().join("Notes");
     save(&folder, "Start here.md", "# Start here\n");
 
+    let mut panel = Panel::start(&desktop).await;
     let window = Window::open(&desktop).await;
     window.screen("detect").await;
     window
@@ -101,8 +102,12 @@ async fn a_passphrase_that_was_chosen_at_first_is_asked_for_at_the_next_start() 
     window.screen("overview").await;
     window.find("#set-up-done").await;
     window.headline("Up to date").await;
-    window.close().await;
     assert!(!desktop.places().config.join("secrets.key").exists());
+    let icon = panel.icon().await;
+    icon.click("Quit and stop syncing").await;
+    wait_until(SOON, async || desktop.windows("^Basic Memory$").await == 0).await;
+    drop(window);
+    panel.stop().await;
 
     let mut panel = Panel::start(&desktop).await;
     let window = Window::open(&desktop).await;

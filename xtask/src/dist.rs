@@ -25,6 +25,8 @@ struct Options {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Build {
     Release,
+    /// The release build as it lies there.
+    Built,
     /// To try the packaging itself: large and slow programs.
     Debug,
 }
@@ -45,6 +47,7 @@ impl Options {
         for flag in flags {
             match *flag {
                 "--debug" => options.build = Build::Debug,
+                "--built" => options.build = Build::Built,
                 "--appimage" => options.appimage = AppImage::Made,
                 other => bail!("dist does not know `{other}`"),
             }
@@ -58,12 +61,17 @@ pub(crate) fn run(repo: &Repo, flags: &[&str]) -> Result<ExitCode> {
     peers::install_for_packages(repo)?;
     let tool = packer(repo)?;
     check::configuration(repo, &tool)?;
-    stages::build_ui(repo)?;
     let programs = match options.build {
-        Build::Release => repo.with_release_binaries(),
+        Build::Release | Build::Built => repo.with_release_binaries(),
         Build::Debug => repo.clone(),
     };
-    compile_command_line(repo, options.build)?;
+    match options.build {
+        Build::Release | Build::Debug => {
+            stages::build_ui(repo)?;
+            compile_command_line(repo, options.build)?;
+        }
+        Build::Built => {}
+    }
     bundle(repo, &tool, &programs, options.build, "deb,rpm")?;
     let bundles = programs.binary("bundle");
     let deb = newest(&bundles.join("deb"), "deb")?;
@@ -91,7 +99,7 @@ pub(crate) fn run(repo: &Repo, flags: &[&str]) -> Result<ExitCode> {
 fn compile_command_line(repo: &Repo, build: Build) -> Result<()> {
     let mut command = run::command(repo.root(), ["cargo", "build", "-p", "cli"]);
     match build {
-        Build::Release => command.arg("--release"),
+        Build::Release | Build::Built => command.arg("--release"),
         Build::Debug => &mut command,
     };
     run::require(&mut command, Show::Live).map(drop)
@@ -119,11 +127,15 @@ fn bundle(repo: &Repo, tool: &Path, programs: &Repo, build: Build, kinds: &str) 
         "build": { "beforeBuildCommand": "" },
         "bundle": { "linux": { "deb": { "files": files }, "rpm": { "files": files } } },
     });
-    let words = ["build", "--ci", "--bundles", kinds, "--config"];
+    let step = match build {
+        Build::Release | Build::Debug => "build",
+        Build::Built => "bundle",
+    };
+    let words = [step, "--ci", "--bundles", kinds, "--config"];
     let mut command = run::command(repo.root(), ["node"]);
     command.arg(tool).args(words).arg(config.to_string());
     match build {
-        Build::Release => &mut command,
+        Build::Release | Build::Built => &mut command,
         Build::Debug => command.arg("--debug"),
     };
     run::require(&mut command, Show::Live).map(drop)

@@ -40,11 +40,13 @@ usage: cargo xtask COMMAND
   peers                        install what tests and demo need, say what was installed
   tidy                         check the house rules
   bindings [--check]           write (or compare) the TypeScript types of the engine
-  dist [--debug] [--appimage]  packages of tray app and command line, unpacked and tried
+  dist [--debug | --built] [--appimage]
+                               packages of tray app and command line, unpacked and tried
   bench sync [--files N,N] [--dev]
                                cost of a pass next to plain rclone bisync
   bench server [--quick]       the server next to the seeds' stack and nginx
-  bench tray [--dev]           start and memory of the tray app next to a bare Tauri tray
+  bench tray [--dev | --built]
+                               start and memory of the tray app next to a bare Tauri tray
 ";
 
 fn main() -> ExitCode {

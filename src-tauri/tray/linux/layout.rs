@@ -196,7 +196,7 @@ fn name(branch: Branch) -> &'static str {
 /// The names are those of icon themes; a theme without one shows none.
 fn icon(action: &Action) -> Option<&'static str> {
     match action {
-        Action::Open(Page::Conflicts | Page::Folders | Page::Problems) => {
+        Action::Open(Page::Passphrase | Page::Conflicts | Page::Folders | Page::Problems) => {
             Some("dialog-warning-symbolic")
         }
         Action::Open(

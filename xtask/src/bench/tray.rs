@@ -34,6 +34,8 @@ const BARE: &str = "benches/bare_tray";
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Build {
     Release,
+    /// The release build as it lies there.
+    Built,
     Dev,
 }
 
@@ -53,14 +55,13 @@ struct About {
 }
 
 pub(crate) fn run(repo: &Repo, flags: &[&str]) -> Result<ExitCode> {
+    let whole = Pace {
+        starts: 15,
+        cycles: 20,
+    };
     let (build, pace) = match flags {
-        [] => (
-            Build::Release,
-            Pace {
-                starts: 15,
-                cycles: 20,
-            },
-        ),
+        [] => (Build::Release, whole),
+        ["--built"] => (Build::Built, whole),
         ["--dev"] => (
             Build::Dev,
             Pace {
@@ -71,10 +72,12 @@ pub(crate) fn run(repo: &Repo, flags: &[&str]) -> Result<ExitCode> {
         [other, ..] => bail!("bench tray does not know `{other}`"),
     };
     peers::install_for_demo(repo, Pictures::Needed)?;
-    stages::build_ui(repo)?;
-    compile(repo, build)?;
+    if build != Build::Built {
+        stages::build_ui(repo)?;
+        compile(repo, build)?;
+    }
     let repo = &match build {
-        Build::Release => repo.with_release_binaries(),
+        Build::Release | Build::Built => repo.with_release_binaries(),
         Build::Dev => repo.clone(),
     };
     let base = repo.made("bench/tray");
@@ -84,7 +87,7 @@ pub(crate) fn run(repo: &Repo, flags: &[&str]) -> Result<ExitCode> {
     let about = About {
         machine: Machine::read(),
         build: match build {
-            Build::Release => "release",
+            Build::Release | Build::Built => "release",
             Build::Dev => "dev",
         },
         starts: pace.starts,
@@ -121,7 +124,7 @@ fn compile(repo: &Repo, build: Build) -> Result<()> {
     for words in [&others[..], &app[..], &bare[..]] {
         let mut command = run::command(repo.root(), words);
         match build {
-            Build::Release => command.arg("--release"),
+            Build::Release | Build::Built => command.arg("--release"),
             Build::Dev => &mut command,
         };
         command.env("CARGO_TARGET_DIR", target);

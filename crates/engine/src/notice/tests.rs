@@ -177,6 +177,7 @@ fn a_person_is_told_what_they_asked_for() {
         let policy = Policy {
             notifications,
             quiet_hours: None,
+            snoozed_until_ms: None,
         };
         let facts = || vec![level(level_of_fact)];
         let moments = [(0, NOON, facts()), (3_000, NOON, facts())];
