@@ -4,7 +4,7 @@
 //! 1.75.2), and the next daemon throws away the file with it, although the program that saved it was
 //! told that all went well.
 
-use std::fs::{self, File, Metadata};
+use std::fs::{self, Metadata};
 use std::io::{self, Write};
 use std::path::Path;
 
@@ -113,7 +113,7 @@ fn walk(root: &Path) -> Vec<(String, std::path::PathBuf)> {
 
 #[cfg(target_os = "linux")]
 fn is_whole(file: &Path, found: &Metadata) -> bool {
-    let hole = File::open(file)
+    let hole = fs::File::open(file)
         .and_then(|file| Ok(rustix::fs::seek(&file, rustix::fs::SeekFrom::Hole(0))?));
     hole.is_ok_and(|hole| hole == found.len())
 }
@@ -150,7 +150,7 @@ mod tests {
                 fs::write(about.join(name), text).unwrap();
             }
         }
-        let partial = File::create(content.join("partial.md")).unwrap();
+        let partial = fs::File::create(content.join("partial.md")).unwrap();
         partial.write_all_at(b"end", 1 << 20).unwrap();
 
         let cache = VfsCache::new(folder.path(), "notes");

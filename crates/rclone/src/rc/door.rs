@@ -17,6 +17,7 @@ pub(crate) use socket::Door;
 /// Why a folder can have no door.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum NoDoor {
+    #[cfg_attr(windows, expect(dead_code, reason = "only sockets have paths"))]
     #[error("the path of the folder for sockets is too long")]
     PathTooLong,
     #[error(transparent)]

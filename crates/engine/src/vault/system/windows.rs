@@ -266,7 +266,11 @@ pub(in crate::vault) fn sync_file_system(_folder: &Folder) -> Option<io::Result<
     None
 }
 
-/// The clock that stamps files, in nanoseconds since 1970; it ticks every few milliseconds.
+/// The longest that a stamp may be behind the clock.
+const TICK_NS: i64 = 16_000_000;
+
+/// The time that a file stamped from now on has at least, in nanoseconds since 1970: the clock that
+/// stamps files ticks every few milliseconds, 64 times a second at the slowest.
 pub(in crate::vault) fn file_clock_ns() -> i64 {
     let mut now = windows_sys::Win32::Foundation::FILETIME::default();
     #[expect(unsafe_code, reason = "a call of the system")]
@@ -275,5 +279,5 @@ pub(in crate::vault) fn file_clock_ns() -> i64 {
         GetSystemTimeAsFileTime(&mut now);
     }
     let ticks = (u64::from(now.dwHighDateTime) << 32) | u64::from(now.dwLowDateTime);
-    native::since_1970(ticks.cast_signed())
+    native::since_1970(ticks.cast_signed()) - TICK_NS
 }
