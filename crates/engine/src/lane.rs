@@ -67,6 +67,8 @@ pub(crate) struct Trip {
     pub(crate) tally: Tally,
     /// Paths that only a cycle may judge.
     pub(crate) left: BTreeSet<String>,
+    /// Notes that were removed here; their names are free.
+    pub(crate) freed: BTreeSet<String>,
     /// How many more paths the baseline knows.
     pub(crate) added: i64,
     /// What is in the cloud now because of this trip, for others to hear of.
@@ -77,6 +79,17 @@ impl Trip {
     /// Deletes that this trip carried.
     pub(crate) fn deletes(&self) -> usize {
         usize::try_from(self.tally.removed_here + self.tally.removed_in_cloud).unwrap_or(usize::MAX)
+    }
+
+    /// Whether a removal made room for `path`: a note below the name of one that went, or one that
+    /// takes the name of its folder.
+    pub(crate) fn makes_room_for(&self, path: &str) -> bool {
+        let is_below = |inner: &str, outer: &str| {
+            let rest = inner.strip_prefix(outer);
+            rest.is_some_and(|rest| rest.starts_with('/'))
+        };
+        let mut freed = self.freed.iter();
+        freed.any(|gone| is_below(path, gone) || is_below(gone, path))
     }
 }
 
@@ -89,4 +102,22 @@ pub(crate) async fn run(input: &LaneInput) -> Result<Trip, CycleFailure> {
     let seen = sight::look(input).await?;
     let (moves, left) = decide(&seen.plan, seen.left, input.access, input.spare_deletes);
     carry::carry(input, seen.baseline, seen.notes, seen.touched, moves, left).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_removal_makes_room_for_what_was_in_its_way_and_nothing_else() {
+        let trip = Trip {
+            freed: ["plan".to_owned(), "old/a.md".to_owned()].into(),
+            ..Trip::default()
+        };
+        let paths = ["plan/a.md", "old", "plan", "planned/a.md", "old/b.md", "ol"];
+        assert_eq!(
+            paths.map(|path| trip.makes_room_for(path)),
+            [true, true, false, false, false, false]
+        );
+    }
 }

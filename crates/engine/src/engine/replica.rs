@@ -163,6 +163,7 @@ impl Replica {
             settled: false,
             runs: 0,
             deletes: 0,
+            obstructed: Vec::new(),
             tell,
             arrived,
             abort: abort.clone(),
@@ -261,6 +262,8 @@ struct Follower {
     runs: u64,
     /// Deletes that the lane carried since the last pass.
     deletes: usize,
+    /// Paths that the last pass could not carry.
+    obstructed: Vec<String>,
     tell: watch::Sender<ReplicaTold>,
     arrived: mpsc::Sender<Arrived>,
     abort: CancellationToken,
@@ -373,7 +376,8 @@ impl Follower {
                     "the lane carried"
                 );
                 self.deletes += trip.deletes();
-                if trip.left.is_empty() {
+                let waited_for = self.obstructed.iter().any(|path| trip.makes_room_for(path));
+                if trip.left.is_empty() && !waited_for {
                     self.since = None;
                 } else {
                     self.pass_within(Duration::ZERO);
@@ -400,6 +404,8 @@ impl Follower {
         self.settled = false;
         let (tally, ended) = self.decide_and_run().await;
         let arrived = tally.downloaded + tally.removed_here + tally.conflicts > 0;
+        let problems = tally.problems.iter();
+        self.obstructed = problems.map(|problem| problem.path.clone()).collect();
         match ended {
             Ok(()) => {
                 self.failures = 0;

@@ -216,12 +216,15 @@ impl Core {
             duration_ms,
             "the lane carried"
         );
+        let mut waited_for = false;
         if let Some(pair) = self.model.pair_mut(&pair) {
             pair.files = pair.files.saturating_add_signed(trip.added);
             pair.waiting_for_lane.deletes += trip.deletes();
+            let mut problems = pair.problems.iter();
+            waited_for = problems.any(|problem| trip.makes_room_for(&problem.path));
         }
         self.tell_others(trip.told);
-        if !trip.left.is_empty() {
+        if waited_for || !trip.left.is_empty() {
             self.pass_within(Duration::ZERO);
         }
         self.close_equal_conflicts().await;

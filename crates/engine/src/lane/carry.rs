@@ -61,6 +61,7 @@ pub(super) async fn carry(
         trip: Trip {
             tally: Tally::default(),
             left,
+            freed: BTreeSet::new(),
             added: 0,
             told: Vec::new(),
         },
@@ -273,6 +274,7 @@ impl Carrying<'_> {
             Applied::Done { kept, .. } => {
                 self.keep(&path, kept, "removed");
                 self.trip.tally.removed_here += 1;
+                self.trip.freed.insert(path.clone());
                 self.forget(path, ChangeAction::RemoveHere);
             }
             Applied::UserSaved | Applied::KeptBoth { .. } | Applied::Blocked(_) => {

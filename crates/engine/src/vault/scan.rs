@@ -85,7 +85,7 @@ pub(crate) fn scan(root: &Path, filters: &Filters) -> Result<Scan, RootError> {
     Ok(walk.scan)
 }
 
-/// Whether nothing has this path now. The proof that a deletion needs: a walk can miss a name that
+/// Whether no note has this path now. The proof that a deletion needs: a walk can miss a name that
 /// is renamed under it.
 ///
 /// # Errors
@@ -94,7 +94,11 @@ pub(crate) fn absent(root: &Path, path: &str) -> Result<bool, RootError> {
     let unreadable = |source| RootError::Unreadable { source };
     let folder = open(root)?;
     match folder.parent_of(path) {
-        Ok((parent, name)) => Ok(parent.find(name).map_err(unreadable)?.is_none()),
+        Ok((parent, name)) => Ok(match parent.find(name).map_err(unreadable)? {
+            // A folder took the name: the note that had it is gone.
+            None | Some(Found::Folder) => true,
+            Some(Found::File(_) | Found::Link | Found::Other) => false,
+        }),
         // Nothing is below a file: it took the name of the folder that was there.
         Err(PathError::Missing | PathError::NotAFolder) => Ok(true),
         Err(PathError::Malformed | PathError::Link) => Ok(false),

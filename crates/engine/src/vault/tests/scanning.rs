@@ -179,6 +179,8 @@ fn absence_is_proven_by_looking() {
         ("a/n.md", false),
         ("a/gone.md", true),
         ("gone/n.md", true),
+        ("a", true),
+        ("l", false),
         ("l/gone.md", false),
         ("a/n.md/x", true),
         ("../x", false),
