@@ -12,6 +12,7 @@ mod check;
 mod clean_room;
 mod conflict;
 mod copy_names;
+mod damaged;
 mod failure;
 mod halt;
 mod hold;
@@ -34,6 +35,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use self::absence::Proof;
+use self::damaged::Damaged;
 use self::hold::Hold;
 use crate::brakes::Brake;
 use crate::config::{Observer, Step};
@@ -153,8 +155,9 @@ pub(crate) async fn run(input: &CycleInput) -> (Tally, Result<(), CycleFailure>)
         Ok(side) => side,
         Err(failure) => return (tally, Err(failure)),
     };
+    let mut damaged = Damaged::default();
     for attempt in 1..=ATTEMPTS {
-        let result = once(input, &side, &mut tally).await;
+        let result = once(input, &side, &mut tally, &mut damaged).await;
         match result {
             Ok(Next::Settled) => {
                 let result = hold::result(&tally);
@@ -178,7 +181,12 @@ pub(crate) async fn run(input: &CycleInput) -> (Tally, Result<(), CycleFailure>)
     (tally, Ok(()))
 }
 
-async fn once(input: &CycleInput, side: &Side, tally: &mut Tally) -> Result<Next, CycleFailure> {
+async fn once(
+    input: &CycleInput,
+    side: &Side,
+    tally: &mut Tally,
+    damaged: &mut Damaged,
+) -> Result<Next, CycleFailure> {
     input.report("verify", 0, 0);
     clean_room::recover(input, side).await?;
     if input.kind != RunKind::DryRun {
@@ -193,6 +201,7 @@ async fn once(input: &CycleInput, side: &Side, tally: &mut Tally) -> Result<Next
         return Ok(Next::Settled);
     }
     tally.waiting = 0;
+    damaged.set_aside(&mut verified, tally);
     tally.held = None;
     // What the brakes hold back costs no request; what turns out to be there is for them to judge.
     loop {
@@ -228,7 +237,11 @@ async fn once(input: &CycleInput, side: &Side, tally: &mut Tally) -> Result<Next
         verify::publish_touched(input, verified).await?;
         return Ok(Next::Settled);
     }
-    let carried = carry::carry(input, side, verified).await?;
+    let files = damaged::files_of(&verified);
+    let carried = match carry::carry(input, side, verified).await {
+        Ok(carried) => carried,
+        Err(failure) => return damaged.explain(failure, input, files).await,
+    };
     tally.carried = true;
     let carried = resolve::apply_and_publish(input, side, carried, tally).await?;
     Ok(match next {

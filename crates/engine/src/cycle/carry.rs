@@ -40,7 +40,9 @@ pub(super) async fn carry(
     let sentinel = sentinel(input, &verified.cloud).await?;
     let filled = fill_mirror(input, &verified, side.clone()).await?;
     input.observer.reached(Step::MirrorFilled);
-    for path in &filled.moved {
+    // What could not be shown must not look deleted to rclone.
+    let unseen = filled.problems.iter().map(|problem| &problem.path);
+    for path in filled.moved.iter().chain(unseen) {
         verified.plan.scope.remove(path);
     }
 

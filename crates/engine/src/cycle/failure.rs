@@ -127,6 +127,11 @@ impl CycleFailure {
         }
     }
 
+    /// Whether a single file that cannot be read may be the cause.
+    pub(crate) fn may_be_a_file_s(&self) -> bool {
+        matches!(self, Self::Mirror(MirrorError::Io { .. }) | Self::Rclone(_))
+    }
+
     /// Whether it is tried again by itself later.
     pub(crate) fn is_transient(&self) -> bool {
         match self {
