@@ -123,15 +123,16 @@ impl Plan {
         }
     }
 
-    /// Leaves only what comes from the cloud: changes made here wait.
+    /// Leaves only what the cloud has to give: changes made here wait, and so does every removal.
+    /// Answers how many changes from here those are.
     pub(crate) fn keep_downloads(&mut self) -> u64 {
-        let before = self.scope.len();
+        let before = self.waiting();
         self.scope.retain(|_, difference| match difference.here {
-            Side::Same | Side::Absent => true,
+            Side::Same | Side::Absent => difference.cloud != Side::Deleted,
             Side::Deleted => difference.cloud == Side::Deleted,
             Side::New | Side::Changed => false,
         });
-        u64::try_from(before - self.scope.len()).unwrap_or(u64::MAX)
+        before - self.waiting()
     }
 
     /// Takes in that something is at this path after all: it waits for the next cycle.

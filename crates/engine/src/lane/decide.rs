@@ -62,9 +62,9 @@ fn plain(difference: Difference, access: Access) -> Option<Move> {
         ) => return None,
     };
     match (way, access) {
-        (Move::Upload | Move::RemoveInCloud, Access::ReadOnly) => None,
-        (Move::Upload | Move::RemoveInCloud, Access::ReadWrite)
-        | (Move::Download | Move::RemoveHere, Access::ReadWrite | Access::ReadOnly) => Some(way),
+        (Move::Upload | Move::RemoveInCloud | Move::RemoveHere, Access::ReadOnly) => None,
+        (Move::Upload | Move::RemoveInCloud | Move::RemoveHere, Access::ReadWrite)
+        | (Move::Download, Access::ReadWrite | Access::ReadOnly) => Some(way),
     }
 }
 
@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_subscription_only_the_cloud_s_changes_move() {
+    fn without_a_subscription_only_downloads_move() {
         use Side::{Changed, Deleted, Same};
         let entries = [
             ("a", Changed, Same),
@@ -129,7 +129,7 @@ mod tests {
         ];
         assert_eq!(
             decided(&entries, Access::ReadOnly, 9),
-            ["b Download", "d RemoveHere", "a left", "c left"]
+            ["b Download", "a left", "c left", "d left"]
         );
     }
 

@@ -166,10 +166,10 @@ fn a_suspect_with_the_old_bytes_is_no_change() {
 }
 
 #[test]
-fn read_only_keeps_downloads_and_counts_what_waits() {
+fn read_only_keeps_downloads_deletes_nothing_and_counts_what_waits() {
     let mut plan = plan(
-        &baseline(&["gone"]),
-        &vault(&[("mine", 0)]),
+        &baseline(&["gone", "dropped"]),
+        &vault(&[("mine", 0), ("dropped", 0)]),
         &bucket(&[("theirs", "x"), ("gone", "m")]),
         &filters(),
     );
