@@ -11,6 +11,9 @@ mod interruptions;
 mod obstacles;
 mod profiles;
 mod rig;
+mod rolled_back;
 mod traffic;
+#[cfg(target_os = "linux")]
+mod unreadable;
 
 use rig::{Cloud, Device};

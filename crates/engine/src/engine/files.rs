@@ -27,23 +27,12 @@ impl FileEvents {
         }
         let (seen, events) = mpsc::channel(BACKLOG);
         let (lost, losses) = watch::channel(());
-        let blind = inputs.clone();
-        let handler = move |event: notify::Result<notify::Event>| match event {
-            Ok(event) if event.need_rescan() => lost.send_replace(()),
-            Ok(event) if changes_content(event.kind) => {
-                for path in event.paths {
-                    if seen.try_send(path).is_err() {
-                        lost.send_replace(());
-                    }
-                }
-            }
-            Ok(_) => {}
-            Err(error) => {
-                report(&blind, &error);
-                lost.send_replace(());
-            }
+        let ear = Ear {
+            seen,
+            lost,
+            blind: inputs.clone(),
         };
-        let mut watcher = match notify::recommended_watcher(handler) {
+        let mut watcher = match notify::recommended_watcher(move |event| ear.hear(event)) {
             Ok(watcher) => watcher,
             Err(error) => {
                 report(inputs, &error);
@@ -61,6 +50,34 @@ impl FileEvents {
         }
         tokio::spawn(settle(events, losses, inputs.clone()));
         Some(Self { _watcher: watcher })
+    }
+}
+
+/// Takes the system's events in, on its own thread.
+struct Ear {
+    seen: mpsc::Sender<PathBuf>,
+    /// Events are missing: only a look at everything tells.
+    lost: watch::Sender<()>,
+    blind: mpsc::Sender<Input>,
+}
+
+impl Ear {
+    fn hear(&self, event: notify::Result<notify::Event>) {
+        match event {
+            Ok(event) if event.need_rescan() => self.lost.send_replace(()),
+            Ok(event) if changes_content(event.kind) => {
+                for path in event.paths {
+                    if self.seen.try_send(path).is_err() {
+                        self.lost.send_replace(());
+                    }
+                }
+            }
+            Ok(_) => {}
+            Err(error) => {
+                report(&self.blind, &error);
+                self.lost.send_replace(());
+            }
+        }
     }
 }
 
@@ -145,7 +162,73 @@ async fn sleep_until(due: Option<Instant>) {
 mod tests {
     use std::fs::File;
 
+    use notify::Event;
+    use notify::event::{CreateKind, Flag};
+
     use super::*;
+
+    /// An ear whose events are passed on as ever, and the loop that hears of them.
+    fn listening() -> (Ear, mpsc::Receiver<Input>) {
+        let (inputs, received) = mpsc::channel(8);
+        let (seen, events) = mpsc::channel(BACKLOG);
+        let (lost, losses) = watch::channel(());
+        tokio::spawn(settle(events, losses, inputs.clone()));
+        let blind = inputs;
+        (Ear { seen, lost, blind }, received)
+    }
+
+    fn made(name: String) -> notify::Result<Event> {
+        let kind = EventKind::Create(CreateKind::File);
+        Ok(Event::new(kind).add_path(PathBuf::from("/notes").join(name)))
+    }
+
+    #[tokio::test]
+    async fn what_the_system_could_not_tell_is_one_look_at_everything() {
+        let (ear, mut received) = listening();
+        ear.hear(made("lost.md".to_owned()));
+        ear.hear(Ok(Event::new(EventKind::Other).set_flag(Flag::Rescan)));
+        assert!(matches!(received.recv().await, Some(Input::FilesChanged)));
+        // And from there on each change is told again.
+        ear.hear(made("later.md".to_owned()));
+        let mut told = Vec::new();
+        while !told.contains(&PathBuf::from("/notes/later.md")) {
+            let Some(Input::Saved(paths)) = received.recv().await else {
+                panic!("nothing but saves comes next");
+            };
+            told.extend(paths);
+        }
+    }
+
+    #[tokio::test]
+    async fn ten_thousand_events_are_a_few_looks_at_everything() {
+        let (ear, mut received) = listening();
+        for number in 0..10_000 {
+            ear.hear(made(format!("{number}.md")));
+        }
+        let mut looks = 0;
+        let silence = std::time::Duration::from_millis(500);
+        while let Ok(Some(input)) = tokio::time::timeout(silence, received.recv()).await {
+            if let Input::Saved(paths) = &input {
+                assert!(paths.len() <= MOST_PATHS, "{}", paths.len());
+            } else {
+                assert!(matches!(input, Input::FilesChanged));
+                looks += 1;
+            }
+        }
+        let most = 10_000 / MOST_PATHS;
+        assert!((1..=most).contains(&looks), "{looks} looks");
+    }
+
+    #[tokio::test]
+    async fn a_limit_that_is_met_later_is_told_and_everything_is_looked_at() {
+        let (ear, mut received) = listening();
+        ear.hear(Err(notify::Error::new(ErrorKind::MaxFilesWatch)));
+        let Some(Input::FileEventsLost(reason)) = received.recv().await else {
+            panic!("the limit comes first");
+        };
+        assert!(reason.contains("max_user_watches"), "{reason}");
+        assert!(matches!(received.recv().await, Some(Input::FilesChanged)));
+    }
 
     #[test]
     fn the_reason_says_what_to_do() {

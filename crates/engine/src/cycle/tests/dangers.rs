@@ -1,7 +1,9 @@
 //! What plain `rclone bisync` does to notes, shown with the same rclone and store, and what we do
 //! in the same place (`docs/reliability.md`, dangers).
 
+mod bucket;
 mod plain;
+mod standstill;
 
 use std::collections::BTreeSet;
 use std::time::{Duration, SystemTime};
@@ -45,6 +47,14 @@ async fn carry(device: &Device) {
             failure.heals_at_once() || failure.is_transient(),
             "{failure}"
         );
+    }
+}
+
+/// Begins a run of ours and leaves it in the middle; its rclone is killed with it.
+async fn left(device: &Device, until: impl Future<Output = ()>) {
+    tokio::select! {
+        ended = device.run() => panic!("it ended before: {ended:?}"),
+        () = until => {}
     }
 }
 

@@ -81,6 +81,7 @@ async fn read_only_brings_downloads_and_keeps_edits_waiting() {
     let other = Device::new("desktop", &cloud).await;
     other.sync().await;
     other.save("news.md", "news\n");
+    other.delete("n02.md");
     other.sync().await;
     device.save("n00.md", "waits\n");
     device.delete("n01.md");
@@ -89,9 +90,15 @@ async fn read_only_brings_downloads_and_keeps_edits_waiting() {
     assert_eq!((tally.downloaded, tally.uploaded, tally.waiting), (1, 0, 2));
     assert_eq!(device.read("news.md").as_deref(), Some("news\n"));
     assert_eq!(cloud.files().await["n00.md"], "0\n");
+    assert_eq!(
+        device.read("n02.md").as_deref(),
+        Some("2\n"),
+        "nothing is deleted"
+    );
     device.access = Access::ReadWrite;
     let tally = device.sync().await;
     assert_eq!((tally.uploaded, tally.removed_in_cloud), (1, 1));
+    assert_eq!(tally.removed_here, 1);
     assert_eq!(cloud.files().await, device.files());
 }
 
@@ -169,8 +176,48 @@ async fn a_file_that_takes_a_folders_name_arrives_in_one_pass() {
     assert_eq!(other.files(), device.files());
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_folder_that_takes_a_notes_name_arrives_in_one_pass() {
+    let cloud = Cloud::start().await;
+    let device = filled(&cloud, 3).await;
+    device.save("swap", "a file\n");
+    device.sync().await;
+    let other = Device::new("desktop", &cloud).await;
+    other.sync().await;
+    device.delete("swap");
+    device.save("swap/a.md", "a\n");
+    let tally = device.sync().await;
+    assert_eq!((tally.uploaded, tally.removed_in_cloud), (1, 1));
+    assert_eq!(cloud.files().await, device.files());
+    let tally = other.sync().await;
+    assert_eq!((tally.removed_here, tally.downloaded), (1, 1));
+    assert!(tally.problems.is_empty(), "{:?}", tally.problems);
+    assert_eq!(other.files(), device.files());
+    assert!(other.history().contains(&"a file\n".to_owned()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_edit_elsewhere_of_a_note_whose_name_a_folder_took_waits_in_the_cloud() {
+    let cloud = Cloud::start().await;
+    let device = filled(&cloud, 3).await;
+    let other = Device::new("desktop", &cloud).await;
+    other.sync().await;
+    device.delete("n00.md");
+    device.save("n00.md/a.md", "a\n");
+    other.save("n00.md", "edited\n");
+    other.sync().await;
+    let tally = device.sync().await;
+    let codes: Vec<&str> = tally.problems.iter().map(|it| it.code.as_str()).collect();
+    assert_eq!((tally.uploaded, codes), (1, vec!["not_a_file"]));
+    let stored = cloud.files().await;
+    assert_eq!(
+        (stored["n00.md"].as_str(), stored["n00.md/a.md"].as_str()),
+        ("edited\n", "a\n")
+    );
+}
+
 /// What encryption makes of a note.
-fn noise(seed: u32) -> Vec<u8> {
+pub(super) fn noise(seed: u32) -> Vec<u8> {
     use md5::Digest as _;
     let parts =
         (0..64_u32).flat_map(|n| md5::Md5::digest([seed, n].map(u32::to_le_bytes).concat()));

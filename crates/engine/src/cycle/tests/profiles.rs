@@ -83,10 +83,22 @@ async fn rclone_is_started_with_what_the_profile_says() {
             "--inplace",
             "--ignore-checksum",
             "--size-only",
+            "--use-server-modtime",
             "--backup-dir1",
             "--backup-dir2",
+            "--suffix",
             "--create-empty-src-dirs",
             "--copy-links",
+            "--exclude",
+            "--exclude-if-present",
+            "--filter",
+            "--include",
+            "--max-age",
+            "--max-size",
+            "--min-age",
+            "--min-size",
+            "--local-no-check-updated",
+            "--no-unicode-normalization",
         ] {
             assert!(!has(never), "{profile:?} {never}");
         }

@@ -337,7 +337,7 @@ fn rename(from: &Path, to: &Path) {
 }
 
 #[expect(clippy::disallowed_methods, reason = "the test plays the user")]
-fn delete(file: &Path) {
+pub(super) fn delete(file: &Path) {
     fs::remove_file(file).unwrap();
 }
 

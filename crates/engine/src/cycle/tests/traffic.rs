@@ -1,3 +1,5 @@
+use std::time::{Duration, UNIX_EPOCH};
+
 use super::rig::map;
 use super::*;
 use crate::RunKind;
@@ -156,6 +158,33 @@ async fn leaves_out_what_the_filters_exclude() {
     laptop.save("deep/.DS_Store", "x\n");
     laptop.sync().await;
     assert_eq!(cloud.files().await, map(&[("note.md", "n\n")]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn notes_of_any_time_travel_once_and_then_rest() {
+    let cloud = Cloud::start().await;
+    let laptop = Device::new("laptop", &cloud).await;
+    let desktop = Device::new("desktop", &cloud).await;
+    let day = Duration::from_secs(24 * 3600);
+    for (name, time) in [
+        ("before.md", UNIX_EPOCH - day),
+        ("zero.md", UNIX_EPOCH),
+        ("odd.md", UNIX_EPOCH + Duration::from_nanos(1_234_567_891)),
+        ("future.md", UNIX_EPOCH + 60_000 * day),
+    ] {
+        laptop.save(name, &format!("{name}\n"));
+        laptop.set_time(name, time);
+    }
+    laptop.sync().await;
+    assert_eq!(desktop.sync().await.downloaded, 4);
+    assert_eq!(laptop.files(), desktop.files());
+    for device in [&laptop, &desktop] {
+        assert!(!device.sync().await.carried, "{}", device.name);
+    }
+    desktop.save("future.md", "edited\n");
+    desktop.sync().await;
+    let tally = laptop.sync().await;
+    assert_eq!((tally.downloaded, tally.conflicts), (1, 0));
 }
 
 #[tokio::test(flavor = "multi_thread")]
