@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use engine::{Arrived, Clock, Places};
 use guard::Bucket;
-use tokio::sync::mpsc;
+use tokio::sync::{Mutex, mpsc};
 use tokio::time::Instant;
 use wire::InstanceStatus;
 
@@ -96,6 +96,12 @@ pub(crate) trait Files: Send + Sync {
 
     /// Resolves only if the files cannot be made readable; with the reason.
     async fn failed(&self) -> String;
+
+    /// What Basic Memory's turn at a file is taken with, where nobody else tells an older version
+    /// from a newer one.
+    fn turn(&self) -> Arc<Mutex<()>> {
+        Arc::default()
+    }
 
     async fn refresh(&self, what: Refresh);
 

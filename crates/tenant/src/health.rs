@@ -27,6 +27,10 @@ pub(crate) fn upstream(state: &UpstreamState, version: Option<String>) -> Upstre
         UpstreamState::Starting => (InstanceStatus::Starting, None),
         UpstreamState::Ready => (InstanceStatus::Ok, None),
         UpstreamState::Restarting { message } => (InstanceStatus::Degraded, Some(message.clone())),
+        UpstreamState::Silent => {
+            let message = "Basic Memory does not answer".to_owned();
+            (InstanceStatus::Degraded, Some(message))
+        }
         UpstreamState::Stopped => (InstanceStatus::Failed, None),
     };
     UpstreamHealth {

@@ -6,7 +6,6 @@ mod projects;
 mod round;
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use engine::Arrived;
@@ -14,9 +13,8 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
-use crate::generation::Generation;
-use crate::upstream::{Caller, UpstreamState};
-use round::Round;
+use crate::upstream::UpstreamState;
+pub(crate) use round::Round;
 
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
@@ -51,14 +49,13 @@ impl Backlog {
 
 /// Serves for as long as arrivals can come.
 pub(crate) fn start(
-    round: (Caller, Generation, PathBuf),
+    round: Round,
     upstream: watch::Receiver<UpstreamState>,
     arrived: mpsc::Receiver<Arrived>,
 ) -> (watch::Receiver<IndexTold>, JoinHandle<()>) {
     let (tell, told) = watch::channel(IndexTold::default());
-    let (caller, generation, data) = round;
     let indexer = Indexer {
-        round: Round::new(caller, generation, data),
+        round,
         upstream,
         // What came while nothing ran is not known.
         backlog: Backlog {

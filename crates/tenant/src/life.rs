@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::files::{self, Files, FilesSpec};
 use crate::generation::{Generation, generation_of, installed_version};
-use crate::index;
+use crate::index::{self, Round};
 use crate::instance::{Instance, UnixSeconds, UpstreamSeen, router};
 use crate::nonces::Nonces;
 use crate::signature::KeyRing;
@@ -115,7 +115,7 @@ fn start_upstream(
     };
     let readable = Arc::clone(files);
     let upstream = Upstream::start(spec, async move { readable.ready().await })?;
-    let round = (upstream.caller(), generation, data.to_owned());
+    let round = Round::new(upstream.caller(), generation, data.to_owned(), files.turn());
     let (index, _) = index::start(round, upstream.state(), arrived);
     let seen = UpstreamSeen {
         caller: upstream.caller(),

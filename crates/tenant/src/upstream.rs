@@ -5,6 +5,7 @@
 
 mod call;
 
+use std::convert::Infallible;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -13,7 +14,7 @@ use std::time::Duration;
 use rclone::{ChildSpec, run_child};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
 pub(crate) use call::{CallError, Caller};
@@ -24,6 +25,10 @@ use crate::generation::Generation;
 const ASK_EVERY: Duration = Duration::from_millis(500);
 /// It imports for seconds, and on a busy machine for longer.
 const READY_WITHIN: Duration = Duration::from_secs(90);
+/// Once it is ready it is asked this often, and has this long to answer: a process that lives and
+/// says nothing is not well.
+const LOOK_EVERY: Duration = Duration::from_secs(5);
+const ANSWERS_WITHIN: Duration = Duration::from_secs(10);
 /// It finishes writing what it accepted before it ends.
 const GRACE: Duration = Duration::from_secs(5);
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
@@ -98,6 +103,8 @@ pub(crate) enum UpstreamState {
     Restarting {
         message: String,
     },
+    /// It runs and does not answer.
+    Silent,
     Stopped,
 }
 
@@ -248,7 +255,10 @@ impl Keeper {
             ready = self.become_ready() => {
                 if ready {
                     self.tell.send_replace(UpstreamState::Ready);
-                    child.await
+                    tokio::select! {
+                        ended = &mut child => ended,
+                        never = self.look_after() => match never {},
+                    }
                 } else {
                     return "it did not answer in time".to_owned();
                 }
@@ -259,6 +269,25 @@ impl Keeper {
         match ended {
             Ok(end) => format!("it ended ({end})"),
             Err(error) => format!("it could not be started: {error}"),
+        }
+    }
+
+    async fn look_after(&self) -> Infallible {
+        loop {
+            tokio::time::sleep(LOOK_EVERY).await;
+            let asked = timeout(ANSWERS_WITHIN, self.caller.get(self.liveness)).await;
+            let now = match asked {
+                Ok(Ok((status, _))) if status.is_success() => UpstreamState::Ready,
+                Ok(Ok(_) | Err(_)) | Err(_) => UpstreamState::Silent,
+            };
+            self.tell.send_if_modified(|state| {
+                let changes = *state != now;
+                if changes {
+                    tracing::info!(?now, "Basic Memory was asked how it is");
+                    *state = now;
+                }
+                changes
+            });
         }
     }
 

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use guard::{Access, Bucket, Guard};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Mutex, mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -102,6 +102,7 @@ enum Command {
 /// A replica at work.
 #[derive(Debug)]
 pub struct Replica {
+    turn: Arc<Mutex<()>>,
     commands: mpsc::Sender<Command>,
     told: watch::Receiver<ReplicaTold>,
     stop: CancellationToken,
@@ -150,8 +151,10 @@ impl Replica {
         });
         let (stop, abort) = (CancellationToken::new(), CancellationToken::new());
         let files = FileEvents::watch(std::slice::from_ref(&spec.folder), &inputs);
+        let turn = Arc::new(Mutex::new(()));
         let follower = Follower {
             spec,
+            turn: Arc::clone(&turn),
             state: StateHandle::new(state),
             guard: Arc::new(guard),
             saved: BTreeSet::new(),
@@ -160,6 +163,7 @@ impl Replica {
             due: Some(Instant::now()),
             look: true,
             failures: 0,
+            longest_pause: FIRST_PAUSE,
             settled: false,
             runs: 0,
             deletes: 0,
@@ -172,12 +176,19 @@ impl Replica {
         };
         let task = tokio::spawn(follower.run(received, events, stop.clone()));
         Ok(Self {
+            turn,
             commands,
             told,
             stop,
             abort,
             task,
         })
+    }
+
+    /// Held while the replica changes its folder. A program that reads a note there and writes it
+    /// back whole holds it meanwhile: what arrived in between would look like the older version.
+    pub fn turn(&self) -> Arc<Mutex<()>> {
+        Arc::clone(&self.turn)
     }
 
     /// Has these paths compared now. Nothing is believed but where to look.
@@ -248,6 +259,7 @@ fn answer(failure: &CycleFailure) -> Answer {
 
 struct Follower {
     spec: ReplicaSpec,
+    turn: Arc<Mutex<()>>,
     state: StateHandle,
     guard: Arc<Guard>,
     saved: BTreeSet<String>,
@@ -257,6 +269,8 @@ struct Follower {
     /// Whether the next pass is more than the fallback.
     look: bool,
     failures: u32,
+    /// Between two tries; short until the folder was once equal, because somebody waits for it.
+    longest_pause: Duration,
     /// Whether the last pass made both sides equal: only then may single paths move.
     settled: bool,
     runs: u64,
@@ -366,7 +380,10 @@ impl Follower {
                 .map(|path| (path.clone(), Hint::Ask))
                 .collect::<BTreeMap<_, _>>(),
         };
-        match lane::run(&input).await {
+        let turn = self.turn.lock().await;
+        let carried = lane::run(&input).await;
+        drop(turn);
+        match carried {
             Ok(trip) => {
                 tracing::debug!(
                     uploaded = trip.tally.uploaded,
@@ -402,13 +419,16 @@ impl Follower {
         let hinted = std::mem::take(&mut self.hinted);
         let asked = std::mem::take(&mut self.look);
         self.settled = false;
+        let turn = Arc::clone(&self.turn).lock_owned().await;
         let (tally, ended) = self.decide_and_run().await;
+        drop(turn);
         let arrived = tally.downloaded + tally.removed_here + tally.conflicts > 0;
         let problems = tally.problems.iter();
         self.obstructed = problems.map(|problem| problem.path.clone()).collect();
         match ended {
             Ok(()) => {
                 self.failures = 0;
+                self.longest_pause = LONGEST_PAUSE;
                 self.settled = true;
                 self.since = None;
                 self.due = Some(Instant::now() + INTERVAL);
@@ -422,7 +442,7 @@ impl Follower {
             Err(failure) => {
                 let (code, message) = (failure.code().to_owned(), failure.to_string());
                 self.failures = (self.failures + 1).min(8);
-                let pause = (FIRST_PAUSE * (1 << (self.failures - 1))).min(LONGEST_PAUSE);
+                let pause = (FIRST_PAUSE * (1 << (self.failures - 1))).min(self.longest_pause);
                 self.due = Some(Instant::now() + pause);
                 self.hinted.extend(hinted.iter().cloned());
                 tracing::warn!(code, error = message, "the bucket and its folder differ");

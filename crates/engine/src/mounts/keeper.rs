@@ -2,6 +2,7 @@
 
 mod away;
 mod bring;
+mod strays;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -37,6 +37,11 @@ impl Room {
         self.home.join("files")
     }
 
+    /// What was saved in the folder while no drive was there.
+    pub(crate) fn strays(&self) -> PathBuf {
+        self.home.join("strays")
+    }
+
     pub(crate) fn files(&self, bucket: &str) -> VfsCache {
         VfsCache::new(&self.cache(), bucket)
     }

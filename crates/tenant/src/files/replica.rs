@@ -1,7 +1,8 @@
+use std::sync::Arc;
 use std::time::Duration;
 
 use engine::{Arrived, Replica, ReplicaSpec, ReplicaState, ReplicaTold};
-use tokio::sync::{RwLock, mpsc, watch};
+use tokio::sync::{Mutex, RwLock, mpsc, watch};
 use wire::InstanceStatus;
 
 use super::{DEVICE, Files, FilesSpec, FilesTold, Refresh, rclone_of, wait_until_told};
@@ -11,6 +12,7 @@ use crate::FilesError;
 pub(super) struct ReplicaFiles {
     replica: RwLock<Option<Replica>>,
     told: watch::Receiver<ReplicaTold>,
+    turn: Arc<Mutex<()>>,
 }
 
 impl ReplicaFiles {
@@ -32,6 +34,7 @@ impl ReplicaFiles {
             .map_err(FilesError::Replica)?;
         Ok(Self {
             told: replica.told(),
+            turn: replica.turn(),
             replica: RwLock::new(Some(replica)),
         })
     }
@@ -77,6 +80,10 @@ impl Files for ReplicaFiles {
             | ReplicaState::Waiting { .. }
             | ReplicaState::Retrying { .. } => std::future::pending().await,
         }
+    }
+
+    fn turn(&self) -> Arc<Mutex<()>> {
+        Arc::clone(&self.turn)
     }
 
     async fn refresh(&self, what: Refresh) {

@@ -2,12 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::StreamExt;
 use http::{Method, StatusCode};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::json;
+use tokio::sync::Mutex;
 use tokio::time::Instant;
 
 use super::Backlog;
@@ -17,7 +19,6 @@ use crate::upstream::{CallError, Caller};
 
 /// More notes of one project than this are found faster by a walk over it.
 const MOST_BY_NAME: usize = 40;
-const AT_ONCE: usize = 2;
 /// A watcher that waits a tenth of a second has begun by then.
 const FIRST_LOOK: Duration = Duration::from_millis(150);
 const LONGEST_LOOK: Duration = Duration::from_secs(2);
@@ -26,11 +27,14 @@ const STUCK_AFTER: Duration = Duration::from_secs(4);
 /// What a permalink may have besides letters and digits.
 const PLAIN: &percent_encoding::AsciiSet = &NON_ALPHANUMERIC.remove(b'-');
 
-pub(super) struct Round {
+pub(crate) struct Round {
     caller: Caller,
     generation: Generation,
     data: PathBuf,
     projects: Projects,
+    turn: Arc<Mutex<()>>,
+    /// Folders that were walked over, so that another walk finds little to do.
+    walked: BTreeSet<String>,
 }
 
 /// What has to be done for one project.
@@ -42,12 +46,20 @@ struct Errand {
 }
 
 impl Round {
-    pub(super) fn new(caller: Caller, generation: Generation, data: PathBuf) -> Self {
+    /// Indexing a note rewrites it: `turn` is held for that long.
+    pub(crate) fn new(
+        caller: Caller,
+        generation: Generation,
+        data: PathBuf,
+        turn: Arc<Mutex<()>>,
+    ) -> Self {
         Self {
             caller,
             generation,
             data,
             projects: Projects::new(),
+            turn,
+            walked: BTreeSet::new(),
         }
     }
 
@@ -65,7 +77,12 @@ impl Round {
             let Some(project) = self.projects.get(&folder).cloned() else {
                 continue;
             };
-            if let Err(error) = self.carry_out(&folder, &project, errand).await {
+            let walks = errand.whole;
+            let carried = self.carry_out(&folder, &project, errand).await;
+            if walks && carried.is_ok() {
+                self.walked.insert(folder.clone());
+            }
+            if let Err(error) = carried {
                 tracing::info!(%error, "a project was not indexed");
                 let own = format!("{folder}/");
                 let paths = work.paths.iter().filter(|path| path.starts_with(&own));
@@ -143,18 +160,25 @@ impl Round {
                 Generation::V0_15 => self.watch_until_found(folder).await,
                 Generation::V0_24 => {
                     let path = format!("/v2/projects/{project}/index?run_in_background=false");
+                    // The first walk may take minutes, for which nothing would be followed.
+                    let _turn = match self.walked.contains(folder) {
+                        true => Some(self.turn.lock().await),
+                        false => None,
+                    };
                     self.caller.json(Method::POST, &path, None).await.map(drop)
                 }
             };
         }
         let path = format!("/v2/projects/{project}/knowledge/index-file");
         let indexed = futures::stream::iter(errand.notes)
-            .map(|note| {
+            .then(|note| {
                 let body = json!({ "file_path": note });
                 let path = &path;
-                async move { self.caller.json(Method::POST, path, Some(&body)).await }
+                async move {
+                    let _turn = self.turn.lock().await;
+                    self.caller.json(Method::POST, path, Some(&body)).await
+                }
             })
-            .buffer_unordered(AT_ONCE)
             .collect::<Vec<_>>()
             .await;
         for answer in indexed {
@@ -219,7 +243,7 @@ mod tests {
 
     fn round(generation: Generation, data: &std::path::Path) -> Round {
         let caller = Caller::new("/nowhere".into());
-        let mut round = Round::new(caller, generation, data.to_owned());
+        let mut round = Round::new(caller, generation, data.to_owned(), Arc::default());
         round.projects.insert("main".into(), "id-1".into());
         round
     }

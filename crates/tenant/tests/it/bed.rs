@@ -38,7 +38,7 @@ fn seconds() -> u64 {
 /// The embedded store behind a real socket.
 pub(crate) struct Cloud {
     pub(crate) store: Store,
-    endpoint: String,
+    pub(crate) endpoint: String,
     _stop: tokio_util::sync::DropGuard,
     _root: TempDir,
 }

@@ -2,11 +2,12 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
+use std::time::{Duration, Instant};
 
-use testkit::wait_until;
+use testkit::{Fate, HttpRelay, wait_for, wait_until};
 use wire::InstanceStatus;
 
-use crate::bed::{Cloud, Home, Laptop, Plan, SOON, children_of};
+use crate::bed::{Cloud, Home, Laptop, Plan, SOON, children_of, nothing_left};
 
 const FILES_ALONE: Plan = Plan {
     driver: "replica",
@@ -110,20 +111,50 @@ async fn deletes_of_many_notes_reach_the_folder() {
     instance.end(&home).await;
 }
 
-#[tokio::test]
+// The store must answer while a mount waits for it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn ends_when_the_bucket_refuses_it() {
     let cloud = Cloud::start().await;
+    for driver in ["replica", "mount"] {
+        let plan = Plan {
+            driver,
+            memory: None,
+        };
+        let mut home = Home::new(&cloud, plan);
+        home.set("BM_TENANT_S3_SECRET_ACCESS_KEY", "wrong");
+        let mut child = home.spawn();
+        child.json_line(SOON).await;
+        assert!(!child.exit(SOON).await.success(), "{driver}");
+        let said = child.stderr();
+        assert!(said.contains("could not be made readable"), "{said}");
+        assert!(!said.contains("wrong"));
+        nothing_left(&home, &[]).await;
+    }
+}
+
+#[tokio::test]
+async fn a_bucket_that_answers_late_is_readable_within_seconds_of_that() {
+    let cloud = Cloud::start().await;
+    let laptop = Laptop {
+        bucket: cloud.bucket(),
+    };
+    laptop.create("main/a.md", "a\n").await;
+    let relay = HttpRelay::start(&cloud.endpoint).await;
+    relay.decide(|_| Fate::CutBefore);
     let mut home = Home::new(&cloud, FILES_ALONE);
-    home.set("BM_TENANT_S3_SECRET_ACCESS_KEY", "wrong");
-    let mut child = home.spawn();
-    child.json_line(SOON).await;
-    assert!(!child.exit(SOON).await.success());
-    assert!(
-        child.stderr().contains("could not be made readable"),
-        "{}",
-        child.stderr()
-    );
-    assert!(!child.stderr().contains("wrong"));
+    home.set("BM_TENANT_S3_ENDPOINT", &relay.url);
+    let instance = home.start().await;
+    // Long enough for pauses that doubled to be longer than the tries are apart.
+    let tries = || relay.seen().len();
+    wait_until(SOON, async || tries() >= 8).await;
+    let health = instance.health().await.unwrap();
+    assert_eq!(health.status, InstanceStatus::Degraded);
+    relay.decide(|_| Fate::Pass);
+    let began = Instant::now();
+    instance.settled().await;
+    assert!(began.elapsed() < Duration::from_secs(5), "{began:?}");
+    assert!(home.data().join("main/a.md").exists());
+    instance.end(&home).await;
 }
 
 #[tokio::test]
@@ -182,6 +213,38 @@ async fn a_mount_outlives_its_daemon_and_its_instance() {
     instance.end(&home).await;
 }
 
+// The store must answer while a read of the mount waits for it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_saved_while_the_mount_was_away_is_stored_when_it_is_back() {
+    let cloud = Cloud::start().await;
+    let laptop = Laptop {
+        bucket: cloud.bucket(),
+    };
+    laptop.create("main/a.md", "a\n").await;
+    let plan = Plan {
+        driver: "mount",
+        memory: None,
+    };
+    let home = Home::new(&cloud, plan);
+    fs::create_dir_all(home.data().join("main/agent")).unwrap();
+    fs::write(home.data().join("main/agent/b.md"), "b\n").unwrap();
+    fs::write(home.data().join("main/a.md"), "another a\n").unwrap();
+    let instance = home.start().await;
+    instance.settled().await;
+    let notes = wait_for(SOON, async || {
+        let notes = laptop.notes().await;
+        (notes.len() == 3).then_some(notes)
+    })
+    .await;
+    assert_eq!(notes["main/a.md"], "a\n");
+    assert_eq!(notes["main/agent/b.md"], "b\n");
+    assert!(
+        notes.values().any(|text| text == "another a\n"),
+        "{notes:?}"
+    );
+    instance.end(&home).await;
+}
+
 /// Notes its command line and environment, and mounts nothing.
 const STUB: &str =
     "#!/bin/sh\nprintf '%s\\n' \"$@\" > \"$HOME/args\"\nenv > \"$HOME/env\"\nsleep 60\n";
@@ -235,5 +298,5 @@ async fn tigrisfs_gets_documented_flags_and_keys_that_work_at_the_guard_alone() 
     let started = children_of(child.pid());
     // What does not mount is no file system: the instance ends, and its child with it.
     assert!(!child.exit(SOON).await.success());
-    crate::bed::nothing_left(&home, &started).await;
+    nothing_left(&home, &started).await;
 }

@@ -1,10 +1,14 @@
 //! A note's ways between a device, the bucket and an agent, with each generation of Basic Memory.
 
+use std::time::Duration;
+
 use guard::Precondition;
 use reqwest::StatusCode;
+use rustix::process::{Pid, Signal, kill_process};
 use testkit::{BasicMemory, wait_for, wait_until};
+use wire::InstanceStatus;
 
-use crate::bed::{Cloud, Home, LATE, Laptop, Plan, SOON};
+use crate::bed::{Cloud, Home, LATE, Laptop, Plan, SOON, children_of};
 
 async fn a_note_goes_both_ways(memory: BasicMemory, driver: &'static str) {
     let cloud = Cloud::start().await;
@@ -191,5 +195,90 @@ async fn front_matter_that_is_added_while_a_person_edits_is_no_conflict() {
     })
     .await;
     assert!(merged.contains("two and a half"), "{merged}");
+    instance.end(&home).await;
+}
+
+#[tokio::test]
+async fn health_says_when_basic_memory_is_gone_and_when_it_is_back() {
+    let cloud = Cloud::start().await;
+    let plan = Plan {
+        driver: "replica",
+        memory: Some(BasicMemory::V0_24_1),
+    };
+    let home = Home::new(&cloud, plan);
+    let instance = home.start().await;
+    let starting = instance.health().await.unwrap();
+    assert_eq!(starting.upstream.state, InstanceStatus::Starting);
+    instance.settled().await;
+    let children = children_of(instance.child.pid());
+    let python = children.iter().find(|(_, line)| line.contains("uvicorn"));
+    let pid = i32::try_from(python.unwrap().0).unwrap();
+    let pid = Pid::from_raw(pid).unwrap();
+    let is_ill = async || {
+        let health = instance.health().await.unwrap();
+        health.upstream.state == InstanceStatus::Degraded && health.upstream.message.is_some()
+    };
+    // One that lives and does not answer is not well.
+    kill_process(pid, Signal::STOP).unwrap();
+    wait_until(SOON, &is_ill).await;
+    kill_process(pid, Signal::CONT).unwrap();
+    instance.settled().await;
+    kill_process(pid, Signal::KILL).unwrap();
+    wait_until(SOON, &is_ill).await;
+    let answer = instance.ask("GET", "/v2/projects/", None).await;
+    let (status, refusal) = answer.unwrap();
+    assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE, "{refusal}");
+    instance.settled().await;
+    let (status, _) = instance.ask("GET", "/v2/projects/", None).await.unwrap();
+    assert_eq!(status, StatusCode::OK);
+    instance.end(&home).await;
+}
+
+#[tokio::test]
+async fn what_a_person_saves_while_a_note_is_indexed_is_kept() {
+    const NOTES: u64 = 60;
+    let cloud = Cloud::start().await;
+    let laptop = Laptop {
+        bucket: cloud.bucket(),
+    };
+    let plan = Plan {
+        driver: "replica",
+        memory: Some(BasicMemory::V0_24_1),
+    };
+    let home = Home::new(&cloud, plan);
+    let instance = home.start().await;
+    instance.settled().await;
+    let mut saved = Vec::new();
+    for number in 0..NOTES {
+        let key = format!("main/note-{number}.md");
+        let first = laptop.create(&key, "# Note\n\nfirst\n").await;
+        instance.hint(&[&key]).await;
+        // Basic Memory reads the first version and writes it back with more above it.
+        tokio::time::sleep(Duration::from_millis(number * 37 % 200)).await;
+        let line = format!("second {number}.");
+        let text = format!("# Note\n\n{line}\n");
+        let stored = laptop.put(&key, &text, Precondition::Match(first)).await;
+        instance.hint(&[&key]).await;
+        // Where it was faster, the person's device would keep both.
+        if stored.is_ok() {
+            saved.push((key, line));
+        }
+    }
+    instance.settled().await;
+    let full = serde_json::json!({ "full": true });
+    instance.ask("POST", "/sync", Some(&full)).await.unwrap();
+    instance.settled().await;
+    let notes = laptop.notes().await;
+    let lost: Vec<_> = saved
+        .iter()
+        .filter(|(_, line)| !notes.values().any(|text| text.contains(line)))
+        .collect();
+    assert!(
+        lost.is_empty(),
+        "{} of {}: {lost:?}",
+        lost.len(),
+        saved.len()
+    );
+    assert!(saved.len() > 10, "only {} were faster", saved.len());
     instance.end(&home).await;
 }

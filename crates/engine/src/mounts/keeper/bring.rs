@@ -1,6 +1,6 @@
 //! Bringing a mount up, from whatever was left behind.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use guard::{CopyName, GuardEvent, Held, LiveSpec};
@@ -8,7 +8,7 @@ use rclone::mount::{Daemon, MountError, MountSpec, PlatformFacts, clear_leftover
 use time::OffsetDateTime;
 use tokio::sync::mpsc;
 
-use super::{KeeperEnv, Report, Running};
+use super::{KeeperEnv, Report, Running, strays};
 use crate::config::Config;
 use crate::engine::{Link, find_rclone};
 use crate::mounts::{MountSettings, Room, Times, Words};
@@ -92,7 +92,15 @@ pub(super) async fn bring(
         .map_err(|missing| Failure::new(capitalized(&missing.to_string()), missing.hint()))?;
     let device_name = settings.device_name();
     clear_leftovers(&settings.folder, &device_name, &room.run).await?;
-    let prepared = room.create().and_then(|()| make(&settings.folder));
+    // A person is told of what lies in the folder; an instance has nobody to tell.
+    let is_alone = env.account.is_none();
+    let prepared = room
+        .create()
+        .and_then(|()| make(&settings.folder))
+        .and_then(|()| match is_alone {
+            true => strays::set_aside(&settings.folder, &room.strays()),
+            false => Ok(()),
+        });
     prepared.map_err(|error| {
         let message = format!("The folders of the mount could not be made: {error}");
         Failure::new(message, "Check permissions and free space.")
@@ -124,7 +132,20 @@ pub(super) async fn bring(
         dir_cache: Times::of(settings.profile).cache,
         run_dir: room.run.clone(),
     };
-    let daemon = Daemon::start(&binary, spec).await?;
+    let folder = spec.folder.clone();
+    let daemon = match Daemon::start(&binary, spec).await {
+        // A person can sign in again; of an instance, whoever runs it has to hear.
+        Err(error @ MountError::BucketRefused) if is_alone => {
+            return Err(Failure {
+                is_transient: false,
+                ..Failure::from(error)
+            });
+        }
+        started => started?,
+    };
+    if is_alone {
+        bring_strays(room.strays(), folder, copy_name(&env.config)).await;
+    }
     Ok(Brought {
         running: Running {
             daemon,
@@ -133,6 +154,18 @@ pub(super) async fn bring(
         },
         events: received,
     })
+}
+
+/// What cannot be brought now waits for the next time.
+async fn bring_strays(aside: PathBuf, folder: PathBuf, copy_name: CopyName) {
+    let brought = tokio::task::spawn_blocking(move || {
+        strays::bring_back(&aside, &folder, |path| copy_name(path, 1))
+    });
+    match brought.await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::warn!(%error, "what was saved under a drive still waits"),
+        Err(error) => tracing::warn!(%error, "what was saved under a drive still waits"),
+    }
 }
 
 fn make(folder: &Path) -> std::io::Result<()> {
