@@ -286,6 +286,28 @@ impl Device {
         self.finished(&reply).await
     }
 
+    /// The same for a tenant whose instance has to start first.
+    pub(crate) async fn set_up_once_prepared(
+        &self,
+        folder: &Path,
+        profile: ProfileName,
+    ) -> RunView {
+        let end = tokio::time::Instant::now() + 3 * LONG;
+        loop {
+            let folder = folder.to_owned();
+            match self.try_ask(Request::SetUp { folder, profile }).await {
+                Ok(reply) => return self.finished(&reply).await,
+                Err(refusal) => {
+                    let is_late = tokio::time::Instant::now() > end;
+                    // On a busy machine the first tries to start one are given up.
+                    let is_under_way = ["preparing", "upstream_failed"].contains(&&*refusal.code);
+                    assert!(is_under_way && !is_late, "{refusal:?}");
+                }
+            }
+            tokio::time::sleep(Duration::from_millis(250)).await;
+        }
+    }
+
     /// Runs once, whatever comes of it.
     pub(crate) async fn run(&self) -> RunView {
         let reply = self

@@ -15,10 +15,9 @@ use engine::view::{ProfileName, RunResult, Status};
 use testkit::Weather;
 
 pub(crate) use self::city::City;
-use self::ledger::Ledger;
-use self::person::{Dice, Person};
-use self::program::Program;
-pub(crate) use self::program::dressed;
+pub(crate) use self::ledger::Ledger;
+pub(crate) use self::person::{Dice, Habits, Person};
+pub(crate) use self::program::{Program, dressed};
 use super::device::{Device, Home, LONG, is_running};
 
 const OPERATIONS: u64 = 2_000;
@@ -27,7 +26,7 @@ const OPERATIONS: u64 = 2_000;
     clippy::disallowed_methods,
     reason = "a test's own setting, which only a person gives"
 )]
-fn number(name: &str) -> Option<u64> {
+pub(crate) fn number(name: &str) -> Option<u64> {
     Some(std::env::var(name).ok()?.parse().unwrap())
 }
 
@@ -114,7 +113,7 @@ async fn live_through(homes: &[Home; 2], ledger: &Ledger, operations: u64, seed:
 }
 
 /// Syncs until a round finds nothing to do; a person says yes to whatever asks.
-async fn come_to_rest(devices: [&Device; 2]) -> usize {
+pub(crate) async fn come_to_rest(devices: [&Device; 2]) -> usize {
     for round in 1..=12 {
         let mut verified = 0;
         for device in devices {

@@ -1,8 +1,12 @@
 use std::collections::HashMap;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use engine::Clock;
 use engine::view::AccountView;
+use guard::{Bucket, BucketConfig, Credentials};
+use sha2::Digest as _;
 use tempfile::TempDir;
 use testkit::{
     Child, Fate, HttpRelay, OidcProvider, OidcSettings, SeaweedFs, StoreProxy, bin, free_port,
@@ -17,16 +21,21 @@ const USER: &str = "user_ana";
 /// The server with its buckets in `SeaweedFS`, to which devices come through a proxy.
 pub(crate) struct City {
     pub(crate) proxy: StoreProxy,
-    url: String,
+    pub(crate) url: String,
     provider: OidcProvider,
     weed: SeaweedFs,
     _iam: HttpRelay,
-    _server: Child,
-    _state: TempDir,
+    server: Child,
+    state: TempDir,
 }
 
 impl City {
     pub(crate) async fn build() -> Self {
+        Self::build_with("").await
+    }
+
+    /// One whose server has more settings than devices need.
+    pub(crate) async fn build_with(settings: &str) -> Self {
         let life = OidcSettings {
             access_token_life_s: 3600,
             ..OidcSettings::default()
@@ -71,6 +80,7 @@ credentials_per_hour = 1000
 live_credentials = 1000
 [log]
 level = "warn"
+{settings}
 "#,
             state = state.path().join("state").display(),
             store = proxy.url,
@@ -82,13 +92,8 @@ level = "warn"
             client = provider.client_id,
             keys = provider.jwks_uri,
         );
-        let file = state.path().join("bm-server.toml");
-        write(&file, &config);
-        let mut server = program(bin("bm-server"))
-            .args(["serve", "--config"])
-            .arg(&file)
-            .spawn();
-        server.json_line(LONG).await;
+        write(&state.path().join("bm-server.toml"), &config);
+        let server = serve(state.path()).await;
         subscribe(&state.path().join("state/server.db"));
         Self {
             proxy,
@@ -96,9 +101,70 @@ level = "warn"
             provider,
             weed,
             _iam: iam,
-            _server: server,
-            _state: state,
+            server,
+            state,
         }
+    }
+
+    /// What the server keeps on its machine.
+    pub(crate) fn state(&self) -> PathBuf {
+        self.state.path().join("state")
+    }
+
+    /// Kills the server (SIGKILL) and starts it again on its state.
+    pub(crate) async fn kill_server(&mut self) {
+        self.server.kill();
+        self.server = serve(self.state.path()).await;
+    }
+
+    /// Ends the server as a person does.
+    pub(crate) async fn close(&mut self) {
+        self.server.terminate();
+        let status = self.server.exit(LONG).await;
+        assert!(status.success(), "{status}: {}", self.server.stderr());
+    }
+
+    /// Has the server believe a bucket's notifications that bear this token.
+    pub(crate) fn accept_hooks(&self, tenant: &str, token: &str) {
+        let hash = hex::encode(sha2::Sha256::digest(token));
+        let database = database(&self.state().join("server.db"));
+        let rows = database.execute(
+            "insert into tenant_hook (tenant_id, token_hash, updated_at) values (?1, ?2, 0) \
+             on conflict (tenant_id) do update set token_hash = excluded.token_hash",
+            [tenant, &hash],
+        );
+        assert_eq!(rows, Ok(1));
+    }
+
+    /// A bucket past the proxy and past all devices.
+    pub(crate) fn bucket(&self, name: &str) -> Bucket {
+        let config = BucketConfig {
+            endpoint: self.weed.endpoint.parse().unwrap(),
+            region: "us-east-1".to_owned(),
+            bucket: name.to_owned(),
+            credentials: Credentials {
+                access_key: self.weed.access_key.clone(),
+                secret_key: self.weed.secret_key.clone().into(),
+            },
+        };
+        let clock = Clock::system();
+        Bucket::new(config, Arc::new(move || clock.now())).unwrap()
+    }
+
+    /// A token as somebody's agent has it.
+    pub(crate) async fn token(&self) -> String {
+        let now = time::OffsetDateTime::now_utc().unix_timestamp();
+        let claims = serde_json::json!({
+            "iss": self.provider.issuer,
+            "aud": self.provider.client_id,
+            "sub": USER,
+            "sid": "app_consent_agent",
+            "jti": "agent",
+            "iat": now,
+            "exp": now + 3600,
+        });
+        let header = serde_json::json!({ "typ": "JWT" });
+        self.provider.sign(&header, &claims).await
     }
 
     pub(crate) async fn sign_in(&self, device: &Device) {
@@ -156,6 +222,15 @@ level = "warn"
     }
 }
 
+async fn serve(folder: &Path) -> Child {
+    let mut server = program(bin("bm-server"))
+        .args(["serve", "--config"])
+        .arg(folder.join("bm-server.toml"))
+        .spawn();
+    server.json_line(LONG).await;
+    server
+}
+
 /// The store's inline policies know some actions under no name, its managed ones know them all:
 /// what the server asks for as the former is given as the latter.
 async fn iam(weed: &SeaweedFs, scratch: &Path) -> HttpRelay {
@@ -191,11 +266,16 @@ async fn iam(weed: &SeaweedFs, scratch: &Path) -> HttpRelay {
     relay
 }
 
-/// What the payment provider would tell.
-fn subscribe(database: &Path) {
-    assert!(fs::exists(database).unwrap(), "{}", database.display());
-    let database = rusqlite::Connection::open(database).unwrap();
+fn database(file: &Path) -> rusqlite::Connection {
+    assert!(fs::exists(file).unwrap(), "{}", file.display());
+    let database = rusqlite::Connection::open(file).unwrap();
     database.busy_timeout(LONG).unwrap();
+    database
+}
+
+/// What the payment provider would tell.
+fn subscribe(file: &Path) {
+    let database = database(file);
     let rows = [
         "insert into user_profile (id, workos_user_id, created_at, updated_at) \
          values ('0199b1e4-7d9e-7c44-8f4b-2f9a64c0d001', ?1, 0, 0)",

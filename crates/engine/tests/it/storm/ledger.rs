@@ -3,7 +3,7 @@ use std::sync::{Arc, Mutex};
 
 /// Every text that was saved, and which of them a person replaced while their device showed it.
 #[derive(Clone, Default)]
-pub(super) struct Ledger(Arc<Mutex<Book>>);
+pub(crate) struct Ledger(Arc<Mutex<Book>>);
 
 #[derive(Default)]
 struct Book {
@@ -13,7 +13,7 @@ struct Book {
 
 impl Ledger {
     /// To be written before the text can be seen: nobody may take it for a stranger's.
-    pub(super) fn saving(&self, path: &str, text: &str) {
+    pub(crate) fn saving(&self, path: &str, text: &str) {
         let mut book = self.0.lock().unwrap();
         let twice = book.saved.insert(text.to_owned(), path.to_owned());
         assert_eq!(twice, None, "every text is new");
@@ -21,6 +21,39 @@ impl Ledger {
 
     pub(super) fn replaced(&self, text: String) {
         self.0.lock().unwrap().replaced.insert(text);
+    }
+
+    /// The same line by line, where somebody adds to what others save. Of what is only `possible`
+    /// nobody knows whether it was saved.
+    pub(crate) fn judge_lines(
+        &self,
+        notes: &BTreeMap<String, String>,
+        possible: &BTreeSet<String>,
+    ) -> String {
+        let book = self.0.lock().unwrap();
+        let visible: BTreeSet<&str> = notes.values().flat_map(|text| lines(text)).collect();
+        let saved: BTreeSet<&str> = book.saved.keys().flat_map(|text| lines(text)).collect();
+        let replaced: BTreeSet<&str> = book.replaced.iter().flat_map(|text| lines(text)).collect();
+        let lost: Vec<_> = saved
+            .iter()
+            .filter(|line| !replaced.contains(*line) && !visible.contains(*line))
+            .collect();
+        assert!(lost.is_empty(), "lost {}: {lost:#?}", lost.len());
+        let strange: Vec<_> = visible
+            .iter()
+            .filter(|line| !saved.contains(*line) && !possible.contains(**line))
+            .collect();
+        assert!(strange.is_empty(), "nobody wrote {strange:#?}");
+        let copies = notes.keys().filter(|path| path.contains(" (conflict "));
+        format!(
+            "{} saves, {} lines replaced by people, {} visible, in {} notes at the end, {} of them \
+             copies",
+            saved.len(),
+            replaced.len(),
+            visible.len(),
+            notes.len(),
+            copies.count()
+        )
     }
 
     /// What nobody replaced is there, and nothing is there that nobody wrote. What that came to.
@@ -50,4 +83,10 @@ impl Ledger {
             notes.len() - visible.len()
         )
     }
+}
+
+/// What people and agents wrote, of a note that may have front matter by somebody else.
+fn lines(text: &str) -> impl Iterator<Item = &str> {
+    let lines = text.lines().map(str::trim_end);
+    lines.filter(|line| line.contains(" wrote this as number "))
 }

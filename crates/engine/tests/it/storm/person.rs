@@ -15,9 +15,10 @@ const NOTES: u64 = 140;
 const DEAR: u64 = 10;
 
 /// Somebody in front of one device, who saves in every way there is.
-pub(super) struct Person {
+pub(crate) struct Person {
     device: String,
     vault: PathBuf,
+    habits: Habits,
     /// On the same disk, and not synced: where editors keep what is to be renamed into place.
     desk: PathBuf,
     ledger: Ledger,
@@ -25,13 +26,34 @@ pub(super) struct Person {
     texts: u64,
 }
 
+/// How somebody works.
+#[derive(Clone, Copy)]
+pub(crate) struct Habits {
+    /// The folder of the vault that all notes are in.
+    pub(crate) folder: &'static str,
+    /// The longest pause between two saves.
+    pub(crate) pause_ms: u64,
+    /// Some notes begin with front matter, to which Basic Memory adds.
+    pub(crate) front_matter: bool,
+}
+
 impl Person {
     pub(super) fn new(home: &Home, ledger: Ledger, dice: Dice) -> Self {
+        let habits = Habits {
+            folder: "",
+            pause_ms: 70,
+            front_matter: false,
+        };
+        Self::with_habits(home, ledger, dice, habits)
+    }
+
+    pub(crate) fn with_habits(home: &Home, ledger: Ledger, dice: Dice, habits: Habits) -> Self {
         let desk = home.root().join("desk");
         fs::create_dir_all(&desk).unwrap();
         Self {
             device: home.device().to_owned(),
-            vault: home.vault(),
+            vault: home.vault().join(habits.folder),
+            habits,
             desk,
             ledger,
             dice,
@@ -39,7 +61,7 @@ impl Person {
         }
     }
 
-    pub(super) async fn work(mut self, operations: u64) {
+    pub(crate) async fn work(mut self, operations: u64) {
         for _ in 0..operations {
             let path = self.choose();
             match self.dice.throw(100) {
@@ -50,7 +72,7 @@ impl Person {
                 88..100 => self.rename(&path),
                 _ => unreachable!("a hundred sides"),
             }
-            let pause = Duration::from_millis(self.dice.throw(70));
+            let pause = Duration::from_millis(self.dice.throw(self.habits.pause_ms));
             tokio::time::sleep(pause).await;
         }
     }
@@ -89,10 +111,15 @@ impl Person {
         self.texts += 1;
         let length = usize::try_from(self.dice.throw(300)).unwrap();
         let words = "word ".repeat(length / 5);
-        let text = format!(
+        let line = format!(
             "{} wrote this as number {}: {words}\n",
             self.device, self.texts
         );
+        let text = if self.habits.front_matter && self.texts.is_multiple_of(2) {
+            format!("---\ntitle: {} {}\n---\n\n{line}", self.device, self.texts)
+        } else {
+            line
+        };
         let path = path.strip_prefix(&self.vault).unwrap().to_string_lossy();
         self.ledger.saving(&path, &text);
         text
@@ -185,14 +212,14 @@ impl Person {
 }
 
 /// Splitmix64.
-pub(super) struct Dice(u64);
+pub(crate) struct Dice(u64);
 
 impl Dice {
-    pub(super) fn new(seed: u64) -> Self {
+    pub(crate) fn new(seed: u64) -> Self {
         Self(seed)
     }
 
-    pub(super) fn throw(&mut self, sides: u64) -> u64 {
+    pub(crate) fn throw(&mut self, sides: u64) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut word = self.0;
         word = (word ^ (word >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

@@ -19,27 +19,27 @@ pub(crate) fn dressed(program: testkit::Program, home: &Home) -> testkit::Progra
 }
 
 /// `bm-cloud bisync --watch` on one device.
-pub(super) struct Program<'h> {
+pub(crate) struct Program<'h> {
     child: Child,
     home: &'h Home,
 }
 
 impl<'h> Program<'h> {
-    pub(super) fn watch(home: &'h Home) -> Self {
+    pub(crate) fn watch(home: &'h Home) -> Self {
         let watch = program(bin("bm-cloud")).args(["bisync", "--watch", "--interval", "5s"]);
         let child = dressed(watch.arg("--json"), home).spawn();
         Self { child, home }
     }
 
     /// At once, wherever it is.
-    pub(super) async fn kill(&mut self) {
+    pub(crate) async fn kill(&mut self) {
         assert!(self.child.ended().is_none(), "{}", self.said());
         self.child.kill();
         self.is_gone().await;
     }
 
     /// As a person ends it.
-    pub(super) async fn end(&mut self) {
+    pub(crate) async fn end(&mut self) {
         assert!(self.child.ended().is_none(), "{}", self.said());
         self.child.terminate();
         let status = self.child.exit(LONG).await;
