@@ -83,12 +83,16 @@ impl Device {
     }
 
     pub(crate) fn command(&self, words: &[&str]) -> Program {
+        self.in_surroundings(program(Self::BM_CLOUD).args(words))
+    }
+
+    pub(crate) const BM_CLOUD: &str = env!("CARGO_BIN_EXE_bm-cloud");
+
+    /// A program that sees of the machine what `bm-cloud` sees here.
+    pub(crate) fn in_surroundings(&self, program: Program) -> Program {
         let environment = self.environment.iter();
         environment.fold(
-            program(env!("CARGO_BIN_EXE_bm-cloud"))
-                .args(words)
-                .env_clear()
-                .dir(self.home()),
+            program.env_clear().dir(self.home()),
             |program, (name, value)| program.env(name, value),
         )
     }

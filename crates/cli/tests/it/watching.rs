@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use testkit::{Child, wait_until};
+use testkit::{Child, program, wait_until};
 
 use crate::device::{ANA, Device, SOON, Said, processes_at};
 use crate::syncing::{Stage, stage};
@@ -107,4 +107,49 @@ async fn it_tells_of_a_lapse_once_and_goes_on_after_the_renewal() {
     assert_eq!(told, 1, "{}", watching.stdout());
     desktop.ok(&["bisync"]).await;
     assert_eq!(laptop.all(), desktop.all());
+}
+
+/// Lets a program watch so many folders and no more.
+const FEW_WATCHES: &str = "echo 3 > /proc/sys/user/max_inotify_watches && exec \"$@\"";
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn where_the_system_watches_no_more_folders_it_says_so_and_looks_by_itself() {
+    let Stage {
+        laptop, desktop, ..
+    } = &stage("safe").await;
+    for number in 0..5 {
+        laptop.write(&format!("folder {number}/note.md"), "note\n");
+    }
+    laptop.ok(&["bisync"]).await;
+    // A user namespace of its own has a limit of its own.
+    let limited = program("/usr/bin/unshare")
+        .args([
+            "--user",
+            "--map-root-user",
+            "/bin/sh",
+            "-c",
+            FEW_WATCHES,
+            "sh",
+        ])
+        .args([Device::BM_CLOUD, "bisync", "--watch", "--interval", "1s"]);
+    let mut watching = laptop.in_surroundings(limited).spawn();
+    let up_to_date = |line: &str| line.ends_with("  Up to date");
+    watching.line(SOON, up_to_date).await;
+    let said = laptop.ok(&["status"]).await;
+    let reason = "this system watches no more folders; raise fs.inotify.max_user_watches";
+    assert!(said.out.contains(reason), "{said:#?}");
+
+    laptop.write("folder 4/new.md", "new\n");
+    laptop.write("folder 5/deeper/new.md", "new\n");
+    for path in ["folder 4/new.md", "folder 5/deeper/new.md"] {
+        watching
+            .line(SOON, |line| line.ends_with(&format!("  uploaded  {path}")))
+            .await;
+    }
+    desktop.write("a.md", "edited elsewhere\n");
+    desktop.ok(&["bisync"]).await;
+    wait_until(WITHIN, async || laptop.all() == desktop.all()).await;
+    watching.terminate();
+    assert_eq!(watching.exit(SOON).await.code(), Some(0));
 }

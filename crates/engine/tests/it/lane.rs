@@ -118,6 +118,27 @@ async fn saves_renames_and_deletes_arrive_without_a_run() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_folder_takes_a_notes_name_and_gives_it_back_on_both_devices() {
+    let desk = Desk::set_up().await;
+    desk.laptop.delete("first.md");
+    desk.laptop.save("first.md/inner.md", "inner\n");
+    desk.arrives("first.md/inner.md", Some("inner\n")).await;
+    desk.calm().await;
+    desk.laptop.delete("first.md/inner.md");
+    std::fs::remove_dir(desk.laptop.vault().join("first.md")).unwrap();
+    desk.laptop.save("first.md", "a note again\n");
+    desk.arrives("first.md", Some("a note again\n")).await;
+    desk.calm().await;
+    for device in [&desk.one, &desk.other] {
+        let view = device.view();
+        assert_eq!(view.status, Status::Idle, "{}", view.headline);
+        assert!(view.problems.is_empty(), "{:#?}", view.problems);
+    }
+    assert_eq!(desk.laptop.notes(), desk.desktop.notes());
+    assert_eq!(desk.laptop.notes().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_note_that_is_typed_arrives_whole_in_few_pieces() {
     let desk = Desk::set_up().await;
     let mut text = String::new();

@@ -18,6 +18,7 @@ mod looking;
 mod member;
 mod mounts;
 mod storm;
+mod stream;
 mod tenancy;
 mod traced;
 mod waiting;

@@ -107,6 +107,18 @@ impl Member {
         guard::Bucket::new(config, std::sync::Arc::new(move || clock.now())).unwrap()
     }
 
+    /// Reports changes to the server, as whoever writes to the bucket does.
+    pub(crate) async fn tell(&self, changes: &Value) {
+        let url = format!("{}/tenant/changes", self.url);
+        let request = self
+            .http
+            .post(url)
+            .bearer_auth(&self.token)
+            .header("content-type", "application/json")
+            .body(serde_json::json!({ "changes": changes }).to_string());
+        read(request).await;
+    }
+
     async fn call(&self, method: Method, path: &str) -> Value {
         let request = self.http.request(method, format!("{}{path}", self.url));
         read(request.bearer_auth(&self.token)).await
