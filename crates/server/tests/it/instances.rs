@@ -22,9 +22,37 @@ use crate::support::{read, text};
 
 const SOON: Duration = Duration::from_secs(60);
 
+/// Instances that a killed server leaves; they end with this.
+pub(crate) struct Strays(PathBuf);
+
+impl Strays {
+    /// Those whose folders are in a server's state.
+    pub(crate) fn below(state: &Path) -> Self {
+        Self(state.to_owned())
+    }
+}
+
+impl Drop for Strays {
+    fn drop(&mut self) {
+        let mark = format!("BM_TENANT_STATE={}", self.0.display());
+        for pid in processes() {
+            let environment = fs::read(format!("/proc/{}/environ", pid.as_raw_nonzero()));
+            let ours = environment.is_ok_and(|bytes| {
+                let mut variables = bytes.split(|byte| *byte == 0);
+                variables.any(|variable| variable.starts_with(mark.as_bytes()))
+            });
+            if ours {
+                // It may be gone by now, which is as good.
+                kill_process(pid, Signal::KILL).ok();
+            }
+        }
+    }
+}
+
 /// A server that runs instances, and whatever of them outlives it.
 struct Embedded {
     server: Option<testkit::Server>,
+    _strays: Strays,
     state: TempDir,
     http: Client,
 }
@@ -41,6 +69,7 @@ impl Embedded {
         let server = testkit::Server::start_with(state.path(), &flags).await;
         Self {
             server: Some(server),
+            _strays: Strays::below(state.path()),
             state,
             http: Client::builder().no_proxy().build().unwrap(),
         }
@@ -134,24 +163,6 @@ impl Embedded {
             .header(SignedHeaders::KEY_ID, "dev-1")
             .header(SignedHeaders::SIGNATURE, hex::encode(signature));
         request.send().await.unwrap().status()
-    }
-}
-
-impl Drop for Embedded {
-    fn drop(&mut self) {
-        drop(self.server.take());
-        let mark = format!("BM_TENANT_STATE={}", self.state.path().display());
-        for pid in processes() {
-            let environment = fs::read(format!("/proc/{}/environ", pid.as_raw_nonzero()));
-            let ours = environment.is_ok_and(|bytes| {
-                let mut variables = bytes.split(|byte| *byte == 0);
-                variables.any(|variable| variable.starts_with(mark.as_bytes()))
-            });
-            if ours {
-                // It may be gone by now, which is as good.
-                kill_process(pid, Signal::KILL).ok();
-            }
-        }
     }
 }
 

@@ -22,6 +22,7 @@ mod polar;
 mod policy;
 mod process;
 mod proxy;
+#[cfg(target_os = "linux")]
 mod published;
 mod refusals;
 mod schema;

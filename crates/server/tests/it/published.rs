@@ -1,5 +1,5 @@
 //! The published command lines of Basic Memory, installed from their wheels, against the real
-//! server, rclone and Basic Memory.
+//! server, instance, rclone and Basic Memory.
 
 mod client;
 mod current;

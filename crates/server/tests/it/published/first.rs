@@ -9,7 +9,7 @@ const FOLDER: &str = "basic-memory-cloud-sync";
 
 #[tokio::test]
 async fn without_a_subscription_it_says_where_to_get_one_and_stays_local() {
-    let tenant = Tenant::nobody(&[]).await;
+    let tenant = Tenant::nobody().await;
     let client = Client::new(WHICH, &tenant.server);
     let said = client.login(&tenant.server, ANA).await;
     assert_eq!(said.code, Some(1), "{said:?}");
@@ -27,8 +27,7 @@ async fn without_a_subscription_it_says_where_to_get_one_and_stays_local() {
 
 #[tokio::test]
 async fn it_signs_in_sets_up_and_syncs_both_ways() {
-    let mut tenant = Tenant::nobody(&[]).await;
-    tenant.come_to_be(ANA, WHICH).await;
+    let tenant = Tenant::of(ANA, WHICH, &[]).await;
     tenant.put_note("main/theirs.md", "# Theirs\n").await;
     let client = Client::new(WHICH, &tenant.server);
     let said = client.login(&tenant.server, ANA).await;
@@ -44,16 +43,12 @@ async fn it_signs_in_sets_up_and_syncs_both_ways() {
     client.write(&format!("{FOLDER}/research/ours.md"), "# Ours\n");
     let synced = client.done(&["sync"]).await;
     assert!(synced.contains("research"), "{synced}");
-    assert_eq!(
-        tenant.note("research/ours.md").await.as_deref(),
-        Some("# Ours\n")
-    );
+    tenant.note_ends("research/ours.md", "# Ours").await;
 }
 
 #[tokio::test]
 async fn it_works_with_projects_and_notes_through_the_proxy() {
-    let mut tenant = Tenant::nobody(&[]).await;
-    tenant.come_to_be(ANA, WHICH).await;
+    let tenant = Tenant::of(ANA, WHICH, &[]).await;
     let client = Client::new(WHICH, &tenant.server);
     client.login(&tenant.server, ANA).await;
     client.done(&["project", "add", "research"]).await;
@@ -64,16 +59,12 @@ async fn it_works_with_projects_and_notes_through_the_proxy() {
     let upload = ["cloud", "upload", &file, "--project", "research"];
     let uploaded = client.done(&upload).await;
     assert!(uploaded.contains("1 file"), "{uploaded}");
-    assert_eq!(
-        tenant.note("research/plain.md").await.as_deref(),
-        Some("# Plain\n")
-    );
+    tenant.note_ends("research/plain.md", "# Plain").await;
 }
 
 #[tokio::test]
 async fn its_tools_write_and_find_a_note_and_hear_why_they_may_not() {
-    let mut tenant = Tenant::nobody(&[]).await;
-    tenant.come_to_be(ANA, WHICH).await;
+    let tenant = Tenant::of(ANA, WHICH, &[]).await;
     let client = Client::new(WHICH, &tenant.server);
     client.login(&tenant.server, ANA).await;
     let write = [
@@ -90,6 +81,9 @@ async fn its_tools_write_and_find_a_note_and_hear_why_they_may_not() {
     let search = ["tool", "search-notes", "walnut", "--project", "main"];
     let found = client.done(&search).await;
     assert!(found.contains("trees/walnut"), "{found}");
+    tenant
+        .note_ends("main/trees/Walnut.md", "A walnut tree.")
+        .await;
 
     tenant.server.expire(ANA).await;
     let refused = format!("{:?}", client.run(&search).await);

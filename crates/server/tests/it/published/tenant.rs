@@ -1,55 +1,75 @@
-//! A tenant whose instance is a Basic Memory of the client's generation.
+//! A tenant whose instance is the real `bm-tenant` with a Basic Memory of the client's generation.
 
 use std::time::Duration;
 
 use reqwest::StatusCode;
 use tempfile::TempDir;
-use testkit::{BasicMemory, Child, basic_memory, free_port, program, scratch, wait_for};
+use testkit::{BasicMemory, basic_memory, scratch, wait_for};
 
-use crate::deployment::{Database, sign_in};
+use crate::deployment::sign_in;
+use crate::instances::Strays;
 use crate::support::{read, text};
 
-const PATIENCE: Duration = Duration::from_secs(120);
+/// Two Pythons start, on two busy cores.
+const PATIENCE: Duration = Duration::from_secs(180);
 
 /// Somebody's tenant, and the server it is at.
 pub(crate) struct Tenant {
     pub(crate) server: testkit::Server,
     pub(crate) token: String,
+    _strays: Strays,
     _state: TempDir,
-    _instance: Option<(Child, TempDir)>,
 }
 
 impl Tenant {
     /// A server at which nobody has anything yet.
-    pub(crate) async fn nobody(flags: &[&str]) -> Self {
+    pub(crate) async fn nobody() -> Self {
+        Self::on(&[]).await
+    }
+
+    /// The person has a subscription, a tenant, and an instance that answers.
+    pub(crate) async fn of(email: &str, which: BasicMemory, flags: &[&str]) -> Self {
+        let (memory, rclone) = (basic_memory(which), testkit::rclone());
+        let own = [
+            "--instances",
+            "local",
+            "--generation",
+            which.generation(),
+            "--basic-memory",
+            memory.to_str().unwrap(),
+            "--rclone",
+            rclone.to_str().unwrap(),
+        ];
+        let mut tenant = Self::on(&[&own[..], flags].concat()).await;
+        let server = &tenant.server;
+        server.activate(email).await;
+        let approve = async |code: String| server.approve(&code, email).await;
+        tenant.token = sign_in(&server.url, approve).await;
+        wait_for(PATIENCE, async || {
+            let (_, body) = tenant.call("POST", "/tenants/setup").await;
+            (body["status"] == "ready").then_some(())
+        })
+        .await;
+        let projects = match which {
+            BasicMemory::V0_15_2 => "/proxy/projects/projects",
+            BasicMemory::V0_24_1 => "/proxy/v2/projects/",
+        };
+        wait_for(PATIENCE, async || {
+            let (status, _) = tenant.call("GET", projects).await;
+            (status == StatusCode::OK).then_some(())
+        })
+        .await;
+        tenant
+    }
+
+    async fn on(flags: &[&str]) -> Self {
         let state = scratch();
         Self {
             server: testkit::Server::start_with(state.path(), flags).await,
             token: String::new(),
+            _strays: Strays::below(state.path()),
             _state: state,
-            _instance: None,
         }
-    }
-
-    /// Gives the person a subscription, a tenant and an instance.
-    pub(crate) async fn come_to_be(&mut self, email: &str, which: BasicMemory) {
-        self.server.activate(email).await;
-        let server = &self.server;
-        let approve = async |code: String| server.approve(&code, email).await;
-        self.token = sign_in(&server.url, approve).await;
-        let ready = wait_for(PATIENCE, async || {
-            let (_, body) = self.call("POST", "/tenants/setup").await;
-            (body["status"] == "ready").then_some(body)
-        });
-        let id = text(&ready.await, "tenant_id");
-        let (child, home, port) = start(which).await;
-        let sql = format!(
-            "insert into tenant_instance (tenant_id, address, key_id, state, created_at, updated_at) \
-             values ('{id}', 'http://127.0.0.1:{port}', 'dev-1', 'ready', 0, 0)"
-        );
-        let database = Database::Sqlite(self._state.path().join("server.db"));
-        assert_eq!(database.execute(&sql).await, 1);
-        self._instance = Some((child, home));
     }
 
     pub(crate) async fn call(&self, method: &str, path: &str) -> (StatusCode, serde_json::Value) {
@@ -67,7 +87,7 @@ impl Tenant {
     pub(crate) async fn put_note(&self, path: &str, text: &'static str) {
         let request = self.request("PUT", &format!("/webdav/{path}"));
         let answer = request.body(text).send().await.unwrap();
-        assert_eq!(answer.status(), StatusCode::NO_CONTENT, "{path}");
+        assert!(answer.status().is_success(), "{path}: {}", answer.status());
     }
 
     pub(crate) async fn new_api_key(&self) -> String {
@@ -77,8 +97,27 @@ impl Tenant {
         text(&made, "key")
     }
 
+    /// Waits until a note in the bucket ends like this. Basic Memory writes above it.
+    pub(crate) async fn note_ends(&self, path: &str, text: &str) {
+        wait_for(PATIENCE, async || {
+            let note = self.note(path).await?;
+            note.trim_end().ends_with(text).then_some(())
+        })
+        .await;
+    }
+
+    /// Waits until the instance has read a new note and said so above it, so that nobody but
+    /// people changes it any more.
+    pub(crate) async fn note_is_indexed(&self, path: &str) {
+        wait_for(PATIENCE, async || {
+            let note = self.note(path).await?;
+            note.contains("permalink:").then_some(())
+        })
+        .await;
+    }
+
     /// The note as it is in the bucket.
-    pub(crate) async fn note(&self, path: &str) -> Option<String> {
+    async fn note(&self, path: &str) -> Option<String> {
         let answer = self.request("GET", &format!("/webdav/{path}"));
         let answer = answer.send().await.unwrap();
         match answer.status() {
@@ -87,36 +126,4 @@ impl Tenant {
             status => panic!("{path}: {status}"),
         }
     }
-}
-
-/// Starts the API of Basic Memory as instances do; it answers nobody but this machine.
-async fn start(which: BasicMemory) -> (Child, TempDir, u16) {
-    let home = scratch();
-    let data = home.path().join("data");
-    std::fs::create_dir_all(data.join("main")).unwrap();
-    let port = free_port();
-    let child = program(basic_memory(which).join("bin/python"))
-        .args(["-m", "uvicorn", "basic_memory.api.app:app"])
-        .args(["--host", "127.0.0.1", "--port", &port.to_string()])
-        .env_clear()
-        .dir(home.path())
-        .env("HOME", home.path())
-        .env("PATH", "/usr/bin:/bin")
-        .env("BASIC_MEMORY_PROJECT_ROOT", &data)
-        .env("BASIC_MEMORY_HOME", data.join("main"))
-        .env("BASIC_MEMORY_NO_PROMOS", "1")
-        .env("BASIC_MEMORY_AUTO_UPDATE", "false")
-        .spawn();
-    let projects = match which {
-        BasicMemory::V0_15_2 => "projects/projects",
-        BasicMemory::V0_24_1 => "v2/projects/",
-    };
-    let url = format!("http://127.0.0.1:{port}/{projects}");
-    let client = reqwest::Client::builder().no_proxy().build().unwrap();
-    wait_for(PATIENCE, async || {
-        let answer = client.get(&url).send().await.ok()?;
-        (answer.status() == StatusCode::OK).then_some(())
-    })
-    .await;
-    (child, home, port)
 }
