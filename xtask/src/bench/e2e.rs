@@ -1,5 +1,7 @@
 //! One edit's way from a device's folder to a search at the tenant's Basic Memory.
 
+mod layers;
+
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
@@ -24,6 +26,8 @@ struct Plan {
     edits: String,
     drivers: Vec<&'static str>,
     generations: Vec<&'static str>,
+    /// Saves by each layer; those that nobody tells of are few.
+    layers: &'static str,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -48,6 +52,7 @@ impl Plan {
             edits: "50".to_owned(),
             drivers: vec!["replica", "mount"],
             generations: vec!["0.15", "0.24"],
+            layers: "20",
         };
         let mut rest = flags.iter();
         while let Some(flag) = rest.next() {
@@ -57,13 +62,15 @@ impl Plan {
                     plan.sizes = vec!["200".to_owned()];
                     plan.edits = "20".to_owned();
                     plan.generations = vec!["0.24"];
+                    plan.layers = "5";
                 }
+                "--layers-only" => plan.sizes = Vec::new(),
                 "--files" => {
                     let list = rest.next().context("--files wants numbers, such as 1000")?;
                     plan.sizes = list.split(',').map(str::to_owned).collect();
                 }
                 other => bail!(
-                    "bench e2e does not know `{other}`; it takes --quick, --dev and --files LIST"
+                    "bench e2e does not know `{other}`; it takes --quick, --dev, --layers-only and --files LIST"
                 ),
             }
         }
@@ -81,6 +88,8 @@ pub(crate) fn run(repo: &Repo, flags: &[&str]) -> Result<ExitCode> {
         "--quiet",
         "-p",
         "tenant",
+        "-p",
+        "server",
         "--bins",
         "--example",
         "e2e",
@@ -99,6 +108,8 @@ pub(crate) fn run(repo: &Repo, flags: &[&str]) -> Result<ExitCode> {
             }
         }
     }
+    println!("the layers, one by one …");
+    rows.extend(layers::measure(repo, plan.build, plan.layers)?);
     let about = About {
         build: plan.build,
         machine: Machine::read(),
