@@ -18,14 +18,17 @@ use crate::run::{self, Show};
 const SEED_MS: f64 = 5_000.0;
 /// The upstream command line looks this often.
 const UPSTREAM_WATCH_MS: f64 = 60_000.0;
+/// Each is found only after half a minute.
+const MOUNT_EDITS: &str = "5";
 
 #[derive(Debug)]
 struct Plan {
     build: Build,
     sizes: Vec<String>,
     edits: String,
-    drivers: Vec<&'static str>,
     generations: Vec<&'static str>,
+    /// The layers one by one, and the mount.
+    others: bool,
     /// Saves by each layer; those that nobody tells of are few.
     layers: &'static str,
 }
@@ -50,8 +53,8 @@ impl Plan {
             build: Build::Release,
             sizes: vec!["1000".to_owned(), "10000".to_owned()],
             edits: "50".to_owned(),
-            drivers: vec!["replica", "mount"],
-            generations: vec!["0.15", "0.24"],
+            generations: vec!["0.24", "0.15"],
+            others: true,
             layers: "20",
         };
         let mut rest = flags.iter();
@@ -65,12 +68,14 @@ impl Plan {
                     plan.layers = "5";
                 }
                 "--layers-only" => plan.sizes = Vec::new(),
+                "--replica-only" => plan.others = false,
                 "--files" => {
                     let list = rest.next().context("--files wants numbers, such as 1000")?;
                     plan.sizes = list.split(',').map(str::to_owned).collect();
                 }
                 other => bail!(
-                    "bench e2e does not know `{other}`; it takes --quick, --dev, --layers-only and --files LIST"
+                    "bench e2e does not know `{other}`; it takes --quick, --dev, --layers-only, \
+                     --replica-only and --files LIST"
                 ),
             }
         }
@@ -98,29 +103,46 @@ pub(crate) fn run(repo: &Repo, flags: &[&str]) -> Result<ExitCode> {
         words.push("--release");
     }
     run::require(&mut run::command(repo.root(), words), Show::Live)?;
+    std::fs::create_dir_all(repo.made("bench"))?;
     let mut rows = Vec::new();
     for size in &plan.sizes {
         for generation in &plan.generations {
-            for driver in &plan.drivers {
-                println!("{size} notes, Basic Memory {generation}, {driver} …");
-                let told = measure(repo, &plan, [size, &plan.edits, generation, driver])?;
-                rows.extend(judged(&told, size, generation, driver)?);
-            }
+            rows.extend(measure(
+                repo,
+                &plan,
+                [size, &plan.edits, generation, "replica"],
+            )?);
+            keep(repo, &plan, &rows)?;
         }
     }
-    println!("the layers, one by one …");
-    rows.extend(layers::measure(repo, plan.build, plan.layers)?);
-    let about = About {
-        build: plan.build,
-        machine: Machine::read(),
-    };
-    std::fs::create_dir_all(repo.made("bench"))?;
-    let table = report::write(&repo.made("bench/e2e.json"), &about, &rows)?;
+    if plan.others {
+        println!("the layers, one by one …");
+        rows.extend(layers::measure(repo, plan.build, plan.layers)?);
+        keep(repo, &plan, &rows)?;
+    }
+    if let (true, Some(size)) = (plan.others, plan.sizes.first()) {
+        for generation in &plan.generations {
+            let words = [size, MOUNT_EDITS, generation, "mount"];
+            rows.extend(measure(repo, &plan, words)?);
+        }
+    }
+    let table = keep(repo, &plan, &rows)?;
     println!("\n{:?} build of ours\n\n{table}", plan.build);
     Ok(ExitCode::SUCCESS)
 }
 
-fn measure(repo: &Repo, plan: &Plan, words: [&str; 4]) -> Result<Value> {
+/// Writes what there is, so that a run that is cut off leaves it.
+fn keep(repo: &Repo, plan: &Plan, rows: &[Row]) -> Result<String> {
+    let about = About {
+        build: plan.build,
+        machine: Machine::read(),
+    };
+    report::write(&repo.made("bench/e2e.json"), &about, rows)
+}
+
+fn measure(repo: &Repo, plan: &Plan, words: [&str; 4]) -> Result<Vec<Row>> {
+    let [size, _, generation, driver] = words;
+    println!("{size} notes, Basic Memory {generation}, {driver} …");
     let mut command = vec![
         "cargo",
         "run",
@@ -140,7 +162,12 @@ fn measure(repo: &Repo, plan: &Plan, words: [&str; 4]) -> Result<Value> {
         .lines()
         .last()
         .context("the measurement said nothing")?;
-    serde_json::from_str(line).with_context(|| format!("no measurement: {line}"))
+    let told = serde_json::from_str(line).with_context(|| format!("no measurement: {line}"))?;
+    let rows = judged(&told, size, generation, driver)?;
+    for row in &rows {
+        println!("{}", row.line());
+    }
+    Ok(rows)
 }
 
 fn judged(told: &Value, size: &str, generation: &str, driver: &str) -> Result<Vec<Row>> {
