@@ -73,7 +73,7 @@ async fn storm(driver: &str) {
         bucket.clone_from(&device.view().pairs[0].bucket);
         device.close().await;
     }
-    let instance = Instance::of(&city.state());
+    let instance = Instance::of(&city).await;
     let ledger = Ledger::default();
     let agent = Agent::new(&city, &instance, ledger.clone()).await;
     agent.is_heard().await;
@@ -156,6 +156,7 @@ async fn live_through(
             Part::Instance | Part::BasicMemory | Part::Rclone => instance.kill(part).await,
         };
         *kills.entry(part).or_default() += usize::from(died);
+        eprintln!("{part:?}: {}", if died { "killed" } else { "not there" });
         // Every other time the next one dies before this one is back.
         if dice.throw(2) == 0 {
             instance.is_heard().await;

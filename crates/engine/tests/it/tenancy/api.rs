@@ -8,6 +8,7 @@ use tokio::time::Instant;
 use super::super::storm::City;
 
 pub(super) const LATE: Duration = Duration::from_secs(180);
+pub(super) const PROJECTS: &str = "/v2/projects/";
 const AGAIN: Duration = Duration::from_millis(50);
 
 /// The tenant's Basic Memory, as a program reaches it through the server's proxy.
@@ -56,7 +57,7 @@ impl Api {
     pub(super) async fn main(&self) -> String {
         let end = Instant::now() + LATE;
         loop {
-            let listed = self.ask("GET", "/v2/projects/", None).await;
+            let listed = self.ask("GET", PROJECTS, None).await;
             if let Some(main) = listed.as_ref().and_then(main_of) {
                 return main;
             }

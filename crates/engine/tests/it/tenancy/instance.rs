@@ -1,16 +1,20 @@
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 use serde_json::Value;
-use testkit::{wait_for, wait_until};
+use testkit::wait_until;
+use tokio::time::Instant;
 use wire::{InstanceHealth, InstanceStatus};
 
 use super::super::device::LONG;
+use super::super::storm::City;
+use super::api::{Api, LATE, PROJECTS};
 
-/// A Python that imports while everything else works.
-const LATE: Duration = Duration::from_secs(180);
+/// One that is killed may take a question along.
+const ANSWERS_WITHIN: Duration = Duration::from_secs(5);
+const AGAIN: Duration = Duration::from_millis(20);
 /// A replica has an rclone only while it compares.
 const AT_WORK_WITHIN: Duration = Duration::from_secs(8);
 
@@ -37,16 +41,22 @@ impl Part {
 pub(super) struct Instance {
     folder: PathBuf,
     http: reqwest::Client,
+    api: Api,
 }
 
 impl Instance {
-    pub(super) fn of(state: &Path) -> Self {
-        let folders = fs::read_dir(state.join("instances")).unwrap();
+    pub(super) async fn of(city: &City) -> Self {
+        let folders = fs::read_dir(city.state().join("instances")).unwrap();
         let mut folders: Vec<PathBuf> = folders.map(|entry| entry.unwrap().path()).collect();
         assert_eq!(folders.len(), 1, "one tenant: {folders:?}");
         Self {
             folder: folders.remove(0),
-            http: reqwest::Client::builder().no_proxy().build().unwrap(),
+            http: reqwest::Client::builder()
+                .no_proxy()
+                .timeout(ANSWERS_WITHIN)
+                .build()
+                .unwrap(),
+            api: Api::of(city).await,
         }
     }
 
@@ -86,28 +96,39 @@ impl Instance {
 
     /// Waits until it and its Basic Memory answer, whatever the way to the bucket is like.
     pub(super) async fn is_heard(&self) {
-        let is_heard = async || {
-            let health = self.health().await?;
+        self.is(|health| {
             let has_files = health.files.state <= InstanceStatus::Degraded;
-            (has_files && health.upstream.state == InstanceStatus::Ok).then_some(())
-        };
-        wait_for(LATE, is_heard).await;
+            has_files && health.upstream.state == InstanceStatus::Ok
+        })
+        .await;
     }
 
     /// Waits until everything that it knows of is stored and indexed.
     pub(super) async fn is_settled(&self) {
-        let is_settled = async || {
-            let health = self.health().await?;
-            let is_idle = health.status == InstanceStatus::Ok && health.lag.pending == 0;
-            is_idle.then_some(())
-        };
-        wait_for(LATE, is_settled).await;
+        self.is(|health| health.status == InstanceStatus::Ok && health.lag.pending == 0)
+            .await;
+    }
+
+    async fn is(&self, so: impl Fn(&InstanceHealth) -> bool) {
+        let end = Instant::now() + LATE;
+        loop {
+            let health = self.health().await;
+            if health.as_ref().is_some_and(&so) {
+                return;
+            }
+            assert!(Instant::now() < end, "after {LATE:?}: {health:#?}");
+            if health.is_none() {
+                // One that died with its server starts when somebody needs it.
+                self.api.ask("GET", PROJECTS, None).await;
+            }
+            tokio::time::sleep(AGAIN).await;
+        }
     }
 
     /// Kills a part (SIGKILL), wherever it is; whether it was there.
     pub(super) async fn kill(&self, part: Part) -> bool {
-        let end = tokio::time::Instant::now() + AT_WORK_WITHIN;
-        while tokio::time::Instant::now() < end {
+        let end = Instant::now() + AT_WORK_WITHIN;
+        while Instant::now() < end {
             let found = match part {
                 Part::Server => panic!("the server is not a part of its instance"),
                 Part::Instance => self.pid(),

@@ -122,7 +122,7 @@ impl Bed {
         device
             .set_up_once_prepared(&home.vault(), ProfileName::Safe)
             .await;
-        let instance = Instance::of(&city.state());
+        let instance = Instance::of(&city).await;
         city.accept_hooks(instance.tenant(), HOOK);
         let api = Api::of(&city).await;
         api.main().await;
