@@ -1,4 +1,4 @@
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
@@ -29,13 +29,14 @@ where
     let program = words.next().expect("a command line has at least one word");
     let mut command = Command::new(program.as_ref());
     command.args(words).current_dir(folder).stdin(Stdio::null());
-    // Cargo tells us about our own package; a cargo that we start must not take it for its own.
-    for name in [
-        "CARGO_MANIFEST_DIR",
-        "CARGO_MANIFEST_PATH",
-        "CARGO_PKG_NAME",
-        "CARGO_PKG_VERSION",
-    ] {
+    // Cargo tells us about our own package: a cargo that we start must not take it for its own, and
+    // its packages are not to be built anew because somebody else asks for them.
+    let ours = std::env::vars_os().map(|(name, _)| name);
+    let is_ours = |name: &OsString| {
+        let name = name.as_encoded_bytes();
+        name.starts_with(b"CARGO_PKG_") || name.starts_with(b"CARGO_MANIFEST_")
+    };
+    for name in ours.filter(is_ours) {
         command.env_remove(name);
     }
     command
