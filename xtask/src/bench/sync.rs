@@ -10,6 +10,7 @@ mod proxy;
 mod rows;
 pub(crate) mod seat;
 mod sheet;
+mod sides;
 mod store;
 mod table;
 
@@ -189,7 +190,7 @@ fn size(
     let suffix = course.store.suffix();
     let mut contestants = vec![Contestant::Ours];
     if files <= MANY {
-        contestants.extend([Contestant::Copy, Contestant::PlainDefault]);
+        contestants.push(Contestant::PlainDefault);
     }
     if files <= MANY && Some(&files) == plan.sizes.first() {
         contestants.push(Contestant::PlainTuned);
@@ -207,6 +208,10 @@ fn size(
             sheet.take(rows::first_upload_memory(peaks, files))?;
         }
         seat = seat.or(measured.seat);
+    }
+    if files <= MANY {
+        println!("{}, {files} notes, first uploads …", course.store.name());
+        sheet.take_passes(contest::first_uploads(course, files)?)?;
     }
     judge(course, files, sheet)?;
     println!("{files} notes, single edits between two devices …");
@@ -235,8 +240,7 @@ fn judge(course: &Course<'_>, files: usize, sheet: &mut Sheet) -> Result<()> {
         .cloned()
         .collect();
     sheet.take(rows::passes(&passes, files, suffix))?;
-    let upload = rows::first_upload(&passes, files, suffix);
-    sheet.take(upload.into_iter().collect())
+    sheet.take(rows::first_upload(&passes, files, suffix))
 }
 
 fn neighbors(repo: &Repo, server: &Server, base: &Path) -> Result<Vec<Row>> {

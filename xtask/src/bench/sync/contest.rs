@@ -1,22 +1,23 @@
 use std::fmt::Write;
-use std::path::{Path, PathBuf};
-use std::process::Command;
-use std::time::Instant;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use serde::Serialize;
 
 use crate::bench::sync::course::Course;
 use crate::bench::sync::listing;
-use crate::bench::sync::memory::{Memory, Peaks};
+use crate::bench::sync::memory::Peaks;
 use crate::bench::sync::proxy::{Counts, Proxy};
 use crate::bench::sync::seat::{Seat, device_with_notes, note};
+use crate::bench::sync::sides::{Ours, Plain, Side, timed};
 use crate::demo::device::Device;
 use crate::demo::server::Credentials;
-use crate::repo::Repo;
 
 /// What our own marker in a bucket is called.
 const MARKER: &str = "/.basic-memory-sync";
+
+/// Notes that the cloud has none of, from a folder to its bucket.
+pub(crate) const UPLOAD: &str = "first upload";
+const UPLOADERS: [Contestant; 3] = [Contestant::Copy, Contestant::Ours, Contestant::CarefulCopy];
 
 /// Who keeps the folder and the bucket equal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,6 +28,8 @@ pub(crate) enum Contestant {
     PlainTuned,
     /// `rclone copy` with the fastest flags: the first upload only.
     Copy,
+    /// The same, and it asks the store to replace nothing, as we do.
+    CarefulCopy,
     /// `bm-cloud bisync`.
     Ours,
 }
@@ -60,6 +63,7 @@ impl Contestant {
             Self::PlainDefault => "rclone bisync, default",
             Self::PlainTuned => "rclone bisync, tuned",
             Self::Copy => "rclone copy",
+            Self::CarefulCopy => "rclone copy, on condition",
             Self::Ours => "bm-cloud bisync",
         }
     }
@@ -69,6 +73,7 @@ impl Contestant {
             Self::PlainDefault => "plain",
             Self::PlainTuned => "tuned",
             Self::Copy => "copy",
+            Self::CarefulCopy => "careful",
             Self::Ours => "ours",
         }
     }
@@ -78,13 +83,13 @@ impl Contestant {
         match (self, files) {
             (_, ..=1_000) | (Self::Ours, ..=10_000) => 5,
             (Self::Ours, _) => 3,
-            (Self::PlainDefault | Self::PlainTuned | Self::Copy, ..=10_000) => 2,
+            (_, ..=10_000) => 2,
             // Minutes each.
-            (Self::PlainDefault | Self::PlainTuned | Self::Copy, _) => 1,
+            (_, _) => 1,
         }
     }
 
-    fn flags(self) -> &'static [&'static str] {
+    pub(super) fn flags(self) -> &'static [&'static str] {
         match self {
             Self::PlainDefault | Self::Ours => &[],
             Self::PlainTuned => &[
@@ -98,6 +103,14 @@ impl Contestant {
                 "--s3-no-head",
             ],
             Self::Copy => &["--transfers", "16", "--s3-no-head", "--no-check-dest"],
+            Self::CarefulCopy => &[
+                "--transfers",
+                "16",
+                "--s3-no-head",
+                "--no-check-dest",
+                "--header",
+                "If-None-Match: *",
+            ],
         }
     }
 }
@@ -117,11 +130,7 @@ pub(crate) fn measure(
     contestant: Contestant,
     files: usize,
 ) -> Result<Measured> {
-    let email = course.email(contestant.id(), files);
-    course.server.subscribe(&email)?;
-    let name = course.device(contestant.id(), files);
-    let device = device_with_notes(course.repo, course.base, &name, files)?;
-    let keys = course.server.credentials(&email, course.base)?;
+    let (device, email, keys) = guest(course, contestant.id(), files)?;
     match contestant {
         Contestant::Ours => {
             let seat = Seat::sign_in(device, course, &keys, &email)?;
@@ -136,10 +145,11 @@ pub(crate) fn measure(
                 seat: Some(seat),
             })
         }
-        Contestant::PlainDefault | Contestant::PlainTuned | Contestant::Copy => {
-            let proxy = Proxy::start(&course.store.address(&keys)?, None)?;
-            let mut plain = Plain::new(course.repo, course.base, device, &keys, &proxy.url())?;
-            plain.contestant = contestant;
+        Contestant::PlainDefault
+        | Contestant::PlainTuned
+        | Contestant::Copy
+        | Contestant::CarefulCopy => {
+            let (proxy, mut plain) = plain(course, contestant, device, &keys)?;
             let rows = passes(course, contestant, files, &proxy, &mut plain)?;
             Ok(Measured {
                 rows,
@@ -148,6 +158,59 @@ pub(crate) fn measure(
             })
         }
     }
+}
+
+/// Everybody's first upload of so many notes, to a bucket of its own each time. In turns: whoever
+/// comes first finds a store that has just started.
+pub(crate) fn first_uploads(course: &Course<'_>, files: usize) -> Result<Vec<Row>> {
+    let mut all = UPLOADERS.map(|who| (who, Vec::new(), Counts::new()));
+    for turn in 0..UPLOADERS.len() {
+        all.rotate_left(1);
+        for (contestant, times, requests) in &mut all {
+            let id = format!("{}-{turn}", contestant.id());
+            let (device, email, keys) = guest(course, &id, files)?;
+            let (time, sent) = match contestant {
+                Contestant::Ours => {
+                    let seat = Seat::sign_in(device, course, &keys, &email)?;
+                    seat.store.take();
+                    (timed(|| seat.set_up())?, seat.store.take())
+                }
+                Contestant::PlainDefault
+                | Contestant::PlainTuned
+                | Contestant::Copy
+                | Contestant::CarefulCopy => {
+                    let (proxy, mut plain) = plain(course, *contestant, device, &keys)?;
+                    (timed(|| plain.first())?, proxy.take())
+                }
+            };
+            times.push(time);
+            *requests = sent;
+        }
+    }
+    let rows = all.map(|(who, times, requests)| row(course, who, files, UPLOAD, times, requests));
+    Ok(rows.into())
+}
+
+/// Somebody with a device full of notes, and keys of an own bucket.
+fn guest(course: &Course<'_>, id: &str, files: usize) -> Result<(Device, String, Credentials)> {
+    let email = course.email(id, files);
+    course.server.subscribe(&email)?;
+    let name = course.device(id, files);
+    let device = device_with_notes(course.repo, course.base, &name, files)?;
+    let keys = course.server.credentials(&email, course.base)?;
+    Ok((device, email, keys))
+}
+
+fn plain(
+    course: &Course<'_>,
+    contestant: Contestant,
+    device: Device,
+    keys: &Credentials,
+) -> Result<(Proxy, Plain)> {
+    let proxy = Proxy::start(&course.store.address(keys)?, None)?;
+    let mut plain = Plain::new(course.repo, course.base, device, keys, &proxy.url())?;
+    plain.contestant = contestant;
+    Ok((proxy, plain))
 }
 
 /// A pass of plain bisync over notes that our device has in the cloud, with listings as a first sync
@@ -184,9 +247,6 @@ fn passes(
         vec![first],
         proxy.take(),
     );
-    if contestant == Contestant::Copy {
-        return Ok(vec![first]);
-    }
     let quiet = unchanged(course, contestant, files, proxy, side)?;
 
     let mut times = Vec::new();
@@ -243,120 +303,4 @@ fn row(
         all_ms,
         requests,
     }
-}
-
-trait Side {
-    fn folder(&self) -> PathBuf;
-    fn first(&mut self) -> Result<()>;
-    fn pass(&mut self) -> Result<()>;
-}
-
-struct Ours<'a> {
-    seat: &'a Seat,
-    peaks: Option<Peaks>,
-}
-
-impl Side for Ours<'_> {
-    fn folder(&self) -> PathBuf {
-        self.seat.device.folder()
-    }
-
-    fn first(&mut self) -> Result<()> {
-        let memory = Memory::watch(&self.folder());
-        self.seat.set_up()?;
-        self.peaks = Some(memory.peaks());
-        Ok(())
-    }
-
-    fn pass(&mut self) -> Result<()> {
-        self.seat.device.json(&["bisync"]).map(drop)
-    }
-}
-
-/// rclone between a folder and its bucket, without us.
-pub(crate) struct Plain {
-    rclone: PathBuf,
-    config: PathBuf,
-    workdir: PathBuf,
-    bucket: String,
-    contestant: Contestant,
-    exclude: &'static [&'static str],
-    pub(crate) device: Device,
-}
-
-impl Plain {
-    pub(crate) fn new(
-        repo: &Repo,
-        base: &Path,
-        device: Device,
-        keys: &Credentials,
-        url: &str,
-    ) -> Result<Self> {
-        let config = base.join(format!("{}.conf", device.name()));
-        std::fs::write(&config, keys.rclone_config(url))?;
-        Ok(Self {
-            rclone: repo.rclone(),
-            config,
-            workdir: base.join(format!("{}.work", device.name())),
-            bucket: keys.bucket.clone(),
-            contestant: Contestant::PlainDefault,
-            exclude: &[],
-            device,
-        })
-    }
-
-    fn rclone(&self, verb: &str, more: &[&str]) -> Result<()> {
-        let mut command = Command::new(&self.rclone);
-        self.device.dress(&mut command);
-        let output = command
-            .arg(verb)
-            .arg(self.device.folder())
-            .arg(format!("cloud:{}", self.bucket))
-            .arg("--config")
-            .arg(&self.config)
-            .args(self.contestant.flags())
-            .args(self.exclude)
-            .args(more)
-            .output()?;
-        ensure!(
-            output.status.success(),
-            "plain {verb} failed: {}",
-            String::from_utf8_lossy(&output.stderr)
-        );
-        Ok(())
-    }
-
-    pub(crate) fn bisync(&self, more: &[&str]) -> Result<()> {
-        let workdir = self
-            .workdir
-            .to_str()
-            .context("the workdir's path is text")?;
-        let words = [&["--workdir", workdir], more].concat();
-        self.rclone("bisync", &words)
-    }
-}
-
-impl Side for Plain {
-    fn folder(&self) -> PathBuf {
-        self.device.folder()
-    }
-
-    fn first(&mut self) -> Result<()> {
-        match self.contestant {
-            Contestant::Copy => self.rclone("copy", &[]),
-            Contestant::PlainDefault | Contestant::PlainTuned | Contestant::Ours => {
-                self.bisync(&["--resync"])
-            }
-        }
-    }
-
-    fn pass(&mut self) -> Result<()> {
-        self.bisync(&[])
-    }
-}
-
-fn timed(work: impl FnOnce() -> Result<()>) -> Result<u128> {
-    let start = Instant::now();
-    work()?;
-    Ok(start.elapsed().as_millis())
 }

@@ -8,9 +8,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 
-use crate::bench::sync::contest::Plain;
 use crate::bench::sync::live::{arrival, milliseconds};
 use crate::bench::sync::seat::{fill, note};
+use crate::bench::sync::sides::Plain;
 use crate::child::{self, Companion, Input};
 use crate::demo::device::Device;
 use crate::demo::server::Server;

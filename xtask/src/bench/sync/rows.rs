@@ -1,6 +1,6 @@
 use crate::bench::report::{Goal, Row};
 use crate::bench::samples::{median, percentile};
-use crate::bench::sync::contest::{Contestant, Row as Pass};
+use crate::bench::sync::contest::{Contestant, Row as Pass, UPLOAD};
 use crate::bench::sync::live::{Edits, Idle};
 use crate::bench::sync::memory::Peaks;
 
@@ -48,20 +48,27 @@ pub(super) fn passes(passes: &[Pass], files: usize, suffix: &str) -> Vec<Row> {
     verify.chain(cycle()).collect()
 }
 
-/// The first upload, next to the quickest that rclone has.
-pub(super) fn first_upload(passes: &[Pass], files: usize, suffix: &str) -> Option<Row> {
+/// The first upload, next to the quickest that rclone has, and next to that under our condition.
+pub(super) fn first_upload(passes: &[Pass], files: usize, suffix: &str) -> Vec<Row> {
     let find = |who: Contestant| {
         passes
             .iter()
-            .find(|row| row.files == files && row.who == who.name() && row.pass == "first sync")
+            .find(|row| row.files == files && row.who == who.name() && row.pass == UPLOAD)
     };
-    let (ours, copy) = (find(Contestant::Ours)?, find(Contestant::Copy)?);
-    let row = Row::new(format!("first_upload_vs_copy{suffix}"), ours.ms(), "ms")
-        .beside(format!("rclone copy of {files}"), copy.ms());
-    Some(match files {
-        ..JUDGED_FROM => row,
-        JUDGED_FROM.. => row.goal(Goal::RatioAtMost(1.1)),
-    })
+    let row = |name: &str, other: Contestant| {
+        let (ours, theirs) = (find(Contestant::Ours)?, find(other)?);
+        let row = Row::new(format!("{name}{suffix}"), ours.ms(), "ms")
+            .beside(format!("{} of {files}", theirs.who), theirs.ms());
+        Some(match files {
+            ..JUDGED_FROM => row,
+            JUDGED_FROM.. => row.goal(Goal::RatioAtMost(1.1)),
+        })
+    };
+    let rows = [
+        row("first_upload_vs_copy", Contestant::Copy),
+        row("first_upload_vs_careful_copy", Contestant::CarefulCopy),
+    ];
+    rows.into_iter().flatten().collect()
 }
 
 pub(super) fn edits(edits: &Edits, files: usize, suffix: &str) -> Vec<Row> {

@@ -11,7 +11,7 @@ pub(crate) fn markdown(rows: &[Row]) -> String {
     );
     let mut order: Vec<&Row> = rows.iter().collect();
     let place = |pass: &str| {
-        ["first sync", "no change", "one edit"]
+        ["first sync", "first upload", "no change", "one edit"]
             .iter()
             .position(|it| *it == pass)
     };
