@@ -1,20 +1,24 @@
 //! Having Basic Memory index what arrived, and making sure that it did.
 //!
-//! Arrivals are collected while it starts, restarts or works, so that a burst costs one round.
+//! Arrivals are collected while it starts, restarts or works, so that a burst costs one round. A
+//! walk that takes minutes goes on beside the rounds: what is saved meanwhile does not wait for it.
 
+mod look;
 mod projects;
 mod round;
+mod walk;
 
 use std::collections::BTreeSet;
 use std::time::Duration;
 
 use engine::Arrived;
 use tokio::sync::{mpsc, watch};
-use tokio::task::JoinHandle;
+use tokio::task::{JoinError, JoinHandle, JoinSet};
 use tokio::time::Instant;
 
 use crate::upstream::UpstreamState;
 pub(crate) use round::Round;
+use walk::Ended;
 
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
@@ -42,6 +46,15 @@ impl Backlog {
         }
     }
 
+    fn join(&mut self, other: Self) {
+        self.paths.extend(other.paths);
+        self.anything |= other.anything;
+    }
+
+    fn is_empty(&self) -> bool {
+        self.count() == 0
+    }
+
     fn count(&self) -> usize {
         self.paths.len() + usize::from(self.anything)
     }
@@ -62,7 +75,9 @@ pub(crate) fn start(
             anything: true,
             paths: BTreeSet::new(),
         },
+        walks: JoinSet::new(),
         since: Instant::now(),
+        pause: FIRST_PAUSE,
         tell,
     };
     (told, tokio::spawn(indexer.run(arrived)))
@@ -72,20 +87,30 @@ struct Indexer {
     round: Round,
     upstream: watch::Receiver<UpstreamState>,
     backlog: Backlog,
+    walks: JoinSet<Ended>,
     since: Instant,
+    pause: Duration,
     tell: watch::Sender<IndexTold>,
 }
 
 impl Indexer {
     async fn run(mut self, mut arrived: mpsc::Receiver<Arrived>) {
-        let mut pause = FIRST_PAUSE;
         loop {
+            while let Some(ended) = self.walks.try_join_next() {
+                self.take_end(ended).await;
+            }
             self.show(0);
-            if self.backlog == Backlog::default() {
-                let Some(next) = arrived.recv().await else {
-                    return;
-                };
-                self.take(next);
+            if self.backlog.is_empty() {
+                tokio::select! {
+                    next = arrived.recv() => {
+                        let Some(next) = next else { return };
+                        self.take(next);
+                    }
+                    Some(ended) = self.walks.join_next() => {
+                        self.take_end(ended).await;
+                        continue;
+                    }
+                }
             }
             if self
                 .upstream
@@ -101,32 +126,61 @@ impl Indexer {
             let work = std::mem::take(&mut self.backlog);
             self.show(work.count());
             let began = Instant::now();
-            let left = self.round.run(work).await;
+            let (left, walks) = self.round.run(work).await;
             tracing::debug!(
                 duration_ms = began.elapsed().as_millis(),
                 left = left.count(),
+                walks = walks.len(),
                 "indexed"
             );
-            if left == Backlog::default() {
-                pause = FIRST_PAUSE;
-                continue;
+            for walk in walks {
+                self.walks.spawn(walk.run());
             }
-            self.backlog.paths.extend(left.paths);
-            self.backlog.anything |= left.anything;
-            tokio::time::sleep(pause).await;
-            pause = (pause * 2).min(LONGEST_PAUSE);
+            if left.is_empty() {
+                self.pause = FIRST_PAUSE;
+            } else {
+                self.backlog.join(left);
+                self.wait().await;
+            }
         }
     }
 
+    async fn take_end(&mut self, ended: Result<Ended, JoinError>) {
+        let failed = match ended {
+            Ok(ended) => {
+                let failed = ended.result.is_err();
+                let left = self.round.ended(ended);
+                self.backlog.join(left);
+                failed
+            }
+            Err(error) => {
+                tracing::warn!(%error, "a walk ended unexpectedly");
+                self.round.lost_walks();
+                self.backlog.anything = true;
+                true
+            }
+        };
+        if failed {
+            self.show(0);
+            self.wait().await;
+        }
+    }
+
+    /// Before another try.
+    async fn wait(&mut self) {
+        tokio::time::sleep(self.pause).await;
+        self.pause = (self.pause * 2).min(LONGEST_PAUSE);
+    }
+
     fn take(&mut self, arrived: Arrived) {
-        if self.backlog == Backlog::default() {
+        if self.backlog.is_empty() && self.walks.is_empty() {
             self.since = Instant::now();
         }
         self.backlog.add(arrived);
     }
 
     fn show(&self, under_way: usize) {
-        let pending = self.backlog.count() + under_way;
+        let pending = self.backlog.count() + under_way + self.walks.len();
         self.tell.send_replace(IndexTold {
             pending,
             since: (pending > 0).then_some(self.since),

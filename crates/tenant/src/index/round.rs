@@ -13,7 +13,9 @@ use tokio::sync::Mutex;
 use tokio::time::Instant;
 
 use super::Backlog;
+use super::look::{Seen, top};
 use super::projects::{self, Projects};
+use super::walk::{Ended, Walk, Walked};
 use crate::generation::Generation;
 use crate::upstream::{CallError, Caller};
 
@@ -22,8 +24,10 @@ const MOST_BY_NAME: usize = 40;
 /// A watcher that waits a tenth of a second has begun by then.
 const FIRST_LOOK: Duration = Duration::from_millis(150);
 const LONGEST_LOOK: Duration = Duration::from_secs(2);
-/// A watcher that does nothing for so long missed something.
+/// A watcher that does nothing for so long missed something, unless it looks at many notes first:
+/// then it has so much longer for each.
 const STUCK_AFTER: Duration = Duration::from_secs(4);
+const LOOKS_AT_ONE: Duration = Duration::from_millis(20);
 /// What a permalink may have besides letters and digits.
 const PLAIN: &percent_encoding::AsciiSet = &NON_ALPHANUMERIC.remove(b'-');
 
@@ -33,8 +37,7 @@ pub(crate) struct Round {
     data: PathBuf,
     projects: Projects,
     turn: Arc<Mutex<()>>,
-    /// Folders that were walked over, so that another walk finds little to do.
-    walked: BTreeSet<String>,
+    walked: BTreeMap<String, Walked>,
 }
 
 /// What has to be done for one project.
@@ -59,30 +62,34 @@ impl Round {
             data,
             projects: Projects::new(),
             turn,
-            walked: BTreeSet::new(),
+            walked: BTreeMap::new(),
         }
     }
 
-    /// Works on all of it; what failed and is worth another try.
-    pub(super) async fn run(&mut self, work: Backlog) -> Backlog {
-        match self.learn_projects(&work).await {
+    /// Works on all of it; what failed and is worth another try, and the walks to go on beside.
+    pub(super) async fn run(&mut self, work: Backlog) -> (Backlog, Vec<Walk>) {
+        let seen = Seen::look(self.data.clone(), &work).await;
+        match self.learn_projects(&work, &seen).await {
             Ok(()) => {}
             Err(error) => {
                 tracing::info!(%error, "the projects could not be listed");
-                return work;
+                return (work, Vec::new());
             }
         }
         let mut left = Backlog::default();
-        for (folder, errand) in self.errands(&work) {
+        let mut walks = Vec::new();
+        for (folder, mut errand) in self.errands(&work, &seen) {
             let Some(project) = self.projects.get(&folder).cloned() else {
                 continue;
             };
-            let walks = errand.whole;
-            let carried = self.carry_out(&folder, &project, errand).await;
-            if walks && carried.is_ok() {
-                self.walked.insert(folder.clone());
+            if self.goes_beside(&folder, &errand) {
+                walks.extend(self.begin(&folder, project.clone()));
+                if errand.notes.len() > MOST_BY_NAME {
+                    continue;
+                }
+                errand.whole = false;
             }
-            if let Err(error) = carried {
+            if let Err(error) = self.carry_out(&folder, &project, errand).await {
                 tracing::info!(%error, "a project was not indexed");
                 let own = format!("{folder}/");
                 let paths = work.paths.iter().filter(|path| path.starts_with(&own));
@@ -90,28 +97,81 @@ impl Round {
                 left.anything |= work.anything;
             }
         }
-        left
+        (left, walks)
+    }
+
+    /// Whether it takes so long that nothing may wait for it, or would be a second walk at once.
+    fn goes_beside(&self, folder: &str, errand: &Errand) -> bool {
+        match (self.generation, self.walked.get(folder)) {
+            (Generation::V0_15, _) => false,
+            (Generation::V0_24, None) => errand.whole,
+            (Generation::V0_24, Some(Walked::UnderWay | Walked::UnderWayAndWantedAgain)) => {
+                errand.whole
+            }
+            (Generation::V0_24, Some(Walked::Once)) => {
+                errand.whole && errand.notes.len() > MOST_BY_NAME
+            }
+        }
+    }
+
+    fn begin(&mut self, folder: &str, project: String) -> Option<Walk> {
+        let is_under_way = matches!(
+            self.walked.get(folder),
+            Some(Walked::UnderWay | Walked::UnderWayAndWantedAgain)
+        );
+        let next = match is_under_way {
+            true => Walked::UnderWayAndWantedAgain,
+            false => Walked::UnderWay,
+        };
+        self.walked.insert(folder.to_owned(), next);
+        (!is_under_way).then(|| Walk {
+            caller: self.caller.clone(),
+            folder: folder.to_owned(),
+            project,
+        })
+    }
+
+    /// Takes in how a walk ended; what is to be done after it.
+    pub(super) fn ended(&mut self, ended: Ended) -> Backlog {
+        let anything = match ended.result {
+            Ok(()) => {
+                let before = self.walked.insert(ended.folder, Walked::Once);
+                before == Some(Walked::UnderWayAndWantedAgain)
+            }
+            Err(error) => {
+                tracing::info!(%error, "a project was not indexed");
+                self.walked.remove(&ended.folder);
+                true
+            }
+        };
+        Backlog {
+            anything,
+            paths: BTreeSet::new(),
+        }
+    }
+
+    /// Of none that is under way will be heard.
+    pub(super) fn lost_walks(&mut self) {
+        self.walked.retain(|_, walked| *walked == Walked::Once);
     }
 
     /// Asks for the projects where one is missing, and makes those that still are.
-    async fn learn_projects(&mut self, work: &Backlog) -> Result<(), CallError> {
+    async fn learn_projects(&mut self, work: &Backlog, seen: &Seen) -> Result<(), CallError> {
         let named = work.paths.iter().filter_map(|path| top(path));
-        let mut wanted: BTreeSet<String> = named.map(str::to_owned).collect();
-        if work.anything {
-            wanted.extend(folders_in(&self.data));
-        }
+        let mut wanted: BTreeSet<&str> = named.collect();
+        wanted.extend(seen.folders.iter().map(String::as_str));
         wanted.retain(|folder| projects::can_be_project(folder));
         let all_known = wanted
             .iter()
-            .all(|folder| self.projects.contains_key(folder));
+            .all(|folder| self.projects.contains_key(*folder));
         if all_known && !work.anything {
             return Ok(());
         }
         self.projects = projects::list(&self.caller, self.generation, &self.data).await?;
-        let missing: Vec<&String> = wanted
-            .iter()
+        let missing: Vec<&str> = wanted
+            .into_iter()
             .filter(|folder| !self.projects.contains_key(*folder))
-            .filter(|folder| self.data.join(folder).is_dir())
+            .filter(|folder| seen.folders.contains(*folder))
             .collect();
         if missing.is_empty() {
             return Ok(());
@@ -125,7 +185,7 @@ impl Round {
         Ok(())
     }
 
-    fn errands(&self, work: &Backlog) -> BTreeMap<String, Errand> {
+    fn errands(&self, work: &Backlog, seen: &Seen) -> BTreeMap<String, Errand> {
         let mut errands: BTreeMap<String, Errand> = BTreeMap::new();
         if work.anything {
             for folder in self.projects.keys() {
@@ -136,7 +196,7 @@ impl Round {
             let Some((folder, note)) = path.split_once('/') else {
                 continue;
             };
-            let is_note = note.ends_with(".md") && self.data.join(path).is_file();
+            let is_note = seen.notes.contains(path);
             let errand = errands.entry(folder.to_owned()).or_default();
             match (self.generation, is_note) {
                 (Generation::V0_24, true) => {
@@ -159,13 +219,13 @@ impl Round {
             return match self.generation {
                 Generation::V0_15 => self.watch_until_found(folder).await,
                 Generation::V0_24 => {
-                    let path = format!("/v2/projects/{project}/index?run_in_background=false");
-                    // The first walk may take minutes, for which nothing would be followed.
-                    let _turn = match self.walked.contains(folder) {
-                        true => Some(self.turn.lock().await),
-                        false => None,
+                    let walk = Walk {
+                        caller: self.caller.clone(),
+                        folder: folder.to_owned(),
+                        project: project.to_owned(),
                     };
-                    self.caller.json(Method::POST, &path, None).await.map(drop)
+                    let _turn = self.turn.lock().await;
+                    walk.run().await.result
                 }
             };
         }
@@ -215,7 +275,7 @@ impl Round {
             if last != Some(left) {
                 last = Some(left);
                 moved = Instant::now();
-            } else if moved.elapsed() >= STUCK_AFTER {
+            } else if moved.elapsed() >= STUCK_AFTER + looks_at(left) {
                 self.caller.json(Method::POST, &sync, None).await?;
                 return Err(CallError::TooSlow);
             }
@@ -225,16 +285,8 @@ impl Round {
     }
 }
 
-fn top(path: &str) -> Option<&str> {
-    path.split_once('/').map(|(folder, _)| folder)
-}
-
-fn folders_in(data: &std::path::Path) -> Vec<String> {
-    let entries = std::fs::read_dir(data).into_iter().flatten().flatten();
-    entries
-        .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))
-        .filter_map(|entry| entry.file_name().into_string().ok())
-        .collect()
+fn looks_at(notes: u64) -> Duration {
+    LOOKS_AT_ONE * u32::try_from(notes).unwrap_or(u32::MAX)
 }
 
 #[cfg(test)]
@@ -261,9 +313,12 @@ mod tests {
         std::fs::create_dir(data.path().join("main")).unwrap();
         std::fs::write(data.path().join("main/a.md"), "a").unwrap();
         std::fs::write(data.path().join("main/b.png"), "b").unwrap();
+        let all_of = |generation, work: &Backlog| {
+            let seen = Seen::look_now(data.path(), work);
+            round(generation, data.path()).errands(work, &seen)
+        };
         let of = |generation, paths: &[&str]| {
-            round(generation, data.path())
-                .errands(&backlog(paths, false))
+            all_of(generation, &backlog(paths, false))
                 .remove("main")
                 .unwrap()
         };
@@ -273,9 +328,51 @@ mod tests {
             assert!(of(Generation::V0_24, &[other]).whole, "{other}");
         }
         assert!(of(Generation::V0_15, &["main/a.md"]).whole);
-        let all = round(Generation::V0_24, data.path()).errands(&backlog(&[], true));
+        let all = all_of(Generation::V0_24, &backlog(&[], true));
         assert!(all["main"].whole);
-        let root = round(Generation::V0_24, data.path()).errands(&backlog(&["a.md"], false));
+        let root = all_of(Generation::V0_24, &backlog(&["a.md"], false));
         assert!(root.is_empty(), "what is in no folder is in no project");
+    }
+
+    #[test]
+    fn a_long_walk_goes_on_beside_and_never_twice_at_once() {
+        let mut round = round(Generation::V0_24, std::path::Path::new("/nowhere"));
+        let whole = |notes: usize| Errand {
+            notes: (0..notes).map(|number| format!("{number}.md")).collect(),
+            whole: true,
+        };
+        let one = Errand {
+            whole: false,
+            ..whole(1)
+        };
+        let end = |result| Ended {
+            folder: "main".to_owned(),
+            result,
+        };
+        assert!(round.goes_beside("main", &whole(0)), "the first one");
+        assert!(round.begin("main", "id-1".into()).is_some());
+        assert!(!round.goes_beside("main", &one), "a note does not wait");
+        assert!(round.goes_beside("main", &whole(0)));
+        assert!(round.begin("main", "id-1".into()).is_none());
+        assert!(round.ended(end(Ok(()))).anything, "what came meanwhile");
+
+        assert!(!round.goes_beside("main", &whole(0)), "finds little to do");
+        assert!(round.goes_beside("main", &whole(MOST_BY_NAME + 1)));
+        assert!(round.begin("main", "id-1".into()).is_some());
+        assert!(round.ended(end(Ok(()))).is_empty());
+
+        assert!(round.begin("main", "id-1".into()).is_some());
+        assert!(round.ended(end(Err(CallError::TooSlow))).anything);
+        assert!(
+            round.goes_beside("main", &whole(0)),
+            "it is the first again"
+        );
+    }
+
+    #[test]
+    fn many_notes_are_looked_at_for_long_before_anything_is_found() {
+        assert_eq!(looks_at(1), LOOKS_AT_ONE);
+        assert!(looks_at(10_000) > Duration::from_secs(120));
+        assert!(looks_at(u64::MAX) >= looks_at(1 << 31));
     }
 }

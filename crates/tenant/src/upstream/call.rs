@@ -14,7 +14,7 @@ use hyper_util::rt::TokioIo;
 use serde_json::Value;
 use tokio::net::UnixStream;
 
-/// Indexing one note takes under a second, all of a large project longer.
+/// Indexing one note takes under a second.
 const PATIENCE: Duration = Duration::from_secs(120);
 const LARGEST_ANSWER: usize = 64 * 1024 * 1024;
 
@@ -61,7 +61,7 @@ impl Caller {
     }
 
     pub(crate) async fn get(&self, path: &str) -> Result<(StatusCode, Bytes), CallError> {
-        self.ask(Method::GET, path, None).await
+        self.ask(PATIENCE, Method::GET, path, None).await
     }
 
     /// Asks and takes only success for an answer.
@@ -71,7 +71,18 @@ impl Caller {
         path: &str,
         body: Option<&Value>,
     ) -> Result<Value, CallError> {
-        let (status, bytes) = self.ask(method, path, body).await?;
+        self.json_within(PATIENCE, method, path, body).await
+    }
+
+    /// As [`Self::json`], for what may take longer.
+    pub(crate) async fn json_within(
+        &self,
+        patience: Duration,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+    ) -> Result<Value, CallError> {
+        let (status, bytes) = self.ask(patience, method, path, body).await?;
         if !status.is_success() {
             return Err(CallError::Status(status));
         }
@@ -80,6 +91,7 @@ impl Caller {
 
     async fn ask(
         &self,
+        patience: Duration,
         method: Method,
         path: &str,
         body: Option<&Value>,
@@ -103,7 +115,7 @@ impl Caller {
             let bytes = body.collect().await.map_err(|_| CallError::Malformed)?;
             Ok((status, bytes.to_bytes()))
         };
-        tokio::time::timeout(PATIENCE, whole)
+        tokio::time::timeout(patience, whole)
             .await
             .map_err(|_| CallError::TooSlow)?
     }

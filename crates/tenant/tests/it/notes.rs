@@ -6,6 +6,7 @@ use guard::Precondition;
 use reqwest::StatusCode;
 use rustix::process::{Pid, Signal, kill_process};
 use testkit::{BasicMemory, wait_for, wait_until};
+use tokio::time::Instant;
 use wire::InstanceStatus;
 
 use crate::bed::{Cloud, Home, LATE, Laptop, Plan, SOON, children_of};
@@ -115,6 +116,85 @@ async fn a_note_goes_both_ways_with_the_current_generation() {
 #[tokio::test]
 async fn a_note_goes_both_ways_through_a_mount() {
     a_note_goes_both_ways(BasicMemory::V0_24_1, "mount").await;
+}
+
+/// A mount answers through the instance itself: whoever looked at its files from the only thread at
+/// work would wait until rclone gives up, after 40 seconds.
+#[tokio::test]
+async fn a_round_through_a_mount_does_not_wait_for_itself() {
+    let cloud = Cloud::start().await;
+    let laptop = Laptop {
+        bucket: cloud.bucket(),
+    };
+    let note = |word: &str| format!("# Note\n\n{word}\n");
+    laptop.create("main/deep/first.md", &note("papaya")).await;
+    let mut home = Home::new(
+        &cloud,
+        Plan {
+            driver: "mount",
+            memory: Some(BasicMemory::V0_24_1),
+        },
+    );
+    home.set("TOKIO_WORKER_THREADS", "1");
+    let instance = home.start().await;
+    wait_until(LATE, async || {
+        let health = instance.health().await;
+        health.is_some_and(|health| health.status == InstanceStatus::Ok)
+    })
+    .await;
+    let found = async |word: &str| {
+        wait_until(SOON, async || {
+            let found = instance.search(word).await.unwrap_or_default();
+            !found.is_empty()
+        })
+        .await;
+    };
+    found("papaya").await;
+    // rclone believes a listing for five seconds, and then asks again.
+    let began = Instant::now();
+    let mut number = 0;
+    while began.elapsed() < Duration::from_secs(12) {
+        number += 1;
+        let (key, word) = (
+            format!("main/deep/note-{number}.md"),
+            format!("kumquat{number}"),
+        );
+        laptop.create(&key, &note(&word)).await;
+        instance.hint(&[&key]).await;
+        found(&word).await;
+    }
+    instance.end(&home).await;
+}
+
+#[tokio::test]
+async fn what_is_saved_while_the_first_walk_goes_on_does_not_wait_for_it() {
+    const NOTES: u32 = 60;
+    let cloud = Cloud::start().await;
+    let laptop = Laptop {
+        bucket: cloud.bucket(),
+    };
+    for number in 0..NOTES {
+        let text = format!("# Note {number}\n\nsome words\n");
+        laptop
+            .create(&format!("main/note-{number}.md"), &text)
+            .await;
+    }
+    let plan = Plan {
+        driver: "replica",
+        memory: Some(BasicMemory::V0_24_1),
+    };
+    let home = Home::new(&cloud, plan);
+    let instance = home.start().await;
+    wait_until(LATE, async || instance.search("words").await.is_some()).await;
+    laptop.create("main/a-later.md", "# A\n\nkumquat\n").await;
+    instance.hint(&["main/a-later.md"]).await;
+    instance.finds("kumquat", "a-later.md").await;
+    let walking = instance.health().await.unwrap();
+    assert!(walking.lag.pending > 0, "{:?}", walking.lag);
+    instance.settled().await;
+    let found = instance.search("words").await.unwrap();
+    assert!(!found.is_empty());
+    instance.end(&home).await;
 }
 
 #[tokio::test]
