@@ -3,6 +3,11 @@
 //!
 //! `TENANCY_EDITS` (120 if not set) and `TENANCY_SEED` make it longer, or another one.
 
+#![expect(
+    clippy::print_stderr,
+    reason = "a storm that fails is read from what it told"
+)]
+
 mod agent;
 mod api;
 mod instance;

@@ -94,10 +94,6 @@ async fn each_of_the_four_layers_alone_makes_a_save_findable() {
     bed.end().await;
 }
 
-#[expect(
-    clippy::disallowed_methods,
-    reason = "a test's own setting, which only a program gives"
-)]
 fn report_file() -> Option<PathBuf> {
     std::env::var_os("LAYERS_REPORT").map(PathBuf::from)
 }
