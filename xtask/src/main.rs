@@ -45,7 +45,7 @@ usage: cargo xtask COMMAND
   bench sync [--files N,N] [--dev]
                                cost of a pass next to plain rclone bisync
   bench server [--quick]       the server next to the seeds' stack and nginx
-  bench tray [--dev | --built]
+  bench tray [--dev | --built | --neighbors]
                                start and memory of the tray app next to a bare Tauri tray
 ";
 

@@ -43,6 +43,13 @@ pub(crate) fn install_for_demo(repo: &Repo, pictures: Pictures) -> Result<()> {
     rclone::install(repo)
 }
 
+/// The same with pictures, and the tray apps that ours is measured beside.
+pub(crate) fn install_trays(repo: &Repo) -> Result<()> {
+    install_for_demo(repo, Pictures::Needed)?;
+    let _turn = take_turn(repo)?;
+    debian::install(repo, &[debian::TRAYS])
+}
+
 /// The same with pictures, and what packages are tried with.
 pub(crate) fn install_for_packages(repo: &Repo) -> Result<()> {
     install_for_demo(repo, Pictures::Needed)?;

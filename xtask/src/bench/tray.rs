@@ -18,7 +18,7 @@ use crate::bench::sync::seat::fill;
 use crate::demo::desktop::Desktop;
 use crate::demo::device::Device;
 use crate::demo::server::Server;
-use crate::peers::{self, Pictures, remove_folder};
+use crate::peers::{self, remove_folder};
 use crate::repo::Repo;
 use crate::run::{self, Show};
 use crate::stages;
@@ -60,6 +60,7 @@ pub(crate) fn run(repo: &Repo, flags: &[&str]) -> Result<ExitCode> {
         cycles: 20,
     };
     let (build, pace) = match flags {
+        ["--neighbors"] => return neighbors::alone(repo),
         [] => (Build::Release, whole),
         ["--built"] => (Build::Built, whole),
         ["--dev"] => (
@@ -71,7 +72,7 @@ pub(crate) fn run(repo: &Repo, flags: &[&str]) -> Result<ExitCode> {
         ),
         [other, ..] => bail!("bench tray does not know `{other}`"),
     };
-    peers::install_for_demo(repo, Pictures::Needed)?;
+    peers::install_trays(repo)?;
     if build != Build::Built {
         stages::build_ui(repo)?;
         compile(repo, build)?;
@@ -167,7 +168,7 @@ fn measure(repo: &Repo, base: &Path, pace: Pace) -> Result<Vec<Row>> {
             .goal(Goal::RatioAtMost(1.2)),
     ];
 
-    let bare = memory::of(&device, &desktop, &bare, &[], base)?;
+    let bare = memory::of(&device, &desktop, &bare, &[], base)?.private;
     let life = Life::live(&device, &desktop, &app, base, pace.cycles)?;
     let private = |name: &str, value: f64| Row::new(name, value, "MiB");
     rows.extend([

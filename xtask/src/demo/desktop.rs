@@ -104,6 +104,12 @@ impl Desktop {
         })
     }
 
+    /// How many windows of the process are to be seen now.
+    pub(crate) fn windows_of(&self, pid: u32) -> Result<usize> {
+        let found = self.xdotool(&["search", "--onlyvisible", "--pid", &pid.to_string()])?;
+        Ok(found.lines().count())
+    }
+
     /// Closes a window with the keys of the window manager, and waits until it is gone.
     pub(crate) fn close_window(&self, window: &str, pid: u32) -> Result<()> {
         let keys = ["key", "--clearmodifiers", "alt+F4"];

@@ -20,8 +20,9 @@ pub(super) const BUILD: &[&str] = &[
 ];
 
 /// What the tests run against: a display and a look at its windows, a bus, a keyring, a driven
-/// web view; what mounts folders; what shows system calls.
+/// web view, a bus for screen readers; what mounts folders; what shows system calls.
 pub(super) const TEST: &[&str] = &[
+    "at-spi2-core",
     "dbus",
     "fonts-dejavu-core",
     "fuse3",
@@ -44,6 +45,9 @@ pub(super) const PACKAGES: &[&str] = &["fakeroot", "rpm"];
 
 /// Other programs that keep two folders the same.
 pub(super) const NEIGHBORS: &[&str] = &["syncthing", "unison"];
+
+/// Other tray apps that keep folders the same.
+pub(super) const TRAYS: &[&str] = &["nextcloud-desktop", "syncthingtray"];
 
 /// What pictures of the window and of the tray in a real panel need.
 pub(super) const PICTURES: &[&str] = &[

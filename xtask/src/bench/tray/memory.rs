@@ -79,18 +79,27 @@ impl Life {
     }
 }
 
-/// The same of another program, once its icon is there.
+/// What another program holds for itself, and how many windows it shows.
+pub(super) struct Held {
+    pub(super) private: f64,
+    pub(super) windows: usize,
+}
+
+/// The same of another program, a while after its icon came.
 pub(super) fn of(
     device: &Device,
     desktop: &Desktop,
     program: &Path,
     arguments: &[&str],
     base: &Path,
-) -> Result<f64> {
+) -> Result<Held> {
     let app = start(device, desktop, program, arguments, base)?;
     TrayMenu::find(device.bus_address())?;
     std::thread::sleep(REST);
-    private_mib(app.pid())
+    Ok(Held {
+        private: private_mib(app.pid())?,
+        windows: desktop.windows_of(app.pid())?,
+    })
 }
 
 fn start(
