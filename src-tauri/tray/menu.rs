@@ -124,6 +124,7 @@ fn at_work(view: &View, around: Surroundings<'_>) -> Vec<Item> {
     items.extend(
         words::account_line(view, around).map(|line| command(Action::Open(Page::Account), &line)),
     );
+    items.extend(words::storage_line(view).map(Item::Fact));
     items
 }
 

@@ -30,6 +30,7 @@ pub(crate) const UP_TO_DATE: &str = "
     ( ) Fast: fewer checks
 ---
   > ana@example.org · development, renews 1 Jan 2099
+  - … of notes in the cloud
 ---
   > Settings…
 [ ] Start at login
@@ -85,6 +86,7 @@ async fn the_toggle_pauses_sync_and_lets_it_go_on() {
     let icon = panel.icon().await;
     icon.shows(UP_TO_DATE).await;
     icon.looks("idle").await;
+    icon.says("13 B of notes in the cloud").await;
 
     save(&folder, "on.md", "Saved while sync is on.\n");
     let began = Instant::now();
@@ -110,6 +112,7 @@ async fn the_toggle_pauses_sync_and_lets_it_go_on() {
     wait_until(SOON, async || other.in_cloud("off.md").await.is_some()).await;
     icon.shows(UP_TO_DATE).await;
     icon.looks("idle").await;
+    icon.says("62 B of notes in the cloud").await;
 
     icon.click("Quit and stop syncing").await;
     assert_eq!(app.exit(SOON).await.code(), Some(0));

@@ -19,6 +19,9 @@ use zbus::{Connection, Proxy, connection, interface};
 
 use crate::desktop::{Desktop, Look, SOON};
 
+/// How the line ends that tells what the notes take up.
+const STORAGE: &str = " of notes in the cloud";
+
 type Registered = Option<(OwnedUniqueName, String)>;
 
 struct Watcher(watch::Sender<Registered>);
@@ -132,7 +135,8 @@ struct Entry {
 
 impl Icon {
     /// Waits until the whole menu reads so. A line is `  > command`, `  - disabled command`,
-    /// `[x] toggle` or `---`; facts are disabled commands.
+    /// `[x] toggle` or `---`; facts are disabled commands. How much the notes take up, which
+    /// follows each of them, is `…`.
     #[track_caller]
     pub(crate) fn shows(&self, wanted: &str) -> impl Future<Output = ()> {
         let wanted = wanted.trim_matches('\n').to_owned();
@@ -155,8 +159,20 @@ impl Icon {
 
     pub(crate) async fn text(&self) -> String {
         let entries = self.entries().await;
-        let lines: Vec<String> = entries.into_iter().map(|entry| entry.line).collect();
-        lines.join("\n")
+        let lines = entries.into_iter().map(|entry| {
+            if entry.label.ends_with(STORAGE) {
+                format!("  - …{STORAGE}")
+            } else {
+                entry.line
+            }
+        });
+        lines.collect::<Vec<String>>().join("\n")
+    }
+
+    /// Waits until an entry has this label.
+    pub(crate) async fn says(&self, label: &str) {
+        let there = async || self.entries().await.iter().any(|it| it.label == label);
+        testkit::wait_until(SOON, there).await;
     }
 
     /// Clicks the entry with this label, as it is now; one below others as `Folders / Sync now`.

@@ -52,6 +52,7 @@ export function fixtures(now: number): Record<FixtureName, View> {
     bucket: "basic-memory-9d3f",
     profile: "balanced",
     files: 1_204,
+    bytes: 36_412_000,
     checkedAtMs: now - 12 * second,
     waiting: 0,
     running: null,
@@ -226,6 +227,7 @@ export function fixtures(now: number): Record<FixtureName, View> {
   const tooManyDeletes: PairView = {
     ...pair,
     files: 900,
+    bytes: 27_200_000,
     lastRun: { ...run, result: { type: "halted", code: "TooManyDeletes" }, uploaded: 0 },
     halt: {
       code: "TooManyDeletes",
@@ -359,6 +361,7 @@ export function fixtures(now: number): Record<FixtureName, View> {
         {
           ...pair,
           files: 0,
+          bytes: 0,
           checkedAtMs: null,
           lastRun: null,
           running: { number: 1, phase: "verify", done: 0, total: 0, file: null, bytesDone: 0, bytesTotal: 0 },
@@ -500,7 +503,7 @@ export function fixtures(now: number): Record<FixtureName, View> {
       status: "error",
       headline: "Sync cannot run: No rclone was found on this device.",
       checkedAtMs: null,
-      pairs: [{ ...pair, checkedAtMs: null, lastRun: null, files: 0, waiting: 12 }],
+      pairs: [{ ...pair, checkedAtMs: null, lastRun: null, files: 0, bytes: 0, waiting: 12 }],
       activity: [],
       rclone: {
         type: "missing",
@@ -590,6 +593,7 @@ export function fixtures(now: number): Record<FixtureName, View> {
           folder: "C:\\Users\\Ana\\Documents\\Work notes",
           profile: "safe",
           files: 1,
+          bytes: 412,
           waiting: 0,
           lastRun: verified,
         },

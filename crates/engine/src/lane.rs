@@ -21,6 +21,7 @@ use crate::Clock;
 use crate::config::Observer;
 use crate::cycle::{CycleFailure, StateHandle, Tally};
 use crate::filters::Filters;
+use crate::state::Growth;
 
 pub(crate) use carry::seconds;
 pub(crate) use debounce::Debounce;
@@ -69,8 +70,7 @@ pub(crate) struct Trip {
     pub(crate) left: BTreeSet<String>,
     /// Notes that were removed here; their names are free.
     pub(crate) freed: BTreeSet<String>,
-    /// How many more paths the baseline knows.
-    pub(crate) added: i64,
+    pub(crate) growth: Growth,
     /// What is in the cloud now because of this trip, for others to hear of.
     pub(crate) told: Vec<ChangeIn>,
 }

@@ -38,6 +38,38 @@ pub(crate) struct Node {
     pub(crate) signature: Signature,
 }
 
+/// How much a baseline holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Extent {
+    pub(crate) files: u64,
+    pub(crate) bytes: u64,
+}
+
+impl Extent {
+    pub(crate) fn after(self, growth: Growth) -> Self {
+        Self {
+            files: self.files.saturating_add_signed(growth.files),
+            bytes: self.bytes.saturating_add_signed(growth.bytes),
+        }
+    }
+}
+
+/// How much more, or less, a baseline holds than before.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Growth {
+    pub(crate) files: i64,
+    pub(crate) bytes: i64,
+}
+
+impl Growth {
+    /// Takes in that a path has this node instead of that one.
+    pub(crate) fn add(&mut self, old: Option<&Node>, new: Option<&Node>) {
+        let size = |node: Option<&Node>| node.map_or(0, |node| node.size.cast_signed());
+        self.files += i64::from(new.is_some()) - i64::from(old.is_some());
+        self.bytes += size(new) - size(old);
+    }
+}
+
 pub(crate) type Baseline = BTreeMap<String, Node>;
 
 /// A version that sync replaced or removed here, and where it is.
@@ -299,13 +331,19 @@ impl State {
         })
     }
 
-    pub(crate) fn node_count(&self, pair: &str) -> Result<u64, StateError> {
-        let count: i64 = self.connection.query_row(
-            "SELECT count(*) FROM node WHERE pair = ?1",
+    /// How much is known equal on both sides.
+    pub(crate) fn extent(&self, pair: &str) -> Result<Extent, StateError> {
+        let extent = self.connection.query_row(
+            "SELECT count(*), coalesce(sum(size), 0) FROM node WHERE pair = ?1",
             [pair],
-            |row| row.get(0),
+            |row| {
+                Ok(Extent {
+                    files: row.get::<_, i64>(0)?.cast_unsigned(),
+                    bytes: row.get::<_, i64>(1)?.cast_unsigned(),
+                })
+            },
         )?;
-        Ok(count.cast_unsigned())
+        Ok(extent)
     }
 
     pub(crate) fn activity(

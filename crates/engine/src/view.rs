@@ -161,6 +161,9 @@ pub struct PairView {
     /// Notes known equal on both sides.
     #[ts(type = "number")]
     pub files: u64,
+    /// What these notes take up in the cloud, older versions aside.
+    #[ts(type = "number")]
+    pub bytes: u64,
     #[ts(type = "number | null")]
     pub checked_at_ms: Option<i64>,
     /// Changes seen here that are not in the cloud yet.
@@ -185,6 +188,7 @@ impl PairView {
             bucket: bucket.to_owned(),
             profile,
             files: 0,
+            bytes: 0,
             checked_at_ms: None,
             waiting: 0,
             running: None,

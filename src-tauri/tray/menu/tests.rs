@@ -28,6 +28,7 @@ fn signed_in() -> View {
         }),
         pairs: vec![PairView {
             files: 3,
+            bytes: 3_565_158,
             ..PairView::new("pair_1", "/home/ana/Notes", "b", ProfileName::Balanced)
         }],
         ..View::starting("laptop")
@@ -110,6 +111,7 @@ fn shows_everything_when_all_is_well() {
         ( ) Fast: fewer checks
     ---
       > ana@example.org · Plus
+        3.4 MB of notes in the cloud
     ---
       > Settings…
     [ ] Start at login
@@ -160,6 +162,7 @@ fn names_what_waits_for_a_person() {
         ( ) Fast: fewer checks
     ---
       > ana@example.org · Plus
+        3.4 MB of notes in the cloud
     ---
       > Settings…
     [ ] Start at login
@@ -371,6 +374,32 @@ fn the_account_line_tells_what_the_subscription_is() {
         line(true, "active", Some(NOW + 800 * day)),
         format!("{ana} Plus, renews 4 Jul 1972")
     );
+}
+
+#[test]
+fn what_the_notes_take_up_is_coarse_and_only_there_where_it_is_known() {
+    let line = |each: &[u64]| {
+        let pair = |bytes| PairView {
+            bytes,
+            ..PairView::new("pair_1", "/home/ana/Notes", "b", ProfileName::Balanced)
+        };
+        let pairs = each.iter().copied().map(pair).collect();
+        words::storage_line(&View {
+            pairs,
+            ..signed_in()
+        })
+    };
+    let said = |size: &str| Some(format!("{size} of notes in the cloud"));
+    assert_eq!(line(&[]), None);
+    assert_eq!(line(&[0]), None);
+    assert_eq!(line(&[13]), said("13 B"));
+    assert_eq!(line(&[1_000, 23]), said("1023 B"));
+    assert_eq!(line(&[1_024]), said("1 KB"));
+    assert_eq!(line(&[1_536]), said("1.5 KB"));
+    assert_eq!(line(&[10_752]), said("11 KB"));
+    assert_eq!(line(&[36_000_000]), said("34 MB"));
+    assert_eq!(line(&[36_000_000, 36_000_100]), said("69 MB"));
+    assert_eq!(line(&[u64::MAX / 20]), said("838861 TB"));
 }
 
 #[test]

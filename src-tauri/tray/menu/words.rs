@@ -46,6 +46,31 @@ pub(super) fn account_line(view: &View, around: Surroundings<'_>) -> Option<Stri
     })
 }
 
+/// What the notes take up; nobody tells of a limit, so none is shown.
+///
+/// Without their number, which would set the menu again with every new note.
+pub(super) fn storage_line(view: &View) -> Option<String> {
+    let bytes: u64 = view.pairs.iter().map(|pair| pair.bytes).sum();
+    (bytes > 0).then(|| format!("{} of notes in the cloud", size(bytes)))
+}
+
+/// Steps of 1024, as the window writes them, with one decimal below ten.
+fn size(bytes: u64) -> String {
+    const UNITS: [&str; 5] = ["B", "KB", "MB", "GB", "TB"];
+    let mut unit = 0;
+    let mut tenths = bytes.saturating_mul(10);
+    while tenths >= 10_240 && unit < UNITS.len() - 1 {
+        tenths = (tenths + 512) / 1024;
+        unit += 1;
+    }
+    let (whole, tenth) = (tenths / 10, tenths % 10);
+    match (unit, whole, tenth) {
+        (1.., ..=9, 1..) => format!("{whole}.{tenth} {}", UNITS[unit]),
+        (_, _, 5..) if unit > 0 => format!("{} {}", whole + 1, UNITS[unit]),
+        (_, _, _) => format!("{whole} {}", UNITS[unit]),
+    }
+}
+
 fn plan(subscription: &SubscriptionView, around: Surroundings<'_>) -> Option<String> {
     let now = local(around.now_ms, around.offset);
     let end = subscription

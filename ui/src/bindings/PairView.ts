@@ -13,7 +13,11 @@ export type PairView = { id: string, folder: string, bucket: string, profile: Pr
 /**
  * Notes known equal on both sides.
  */
-files: number, checkedAtMs: number | null, 
+files: number, 
+/**
+ * What these notes take up in the cloud, older versions aside.
+ */
+bytes: number, checkedAtMs: number | null, 
 /**
  * Changes seen here that are not in the cloud yet.
  */

@@ -7,7 +7,7 @@ use crate::metered::Cost;
 use crate::mounts::MountModel;
 use crate::power::Power;
 use crate::settings::{PairSettings, Settings};
-use crate::state::Standing;
+use crate::state::{Extent, Standing};
 use crate::vault::PathProblem;
 use crate::view::{
     AccountView, ActivityView, CheckView, ConflictView, HaltView, HistoryView, MountState,
@@ -52,7 +52,7 @@ pub(crate) struct PairModel {
     pub(crate) settings: PairSettings,
     /// Those of the settings, or why they cannot be used.
     pub(crate) filters: Result<Filters, FilterError>,
-    pub(crate) files: u64,
+    pub(crate) extent: Extent,
     pub(crate) checked_at_ms: Option<i64>,
     /// Whether a pass ended well since the start: what was known before may no longer be true.
     pub(crate) passed: bool,
@@ -69,11 +69,11 @@ pub(crate) struct PairModel {
 
 impl PairModel {
     /// A pair as it was last told of.
-    pub(crate) fn new(settings: PairSettings, files: u64, told: Standing) -> Self {
+    pub(crate) fn new(settings: PairSettings, extent: Extent, told: Standing) -> Self {
         Self {
             filters: settings.usable_filters(),
             settings,
-            files,
+            extent,
             checked_at_ms: told.checked_at_ms,
             passed: false,
             waiting: told.waiting,
@@ -135,7 +135,8 @@ impl PairModel {
             folder: self.settings.folder.display().to_string(),
             bucket: self.settings.bucket.clone(),
             profile: self.settings.profile,
-            files: self.files,
+            files: self.extent.files,
+            bytes: self.extent.bytes,
             checked_at_ms: self.checked_at_ms,
             waiting: self.waiting,
             running: self.running.clone(),

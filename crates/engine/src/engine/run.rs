@@ -19,6 +19,7 @@ use crate::filters::{FilterError, Filters};
 use crate::history::{self, HistoryError, Shelf};
 use crate::profile::Profile;
 use crate::settings::PairSettings;
+use crate::state::Extent;
 use crate::view::{HaltView, ProgressView, RcloneView, RunResult};
 
 /// A run that waits for its turn.
@@ -40,7 +41,7 @@ pub(super) struct Ended {
     link: Option<Link>,
     rclone: Option<Result<rclone::Binary, RcloneView>>,
     failure: Option<RunFailure>,
-    files: Option<u64>,
+    extent: Option<Extent>,
 }
 
 pub(super) enum RunFailure {
@@ -133,7 +134,7 @@ impl Core {
             link,
             rclone,
             failure,
-            files,
+            extent,
         } = ended;
         if link.is_some() {
             self.link = link;
@@ -183,8 +184,8 @@ impl Core {
                     };
                 }
             }
-            if let Some(files) = files {
-                pair.files = files;
+            if let Some(extent) = extent {
+                pair.extent = extent;
             }
         }
         self.keep_standing(&run.pair).await;
@@ -252,7 +253,7 @@ impl Errand {
             link: None,
             rclone: None,
             failure: None,
-            files: None,
+            extent: None,
         };
         if let Err(failure) = self.prepare_and_run(&mut ended).await {
             ended.failure = Some(failure);
@@ -261,11 +262,7 @@ impl Errand {
         if ended.failure.as_ref().is_some_and(RunFailure::is_offline) {
             ended.tally.waiting = self.waiting().await;
         }
-        ended.files = self
-            .state
-            .with(move |state| state.node_count(&pair))
-            .await
-            .ok();
+        ended.extent = self.state.with(move |state| state.extent(&pair)).await.ok();
         ended.duration = began.elapsed();
         ended
     }

@@ -218,7 +218,7 @@ impl Core {
         );
         let mut waited_for = false;
         if let Some(pair) = self.model.pair_mut(&pair) {
-            pair.files = pair.files.saturating_add_signed(trip.added);
+            pair.extent = pair.extent.after(trip.growth);
             pair.waiting_for_lane.deletes += trip.deletes();
             let mut problems = pair.problems.iter();
             waited_for = problems.any(|problem| trip.makes_room_for(&problem.path));

@@ -13,7 +13,7 @@ use super::sight::AT_ONCE;
 use super::{LARGEST, LaneInput, Trip};
 use crate::config::Step;
 use crate::cycle::{CycleFailure, Tally, blocking, touched_nodes};
-use crate::state::{BaseText, Baseline, HistoryEntry, Node, Publication};
+use crate::state::{BaseText, Baseline, Growth, HistoryEntry, Node, Publication};
 use crate::vault::{self, Applied, Change, Expect, Kept, NewBytes, Note, Side, Signature};
 use crate::view::ChangeAction;
 
@@ -62,7 +62,7 @@ pub(super) async fn carry(
             tally: Tally::default(),
             left,
             freed: BTreeSet::new(),
-            added: 0,
+            growth: Growth::default(),
             told: Vec::new(),
         },
         side: None,
@@ -331,13 +331,13 @@ impl Carrying<'_> {
     }
 
     fn record(&mut self, path: String, node: Node, action: ChangeAction) {
-        self.trip.added += i64::from(!self.baseline.contains_key(&path));
+        self.trip.growth.add(self.baseline.get(&path), Some(&node));
         self.news.activity.push((path.clone(), action));
         self.news.set.insert(path, node);
     }
 
     fn forget(&mut self, path: String, action: ChangeAction) {
-        self.trip.added -= 1;
+        self.trip.growth.add(self.baseline.get(&path), None);
         self.news.activity.push((path.clone(), action));
         self.news.forget.push(path);
     }

@@ -94,8 +94,8 @@ fn reads_back_what_it_published_and_keeps_pairs_apart() {
     assert_eq!(state.conflict_counts(&own).unwrap(), (1, 0));
     state.forget_baseline("p").unwrap();
     assert_eq!(
-        (state.node_count("p").unwrap(), state.root_ino("p").unwrap()),
-        (0, None)
+        (state.extent("p").unwrap(), state.root_ino("p").unwrap()),
+        (Extent::default(), None)
     );
     assert_eq!(state.conflicts(&own, 10).unwrap().len(), 1);
 }

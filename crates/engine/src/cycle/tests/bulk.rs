@@ -129,9 +129,10 @@ async fn what_got_through_before_a_stop_is_known_and_not_sent_again() {
     assert!(matches!(failure, CycleFailure::Stopped), "{failure}");
     let known = laptop
         .state()
-        .with(|state| state.node_count("pair_test"))
+        .with(|state| state.extent("pair_test"))
         .await
-        .unwrap();
+        .unwrap()
+        .files;
     let there: BTreeMap<String, String> = cloud.files().await;
     assert!((100..MANY).contains(&there.len()), "{}", there.len());
     assert_eq!(known, there.len() as u64);

@@ -18,8 +18,8 @@ fn hide(device: &mut Device, lines: &str) {
 
 async fn known(device: &Device) -> u64 {
     let state = device.state();
-    let count = state.with(|state| state.node_count("pair_test")).await;
-    count.unwrap()
+    let extent = state.with(|state| state.extent("pair_test")).await;
+    extent.unwrap().files
 }
 
 #[tokio::test]

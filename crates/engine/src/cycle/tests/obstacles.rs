@@ -342,8 +342,8 @@ async fn a_lost_baseline_adopts_what_is_equal_and_asks_about_the_rest() {
     assert_eq!(halt.evidence, ["n00.md", "new.md"]);
     let pair = "pair_test".to_owned();
     let state = device.state();
-    let adopted = state.with(move |state| state.node_count(&pair)).await;
-    assert_eq!(adopted.unwrap(), 4);
+    let adopted = state.with(move |state| state.extent(&pair)).await;
+    assert_eq!(adopted.unwrap().files, 4);
     device.confirmed = Confirmed::Yes;
     let tally = device.sync().await;
     assert_eq!((tally.conflicts, tally.uploaded), (1, 1));

@@ -18,15 +18,15 @@ impl Core {
                 let id = settings.id.clone();
                 let read = self
                     .state
-                    .with(move |state| Ok((state.node_count(&id)?, state.standing(&id)?)))
+                    .with(move |state| Ok((state.extent(&id)?, state.standing(&id)?)))
                     .await;
-                let (count, told) = read.unwrap_or_else(|error| {
+                let (extent, told) = read.unwrap_or_else(|error| {
                     tracing::error!(%error, "could not read what is known of a folder");
                     Default::default()
                 });
                 let number = told.last_run.as_ref().map_or(0, |run| run.number);
                 self.numbers = self.numbers.max(number);
-                pairs.push(PairModel::new(settings.clone(), count, told));
+                pairs.push(PairModel::new(settings.clone(), extent, told));
             }
         }
         self.model.pairs = pairs;

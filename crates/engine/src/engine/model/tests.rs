@@ -15,7 +15,7 @@ fn pair() -> PairModel {
     PairModel {
         checked_at_ms: Some(NOW - 5),
         passed: true,
-        ..PairModel::new(settings, 3, Standing::default())
+        ..PairModel::new(settings, Extent::default(), Standing::default())
     }
 }
 
