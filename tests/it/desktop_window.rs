@@ -1,5 +1,7 @@
 //! The window of the real app, from the first start to a synced folder.
 
+use std::path::Path;
+
 use serde_json::json;
 use testkit::{Server, scratch, wait_for, wait_until};
 
@@ -24,11 +26,7 @@ async fn leads_a_new_person_from_sign_in_to_a_synced_folder() {
     let offered = "return document.querySelector('#server-url').value";
     let offered = window.run(offered, json!([])).await;
     assert_eq!(offered, "https://notes.example.org/?team=1&x=y");
-    window.find("#server-url").await.fill(&server.url).await;
-    window.button("Sign in").await.click().await;
-
-    window.screen("awaitingBrowser").await;
-    let code = window.find("output").await.text().await;
+    let code = ask_for_a_code(&window, &server).await;
     let link = wait_for(SOON, async || desktop.opened().first().cloned()).await;
     assert!(link.starts_with(&server.url), "{link}");
     assert!(link.contains(&code), "{link}");
@@ -38,13 +36,7 @@ async fn leads_a_new_person_from_sign_in_to_a_synced_folder() {
     server.activate(ANA).await;
 
     window.screen("setUp").await;
-    let path = folder.display().to_string();
-    window.find("#folder").await.fill(&path).await;
-    for page in ["preview", "choices", "summary"] {
-        window.button("Continue").await.click().await;
-        window.find(&format!("form[data-page={page}]")).await;
-    }
-    window.button("Start syncing").await.click().await;
+    start_syncing(&window, &folder).await;
 
     window.screen("overview").await;
     window.headline("Up to date").await;
@@ -86,19 +78,10 @@ async fn a_passphrase_that_was_chosen_at_first_is_asked_for_at_the_next_start() 
     window.find("#same-passphrase").await.fill(PASSPHRASE).await;
     window.button("Continue").await.click().await;
     window.screen("signIn").await;
-    window.find("#server-url").await.fill(&server.url).await;
-    window.button("Sign in").await.click().await;
-    window.screen("awaitingBrowser").await;
-    let code = window.find("output").await.text().await;
+    let code = ask_for_a_code(&window, &server).await;
     server.approve(&code, ANA).await;
     window.screen("setUp").await;
-    let path = folder.display().to_string();
-    window.find("#folder").await.fill(&path).await;
-    for page in ["preview", "choices", "summary"] {
-        window.button("Continue").await.click().await;
-        window.find(&format!("form[data-page={page}]")).await;
-    }
-    window.button("Start syncing").await.click().await;
+    start_syncing(&window, &folder).await;
     window.screen("overview").await;
     window.find("#set-up-done").await;
     window.headline("Up to date").await;
@@ -160,4 +143,23 @@ async fn refuses_the_page_what_no_capability_allows() {
     assert_eq!(desktop.opened(), Vec::<String>::new());
     assert!(!desktop.home().join(".config/autostart").exists());
     window.close().await;
+}
+
+/// From the page that asks for a server to the code for the browser.
+async fn ask_for_a_code(window: &Window, server: &Server) -> String {
+    window.find("#server-url").await.fill(&server.url).await;
+    window.button("Sign in").await.click().await;
+    window.screen("awaitingBrowser").await;
+    window.find("output").await.text().await
+}
+
+/// From the page that asks for a folder to the end of the set-up, with what it offers.
+async fn start_syncing(window: &Window, folder: &Path) {
+    let path = folder.display().to_string();
+    window.find("#folder").await.fill(&path).await;
+    for page in ["preview", "choices", "summary"] {
+        window.button("Continue").await.click().await;
+        window.find(&format!("form[data-page={page}]")).await;
+    }
+    window.button("Start syncing").await.click().await;
 }

@@ -5,6 +5,7 @@
 
 mod desktop;
 mod desktop_notifications;
+mod desktop_reader;
 mod desktop_screens;
 mod desktop_start;
 mod desktop_together;
@@ -13,6 +14,7 @@ mod desktop_window;
 mod notifications;
 mod packages;
 mod person;
+mod reader;
 mod tray;
 mod webdriver;
 

@@ -88,6 +88,17 @@ impl Window {
         }
     }
 
+    /// Presses the Tab key, wherever the focus is.
+    pub(crate) async fn press_tab(&self) {
+        let tab = "\u{e004}";
+        let press = json!([
+            { "type": "keyDown", "value": tab },
+            { "type": "keyUp", "value": tab },
+        ]);
+        let body = json!({ "actions": [{ "type": "key", "id": "keys", "actions": press }] });
+        self.post("/actions", &body).await.unwrap();
+    }
+
     /// Runs a script in the page.
     pub(crate) async fn run(&self, script: &str, arguments: Value) -> Value {
         let body = json!({ "script": script, "args": arguments });
