@@ -59,6 +59,8 @@ export const conflict = {
     `${some(amount, "note has", "notes have")} changed since you looked and ${amount === 1 ? "was" : "were"} left as ${amount === 1 ? "it is" : "they are"}:`,
 
   back: "All conflicts",
+  gone: "This conflict was settled elsewhere.",
+  goneText: "The list shows what is left.",
   reading: "Reading both versions",
   changed: "A version changed while you were looking.",
   changedText: "What you see now is the newest.",
