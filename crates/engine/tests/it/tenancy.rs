@@ -1,7 +1,8 @@
 //! Three writers of one tenant: two people on two devices, and an agent at the tenant's Basic Memory
 //! through the server's proxy. Whatever stands between them is killed, in any order.
 //!
-//! `TENANCY_EDITS` (120 if not set) and `TENANCY_SEED` make it longer, or another one.
+//! `TENANCY_EDITS` (120 if not set) and `TENANCY_SEED` make it longer, or another one; with
+//! `TENANCY_MOUNT=1` the instance has its files through a mount.
 
 #![expect(
     clippy::print_stderr,
@@ -35,7 +36,11 @@ const ROUNDS: usize = 12;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn three_writers_lose_nothing_whoever_is_killed() {
-    storm("replica").await;
+    storm(match number("TENANCY_MOUNT") {
+        Some(_) => "mount",
+        None => "replica",
+    })
+    .await;
 }
 
 /// Settings of a server whose tenants have the current Basic Memory.

@@ -24,10 +24,12 @@ const MOST_BY_NAME: usize = 40;
 /// A watcher that waits a tenth of a second has begun by then.
 const FIRST_LOOK: Duration = Duration::from_millis(150);
 const LONGEST_LOOK: Duration = Duration::from_secs(2);
-/// A watcher that does nothing for so long missed something, unless it looks at many notes first:
+/// A watcher that has not begun by then missed something, unless it looks at many notes first:
 /// then it has so much longer for each.
-const STUCK_AFTER: Duration = Duration::from_secs(4);
+const BEGINS_WITHIN: Duration = Duration::from_secs(1);
 const LOOKS_AT_ONE: Duration = Duration::from_millis(20);
+/// So long nothing moves while somebody is at work.
+const STUCK_AFTER: Duration = Duration::from_secs(4);
 /// What a permalink may have besides letters and digits.
 const PLAIN: &percent_encoding::AsciiSet = &NON_ALPHANUMERIC.remove(b'-');
 
@@ -264,6 +266,7 @@ impl Round {
         let mut moved = Instant::now();
         let mut last = None;
         let mut pause = FIRST_LOOK;
+        let mut patience = BEGINS_WITHIN;
         loop {
             tokio::time::sleep(pause).await;
             let asked = Instant::now();
@@ -275,9 +278,14 @@ impl Round {
             if last != Some(left) {
                 last = Some(left);
                 moved = Instant::now();
-            } else if moved.elapsed() >= STUCK_AFTER + looks_at(left) {
+            } else if moved.elapsed() >= patience + looks_at(left) {
                 self.caller.json(Method::POST, &sync, None).await?;
-                return Err(CallError::TooSlow);
+                if patience == STUCK_AFTER {
+                    return Err(CallError::TooSlow);
+                }
+                patience = STUCK_AFTER;
+                moved = Instant::now();
+                pause = FIRST_LOOK;
             }
             // Its report costs a look at every note.
             pause = (pause * 2).min(LONGEST_LOOK).max(asked.elapsed() * 2);

@@ -1,0 +1,174 @@
+//! One instance beside one device, from its start to the last edit.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use serde_json::Value;
+
+use super::SEED_MS;
+use crate::bench::report::{Goal, Row};
+use crate::bench::samples::{median, percentile};
+use crate::child::{Companion, Input, tied};
+use crate::repo::Repo;
+
+/// The upstream command line looks this often.
+const UPSTREAM_WATCH_MS: f64 = 60_000.0;
+const STARTS_WITHIN: Duration = Duration::from_secs(300);
+/// Basic Memory needs a tenth of a second for a note on a quiet machine.
+const INDEXES_ONE: Duration = Duration::from_millis(500);
+const FINDS_WITHIN: Duration = Duration::from_secs(120);
+
+/// What is measured.
+#[derive(Clone, Debug)]
+pub(super) struct Case {
+    notes: u32,
+    edits: u32,
+    generation: &'static str,
+    driver: &'static str,
+}
+
+impl Case {
+    pub(super) fn of(
+        generations: &[&'static str],
+        (notes, edits): (u32, u32),
+        driver: &'static str,
+    ) -> Vec<Self> {
+        let case = |generation: &&'static str| Self {
+            notes,
+            edits,
+            generation,
+            driver,
+        };
+        generations.iter().map(case).collect()
+    }
+
+    fn row(&self, what: &str, value: f64) -> Row {
+        Row::new(format!("{what}, {self}"), value, "ms")
+    }
+
+    /// A mount is the way that `auto` does not take: it is shown and not judged.
+    fn judged(&self, row: Row, goal: f64) -> Row {
+        match self.driver {
+            "replica" => row.goal(Goal::AtMost(goal)),
+            _ => row,
+        }
+    }
+}
+
+impl fmt::Display for Case {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            notes,
+            generation,
+            driver,
+            ..
+        } = self;
+        write!(f, "{notes} notes, {generation}, {driver}")
+    }
+}
+
+/// One that runs.
+pub(super) struct Course {
+    case: Case,
+    companion: Companion,
+    turn: PathBuf,
+}
+
+impl Course {
+    /// Waits until the instance is healthy.
+    pub(super) fn start(repo: &Repo, program: &Path, case: &Case) -> Result<(Self, Vec<Row>)> {
+        let of = |what: &str| {
+            let name = format!("e2e-{}-{}-{}", case.notes, case.generation, case.driver);
+            repo.made("bench").join(format!("{name}.{what}"))
+        };
+        let turn = of("turn");
+        if turn.exists() {
+            std::fs::remove_file(&turn)?;
+        }
+        let mut command = tied(program);
+        command
+            .args([case.notes.to_string(), case.edits.to_string()])
+            .args([case.generation, case.driver])
+            .arg(&turn);
+        let name = format!("the measurement of {case}");
+        let companion = Companion::start(&name, &mut command, Input::Nothing, &of("log"))?;
+        let course = Self {
+            case: case.clone(),
+            companion,
+            turn,
+        };
+        let told = course.told(STARTS_WITHIN + Duration::from_millis(20) * case.notes)?;
+        let row =
+            |what: &str, name: &str| Ok::<_, anyhow::Error>(case.row(what, one(&told, name)?));
+        let rows = vec![
+            case.judged(row("start to answering", "listening")?, 1_000.0),
+            row("start to the bucket as files", "files")?,
+            row("start to healthy, Basic Memory's imports included", "ready")?,
+        ];
+        Ok((course, rows))
+    }
+
+    /// Waits until every note is indexed.
+    pub(super) fn indexed(&self) -> Result<Vec<Row>> {
+        let case = &self.case;
+        let told = self.told(STARTS_WITHIN + INDEXES_ONE * case.notes)?;
+        let mut rows = Vec::new();
+        let meanwhile = samples(&told, "meanwhile")?;
+        if !meanwhile.is_empty() {
+            let what = "saved to found by a search while the first walk goes on";
+            rows.push(case.row(&format!("{what}, P50"), median(&meanwhile)));
+            let slowest = percentile(&meanwhile, 100);
+            rows.push(case.row(&format!("{what}, slowest"), slowest));
+        }
+        rows.push(case.row("start to everything indexed", one(&told, "indexed")?));
+        Ok(rows)
+    }
+
+    /// Lets it go on to the edits, and waits for its end.
+    pub(super) fn measured(self) -> Result<Vec<Row>> {
+        let case = &self.case;
+        std::fs::write(&self.turn, "")?;
+        let told = self.told(FINDS_WITHIN * case.edits)?;
+        let (status, _) = self.companion.finish(FINDS_WITHIN)?;
+        if !status.success() {
+            bail!("the measurement of {case} failed ({status})");
+        }
+        std::fs::remove_file(&self.turn)?;
+        let (visible, found) = (samples(&told, "visible")?, samples(&told, "found")?);
+        let read = "saved to readable by the instance";
+        let hit = "saved to found by a search";
+        Ok(vec![
+            case.judged(case.row(&format!("{read}, P50"), median(&visible)), 500.0),
+            case.judged(
+                case.row(&format!("{read}, P95"), percentile(&visible, 95)),
+                1_500.0,
+            ),
+            case.judged(
+                case.row(&format!("{hit}, P50"), median(&found))
+                    .peer("upstream's watch", UPSTREAM_WATCH_MS),
+                2_000.0,
+            ),
+            case.judged(
+                case.row(&format!("{hit}, P95"), percentile(&found, 95))
+                    .peer("the seeds' target", SEED_MS),
+                SEED_MS,
+            ),
+        ])
+    }
+
+    fn told(&self, deadline: Duration) -> Result<Value> {
+        let line = self.companion.line(deadline)?;
+        serde_json::from_str(&line).with_context(|| format!("no measurement: {line}"))
+    }
+}
+
+fn one(told: &Value, name: &str) -> Result<f64> {
+    told[name].as_f64().context("a time is a number")
+}
+
+fn samples(told: &Value, name: &str) -> Result<Vec<f64>> {
+    let listed = told[name].as_array().context("samples are a list")?;
+    Ok(listed.iter().filter_map(Value::as_f64).collect())
+}
