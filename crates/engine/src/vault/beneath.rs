@@ -60,6 +60,23 @@ impl Folder {
         Ok((folder, name))
     }
 
+    /// Opens the last folder on the way to `path` that is there; with the last name, if it is the
+    /// one that holds `path`.
+    pub(super) fn nearest_to<'p>(
+        &self,
+        path: &'p str,
+    ) -> Result<(Self, Option<&'p str>), PathError> {
+        let (folders, name) = split(path)?;
+        let mut folder = self.again()?;
+        for component in folders {
+            folder = match folder.child(component) {
+                Err(PathError::Missing) => return Ok((folder, None)),
+                other => other?,
+            };
+        }
+        Ok((folder, Some(name)))
+    }
+
     /// As [`Folder::parent_of`], making the folders that are missing, durably.
     pub(super) fn make_parent_of<'p>(&self, path: &'p str) -> Result<(Self, &'p str), PathError> {
         self.make_folders(path, Self::make)

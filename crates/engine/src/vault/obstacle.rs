@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::apply::{Stop, on_way};
-use super::beneath::{Folder, Found, PathError};
+use super::beneath::{Folder, Found};
 use super::lease::Claim;
 use super::problem::{PathProblem, ProblemCode};
 
@@ -32,9 +32,8 @@ enum Patience {
 }
 
 fn obstacle(root: &Folder, path: &str, patience: &mut Patience) -> Option<ProblemCode> {
-    let (folder, name) = match root.parent_of(path) {
+    let (folder, name) = match root.nearest_to(path) {
         Ok(found) => found,
-        Err(PathError::Missing) => return None,
         Err(error) => {
             return match on_way(error) {
                 Stop::Blocked(code) => Some(code),
@@ -42,14 +41,19 @@ fn obstacle(root: &Folder, path: &str, patience: &mut Patience) -> Option<Proble
             };
         }
     };
-    match folder.find(name) {
-        Ok(Some(Found::File(_))) => {}
-        Ok(Some(Found::Folder | Found::Link | Found::Other)) => {
-            return Some(ProblemCode::NotAFile);
+    let found = match name {
+        Some(name) => folder.find(name).ok()?,
+        None => None,
+    };
+    match found {
+        Some(Found::Folder | Found::Link | Found::Other) => return Some(ProblemCode::NotAFile),
+        Some(Found::File(_)) | None if !folder.lets_change() => {
+            return Some(ProblemCode::NotPermitted);
         }
-        Ok(None) | Err(_) => return None,
+        Some(Found::File(_)) => {}
+        None => return None,
     }
-    let file = folder.open_file(name).ok()?;
+    let file = folder.open_file(name?).ok()?;
     let claim = match patience {
         Patience::Left => Claim::take(&file),
         Patience::Lost => Claim::take_now(&file),

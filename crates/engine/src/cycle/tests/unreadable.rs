@@ -159,14 +159,21 @@ fn what_may_not_be_changed_is_listed_and_does_not_stop_the_rest() {
         other.save("closed/a.md", "edited elsewhere\n");
         other.delete("closed/b.md");
         other.save("closed/c.md", "new\n");
+        other.save("closed/new/d.md", "new\n");
         other.save("open.md", "edited elsewhere\n");
         other.sync().await;
         let closed = device.vault.join("closed");
         chmod(&closed, 0o555);
         let before = device.files();
         let tally = device.sync().await;
-        let told = ["closed/a.md", "closed/b.md", "closed/c.md"];
+        let told = [
+            "closed/a.md",
+            "closed/b.md",
+            "closed/c.md",
+            "closed/new/d.md",
+        ];
         assert_eq!(problems(&tally), told.map(|path| (path, "not_permitted")));
+        assert_eq!(tally.downloaded, 1);
         assert_eq!(
             device.read("open.md").as_deref(),
             Some("edited elsewhere\n")
@@ -174,8 +181,14 @@ fn what_may_not_be_changed_is_listed_and_does_not_stop_the_rest() {
         for path in ["closed/a.md", "closed/b.md"] {
             assert_eq!(device.read(path).as_ref(), before.get(path), "{path}");
         }
+        let fetched = device.bucket.requests().get;
+        let tally = device.sync().await;
+        assert_eq!(problems(&tally).len(), 4);
+        assert_eq!(device.bucket.requests().get, fetched, "nothing is fetched");
         chmod(&closed, 0o755);
-        device.sync().await;
+        let tally = device.sync().await;
+        assert!(tally.problems.is_empty(), "{:?}", tally.problems);
+        assert_eq!(tally.downloaded, 3);
         assert_eq!(device.files(), cloud.files().await);
     });
 }

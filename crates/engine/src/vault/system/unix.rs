@@ -73,6 +73,13 @@ impl Folder {
         Ok(File::from(fs::openat(&self.0, name, flags, mode)?))
     }
 
+    /// Whether names in it can be made, given away and taken, as far as the system tells.
+    pub(in crate::vault) fn lets_change(&self) -> bool {
+        let access = fs::Access::WRITE_OK | fs::Access::EXEC_OK;
+        let told = fs::accessat(&self.0, ".", access, AtFlags::EACCESS);
+        !matches!(told, Err(Errno::ACCESS | Errno::PERM | Errno::ROFS))
+    }
+
     /// Renames without ever replacing anything.
     pub(in crate::vault) fn move_to(
         &self,
