@@ -22,6 +22,7 @@ mod postgres;
 mod scratch;
 mod seaweedfs;
 mod server;
+mod small_disk;
 mod store_proxy;
 mod wait;
 
@@ -41,5 +42,6 @@ pub use postgres::{Postgres, postgres, postgres_programs};
 pub use scratch::{free_port, scratch};
 pub use seaweedfs::{SeaweedFs, seaweedfs};
 pub use server::Server;
+pub use small_disk::SmallDisk;
 pub use store_proxy::{StoreProxy, Weather};
 pub use wait::{wait_for, wait_until};

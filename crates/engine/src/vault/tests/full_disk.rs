@@ -1,41 +1,11 @@
 //! A disk so small that each step in turn finds it full.
 
-use std::process::{Command, Stdio};
+use testkit::SmallDisk;
 
 use super::*;
 
-/// A file system of its own; gone with the value.
-struct Disk(TempDir);
-
-impl Disk {
-    /// `None` where this user may not mount.
-    fn mount(options: &str) -> Option<Self> {
-        let dir = TempDir::new().unwrap();
-        let mounted = run(
-            Command::new("mount").args(["-t", "tmpfs", "-o", options, "tmpfs"]),
-            &dir,
-        );
-        mounted.then_some(Self(dir))
-    }
-}
-
-impl Drop for Disk {
-    fn drop(&mut self) {
-        run(Command::new("umount").arg("-l"), &self.0);
-    }
-}
-
-fn run(command: &mut Command, dir: &TempDir) -> bool {
-    command
-        .arg(dir.path())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .status()
-        .is_ok_and(|status| status.success())
-}
-
-fn rig_on(disk: &Disk) -> Rig {
-    let dir = TempDir::new_in(disk.0.path()).unwrap();
+fn rig_on(disk: &SmallDisk) -> Rig {
+    let dir = TempDir::new_in(disk.path()).unwrap();
     let vault = dir.path().join("notes");
     fs::create_dir(&vault).unwrap();
     let side = Side::open(&vault, &dir.path().join("data"), "p1").unwrap();
@@ -86,16 +56,15 @@ fn check(rig: &Rig, fill: impl Fn(), release: impl Fn()) -> BTreeSet<&'static st
 fn a_full_disk_stops_a_change_and_loses_nothing() {
     let mut outcomes = BTreeSet::new();
     for pages_left in 0..16 {
-        let Some(disk) = Disk::mount("size=512k") else {
-            eprintln!("SKIPPED: mounting is not permitted here");
+        let Some(disk) = SmallDisk::mount("size=512k") else {
             return;
         };
         let rig = rig_on(&disk);
-        let junk = disk.0.path().join("junk");
+        let junk = disk.path().join("junk");
         outcomes.extend(check(
             &rig,
             || {
-                let free = rustix::fs::statvfs(disk.0.path()).unwrap().f_bfree;
+                let free = rustix::fs::statvfs(disk.path()).unwrap().f_bfree;
                 let size = free.saturating_sub(pages_left) * 4096;
                 fs::write(&junk, vec![1; usize::try_from(size).unwrap()]).unwrap();
             },
@@ -109,17 +78,16 @@ fn a_full_disk_stops_a_change_and_loses_nothing() {
 fn a_disk_out_of_inodes_stops_a_change_and_loses_nothing() {
     let mut outcomes = BTreeSet::new();
     for inodes_left in 0..16 {
-        let Some(disk) = Disk::mount("size=1m,nr_inodes=100") else {
-            eprintln!("SKIPPED: mounting is not permitted here");
+        let Some(disk) = SmallDisk::mount("size=1m,nr_inodes=100") else {
             return;
         };
         let rig = rig_on(&disk);
-        let junk = disk.0.path().join("junk");
+        let junk = disk.path().join("junk");
         outcomes.extend(check(
             &rig,
             || {
                 fs::create_dir(&junk).unwrap();
-                let free = rustix::fs::statvfs(disk.0.path()).unwrap().f_ffree;
+                let free = rustix::fs::statvfs(disk.path()).unwrap().f_ffree;
                 for number in inodes_left..free {
                     fs::write(junk.join(number.to_string()), "").unwrap();
                 }

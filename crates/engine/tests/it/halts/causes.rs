@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use engine::view::{HaltAction, HaltView, ProfileName, RunResult};
 use engine::{Clock, Request};
-use testkit::Server;
+use testkit::{Server, SmallDisk};
 
-use super::super::device::{Device, Home, LONG, is_running, write};
+use super::super::device::{Device, Home, is_running, write};
 use super::super::storm::City;
 use super::ANA;
 
@@ -83,21 +83,20 @@ async fn a_person_may_go_on_without_versions() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_full_disk_holds_downloads_and_edits_still_go_up() {
-    let Some(disk) = Disk::mount("size=48m").await else {
-        eprintln!("SKIPPED: mounting is not permitted here");
+    let Some(disk) = SmallDisk::mount("size=48m") else {
         return;
     };
     let state = testkit::scratch();
     let server = Server::start(state.path()).await;
     server.activate(ANA).await;
-    let (home, desktop) = (Home::on("laptop", disk.0.path()), Home::new("desktop"));
+    let (home, desktop) = (Home::on("laptop", disk.path()), Home::new("desktop"));
     let device = home.join(&server, ANA, ProfileName::Safe).await;
     let other = desktop.join(&server, ANA, ProfileName::Safe).await;
     desktop.save("big.txt", &"0123456789".repeat(300_000));
     other.settle().await;
 
-    let junk = disk.0.path().join("junk");
-    let space = rustix::fs::statvfs(disk.0.path()).unwrap();
+    let junk = disk.path().join("junk");
+    let space = rustix::fs::statvfs(disk.path()).unwrap();
     let free = usize::try_from(space.f_bavail * space.f_frsize).unwrap();
     write(&junk, &"x".repeat(free - 5_000_000));
     home.save("mine.md", "mine\n");
@@ -176,31 +175,4 @@ async fn names_that_differ_in_capitals_wait_for_a_rename_and_the_rest_goes_on() 
     assert_eq!((&view.pairs[0].halt, view.problems.len()), (&None, 0));
     assert_eq!(home.read("Note.md").as_deref(), Some("one\n"));
     device.close().await;
-}
-
-/// A file system of its own; gone with the value.
-struct Disk(tempfile::TempDir);
-
-impl Disk {
-    /// `None` where this user may not mount.
-    async fn mount(options: &str) -> Option<Self> {
-        let folder = testkit::scratch();
-        let words = ["-t", "tmpfs", "-o", options, "tmpfs"];
-        let mount = testkit::program("mount").args(words).arg(folder.path());
-        let status = mount.spawn().exit(LONG).await;
-        status.success().then_some(Self(folder))
-    }
-}
-
-impl Drop for Disk {
-    fn drop(&mut self) {
-        let mut umount = testkit::program("umount")
-            .arg("-l")
-            .arg(self.0.path())
-            .spawn();
-        // The folder below is removed next.
-        while umount.ended().is_none() {
-            std::thread::yield_now();
-        }
-    }
 }
