@@ -34,6 +34,8 @@ pub(crate) enum Answer {
         key: String,
     },
     AlreadyGone,
+    /// The session stored this version itself, whole; it stays, and the client is not told.
+    OwnVersionStays,
 }
 
 /// What goes to the bucket. `stored` is the key there; all that changes an object has a condition.
@@ -189,6 +191,9 @@ fn write(snapshot: &Snapshot, operation: &Operation) -> Action {
         },
         Operation::Delete { key } => match snapshot.entries.get(key) {
             None => Action::Answer(Answer::AlreadyGone),
+            // rclone takes back what it uploaded when the file changes meanwhile, and with it the
+            // note that was there before.
+            Some(_) if snapshot.stored_itself(key) => Action::Answer(Answer::OwnVersionStays),
             Some(entry) => Action::Forward(Forward::Delete {
                 key: key.clone(),
                 stored: snapshot.stored_key(key).to_owned(),

@@ -117,7 +117,7 @@ fn local(session: &SessionState, answer: &Answer) -> Reply {
             "This session has no such upload.",
             key,
         ),
-        Answer::AlreadyGone => reply::empty(StatusCode::NO_CONTENT),
+        Answer::AlreadyGone | Answer::OwnVersionStays => reply::empty(StatusCode::NO_CONTENT),
     }
 }
 

@@ -89,7 +89,7 @@ impl Knowledge {
             last_modified_ms: 0,
             described: None,
         };
-        self.0.entries.insert(key.to_owned(), entry);
+        self.0.wrote(key, entry);
     }
 
     /// Takes a successful delete in.
@@ -113,7 +113,8 @@ impl Knowledge {
                 | Answer::Location
                 | Answer::List(_)
                 | Answer::Described { .. }
-                | Answer::MissingUpload { .. },
+                | Answer::MissingUpload { .. }
+                | Answer::OwnVersionStays,
             )
             | Action::Forward(
                 Forward::List(_)

@@ -52,6 +52,8 @@ pub(crate) struct Snapshot {
     pub(crate) entries: BTreeMap<String, Entry>,
     /// Keys that exist but are none of this session's business.
     pub(crate) hidden: BTreeSet<String>,
+    /// Keys that this session wrote.
+    written: BTreeSet<String>,
     /// By upload id.
     pub(crate) uploads: BTreeMap<String, Upload>,
     /// There if the session follows the bucket instead of standing still.
@@ -92,6 +94,7 @@ impl Snapshot {
             rename,
             entries,
             hidden,
+            written: BTreeSet::new(),
             uploads: BTreeMap::new(),
             live: None,
         }
@@ -112,6 +115,18 @@ impl Snapshot {
 
     pub(crate) fn live_mut(&mut self) -> Option<&mut Live> {
         self.live.as_mut()
+    }
+
+    /// Takes in a successful write.
+    pub(crate) fn wrote(&mut self, key: &str, entry: Entry) {
+        self.written.insert(key.to_owned());
+        self.entries.insert(key.to_owned(), entry);
+    }
+
+    /// Whether the version of a view that stands still is the session's own. What follows the
+    /// bucket is a person's drive, where a note may be made and removed again.
+    pub(crate) fn stored_itself(&self, key: &str) -> bool {
+        self.live.is_none() && self.written.contains(key)
     }
 
     pub(crate) fn learn(&mut self, object: &Object) {

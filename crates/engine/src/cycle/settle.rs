@@ -41,7 +41,8 @@ pub(crate) struct CloudVersion {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Settled {
-    /// Both sides hold the same bytes.
+    /// Both sides hold the same bytes; or held them when ours went up, and with no signature what
+    /// is here is looked at again.
     Equal {
         version: CloudVersion,
         signature: Signature,
@@ -107,7 +108,9 @@ fn single(evidence: &Evidence<'_>, path: &str) -> Option<Settled> {
             })
         }
         (Some(linked), Some(file)) if (evidence.untouched)(path, file) => {
-            let version = cloud_now(evidence, path)?;
+            let Some(version) = cloud_now(evidence, path) else {
+                return overtaken(evidence, path);
+            };
             let uploaded = evidence.uploaded.contains_key(path);
             Some(Settled::Equal {
                 version,
@@ -126,6 +129,22 @@ fn single(evidence: &Evidence<'_>, path: &str) -> Option<Settled> {
             Some(Settled::Install { version, expect })
         }
     }
+}
+
+/// Ours went up and was saved in place before rclone looked at it again. The bucket has our
+/// version: what is here now is newer than it, and no conflict.
+fn overtaken(evidence: &Evidence<'_>, path: &str) -> Option<Settled> {
+    let stored = evidence.uploaded.get(path)?;
+    let is_plain = stored.key == path && !stored.etag.contains('-');
+    is_plain.then(|| Settled::Equal {
+        version: CloudVersion {
+            md5: stored.etag.clone(),
+            etag: stored.etag.clone(),
+            size: stored.size,
+        },
+        signature: Signature::unknown(),
+        uploaded: true,
+    })
 }
 
 fn conflict(evidence: &Evidence<'_>, path: &str, marked: &str) -> Option<Settled> {

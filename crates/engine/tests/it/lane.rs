@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use engine::view::{ChangeAction, ProfileName, Status};
 use tempfile::TempDir;
@@ -141,12 +141,14 @@ async fn a_folder_takes_a_notes_name_and_gives_it_back_on_both_devices() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_note_that_is_typed_arrives_whole_in_few_pieces() {
     let desk = Desk::set_up().await;
+    let began = Instant::now();
     let mut text = String::new();
     for count in 0..150 {
         text.push_str(&format!("word {count} "));
         desk.laptop.save("first.md", &text);
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
+    let typed = began.elapsed();
     desk.arrives("first.md", Some(&text)).await;
     desk.calm().await;
     let uploads = desk
@@ -156,8 +158,16 @@ async fn a_note_that_is_typed_arrives_whole_in_few_pieces() {
         .iter()
         .filter(|line| line.action == ChangeAction::Upload)
         .count();
-    assert!(uploads <= 10, "{uploads} uploads of one note");
-    assert!(desk.one.view().conflicts.is_empty());
+    // Twice as many as the lane's growing pauses let through, however slowly the words come.
+    let allowed = 10 + usize::try_from(typed.as_secs() / 5).unwrap();
+    assert!(
+        uploads <= allowed,
+        "{uploads} uploads of one note in {typed:?}"
+    );
+    for device in [&desk.one, &desk.other] {
+        let view = device.view();
+        assert!(view.conflicts.is_empty(), "{:#?}", view.conflicts);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

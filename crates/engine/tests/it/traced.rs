@@ -6,10 +6,10 @@ mod trace;
 use std::path::Path;
 
 use engine::view::ProfileName;
-use testkit::{Server, bin, program, wait_until};
+use testkit::{Program, Server, bin, program, wait_until};
 
 use self::trace::{Call, Trace};
-use super::device::{Home, LONG};
+use super::device::{Home, LONG, write};
 use super::storm::dressed;
 
 const ANA: &str = "ana@example.org";
@@ -82,6 +82,40 @@ async fn no_call_can_destroy_a_note_and_all_is_durable_before_it_counts() {
         trace.calls.len()
     );
     assert!(installed >= 5, "{installed}");
+}
+
+/// B4: after a power cut a note is empty whose bytes nobody made durable, and the next run takes
+/// that for an edit.
+#[tokio::test]
+async fn b4_plain_bisync_puts_notes_in_place_that_a_power_cut_empties() {
+    let home = testkit::scratch();
+    let [notes, bucket, log] = ["notes", "bucket", "calls"].map(|name| home.path().join(name));
+    for folder in [&notes, &bucket] {
+        std::fs::create_dir(folder).unwrap();
+    }
+    write(&bucket.join("n.md"), "first\n");
+    let rclone = testkit::rclone();
+    let bisync = async |program: Program, more: &[&str]| {
+        let words = ["bisync", "--config", "", "--workdir", "work"];
+        let program = program.args(words).arg(&notes).arg(&bucket).args(more);
+        let mut run = program.dir(home.path()).spawn();
+        assert!(run.exit(LONG).await.success(), "{}", run.stderr());
+    };
+    bisync(program(&rclone), &["--resync"]).await;
+    write(&bucket.join("n.md"), "second\n");
+    let traced = program("strace")
+        .args(["-f", "-y", "-q", "-s", "400", "--seccomp-bpf", "-o"])
+        .arg(&log)
+        .args(["-e", &format!("trace={}", trace::CALLS)])
+        .arg(&rclone);
+    bisync(traced, &[]).await;
+
+    let trace = Trace::read(&std::fs::read_to_string(&log).unwrap());
+    let note = notes.join("n.md");
+    let replaced = |call: &&Call| call.name.starts_with("rename") && call.paths.contains(&note);
+    assert_eq!(trace.calls.iter().filter(replaced).count(), 1);
+    let durable: Vec<&Call> = trace.calls.iter().filter(|call| call.is_sync()).collect();
+    assert_eq!(durable, Vec::<&Call>::new());
 }
 
 /// Calls on vault paths other than exchanges, renames that replace nothing, links, reads, and

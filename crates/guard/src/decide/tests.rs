@@ -214,6 +214,19 @@ fn what_is_not_known_or_not_visible_costs_no_request() {
 }
 
 #[test]
+fn what_the_session_stored_itself_is_not_taken_back() {
+    let mut snapshot = snapshot(Access::ReadWrite);
+    let delete = Operation::Delete { key: key("a") };
+    assert!(matches!(
+        decide(&snapshot, &delete),
+        Action::Forward(Forward::Delete { .. })
+    ));
+    snapshot.wrote("a", Entry::sample("new"));
+    let expected = Action::Answer(Answer::OwnVersionStays);
+    assert_eq!(decide(&snapshot, &delete), expected);
+}
+
+#[test]
 fn a_renamed_object_stays_where_it_was_stored() {
     let mut snapshot = snapshot(Access::ReadWrite);
     let entry = Entry {

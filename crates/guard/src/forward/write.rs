@@ -250,8 +250,8 @@ pub(super) fn remember(
                 size,
             },
         );
-        inner.snapshot.entries.insert(
-            target.key.clone(),
+        inner.snapshot.wrote(
+            &target.key,
             Entry {
                 stored_as: target.stored_as.clone(),
                 etag: etag.to_owned(),

@@ -129,10 +129,28 @@ fn an_upload_counts_only_when_hash_and_etag_agree() {
             uploaded: true
         }
     );
-    let changed_after = base().mirror("n", 1, "newer").uploaded("n", "n", "new");
-    assert_eq!(changed_after.settle(), Settled::Unproven);
+    let elsewhere = base().mirror("n", 1, "newer").uploaded("n", "copy", "new");
+    assert_eq!(elsewhere.settle(), Settled::Unproven);
     let not_uploaded = base().mirror("n", 1, "new");
     assert_eq!(not_uploaded.settle(), Settled::Unproven);
+}
+
+#[test]
+fn what_went_up_is_known_though_it_was_saved_again_since() {
+    let case = Case::of("n")
+        .known("n", "old")
+        .linked("n", 1)
+        .cloud("n", "old")
+        .mirror("n", 1, "newer")
+        .uploaded("n", "n", "new");
+    assert_eq!(
+        case.settle(),
+        Settled::Equal {
+            version: version("new"),
+            signature: Signature::unknown(),
+            uploaded: true
+        }
+    );
 }
 
 #[test]

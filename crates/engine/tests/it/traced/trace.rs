@@ -91,8 +91,8 @@ impl Call {
         self.is_sync() && self.paths.iter().any(|path| path.ends_with(name))
     }
 
-    fn is_sync(&self) -> bool {
-        ["fsync", "fdatasync"].contains(&self.name.as_str())
+    pub(super) fn is_sync(&self) -> bool {
+        ["fsync", "fdatasync", "syncfs"].contains(&self.name.as_str())
     }
 }
 

@@ -126,6 +126,34 @@ async fn b18_what_a_killed_download_left_goes_up_with_plain_bisync() {
     assert_eq!(ours.files().await, laptop.files());
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn b25_half_a_note_goes_up_with_plain_bisync_that_writes_in_place() {
+    let [(cloud, here), (ours, laptop)] = pair_of(3).await;
+    let plain = Plain::new(&cloud, &here.vault, &here.home);
+    plain.begins().await;
+    laptop.sync().await;
+    let large = "a line of a long note\n".repeat(40_000);
+    cloud.put("large.md", &large).await;
+    ours.put("large.md", &large).await;
+    let begun = async || here.read("large.md").is_some_and(|text| !text.is_empty());
+    plain
+        .killed(&["--inplace", "--bwlimit", "100k"], wait_until(SOON, begun))
+        .await;
+    plain.unlock();
+    assert!(plain.run(&["--inplace"]).await);
+    let stored = cloud.files().await;
+    let is_half = |text: &&String| large.starts_with(*text) && text.len() < large.len();
+    assert!(stored.values().any(|text| is_half(&text)));
+    assert!(!stored.contains_key("large.md"), "no note has the name");
+
+    let slowed = slow(&ours, "GET", "large.md").await;
+    let slow_one = laptop.through(ours.bucket_at(&slowed.url)).await;
+    left(&slow_one, is_asked(&slowed, "GET", "large.md")).await;
+    laptop.sync().await;
+    assert_eq!(laptop.read("large.md"), Some(large));
+    assert_eq!(ours.files().await, laptop.files());
+}
+
 /// How often somebody stored something under a note's name.
 fn stores(relay: &HttpRelay) -> usize {
     let seen = relay.seen().into_iter();
@@ -189,4 +217,43 @@ async fn b17_an_empty_folder_is_removed_by_plain_bisync_that_is_to_keep_it() {
     }
     assert!(!here.vault.join("ideas").exists());
     assert!(laptop.vault.join("ideas").exists());
+}
+
+/// How often somebody removed the note's object.
+fn removals(relay: &HttpRelay) -> usize {
+    let seen = relay.seen().into_iter();
+    seen.filter(|it| it.method == "DELETE" && it.path.contains("n1.md"))
+        .count()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn b29_a_save_while_a_note_goes_up_makes_plain_bisync_remove_it_from_the_bucket() {
+    let [(cloud, here), (ours, laptop)] = pair_of(3).await;
+    Plain::new(&cloud, &here.vault, &here.home).begins().await;
+    here.save("n1.md", "edited\n");
+    let slowed = slow(&cloud, "PUT", "n1.md").await;
+    let plain = Plain::at(&cloud, &slowed.url, &here.vault, &here.home);
+    tokio::join!(plain.run(&[]), async {
+        is_asked(&slowed, "PUT", "n1.md").await;
+        here.save("n1.md", "edited once more\n");
+    });
+    assert_eq!(removals(&slowed), 1);
+    assert!(!cloud.files().await.contains_key("n1.md"));
+
+    laptop.sync().await;
+    laptop.save("n1.md", "edited\n");
+    let slowed = slow(&ours, "PUT", "n1.md").await;
+    let slow_one = laptop.through(ours.bucket_at(&slowed.url)).await;
+    tokio::join!(slow_one.sync(), async {
+        is_asked(&slowed, "PUT", "n1.md").await;
+        laptop.save("n1.md", "edited once more\n");
+    });
+    laptop.sync().await;
+    assert_eq!(removals(&slowed), 0);
+    assert_eq!(ours.files().await["n1.md"], "edited once more\n");
+    assert_eq!(ours.files().await, laptop.files());
+    let own = ["pair_test".to_owned()];
+    let state = laptop.state();
+    let conflicts = state.with(move |state| state.conflicts(&own, 10)).await;
+    assert_eq!(conflicts.unwrap(), []);
 }

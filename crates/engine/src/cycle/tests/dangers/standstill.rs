@@ -1,9 +1,11 @@
 //! What makes plain bisync stop for good, until a person has it forget all it knew (B11).
 
-use super::super::rig::map;
+use super::super::rig::{map, write};
 #[cfg(target_os = "linux")]
 use super::super::unreadable::{bound_by_modes, chmod};
 use super::*;
+use testkit::SmallDisk;
+
 use crate::cycle::Confirmed;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -178,4 +180,100 @@ async fn w7_the_lock_of_a_killed_run_stops_plain_bisync_for_good() {
     laptop.sync().await;
     assert_eq!(ours.files().await, laptop.files());
     assert_eq!(laptop.files().len(), 3, "{:?}", laptop.files());
+}
+
+/// As on a disk that keeps local time, on two days of each year.
+fn an_hour_off(device: &Device) {
+    for number in 0..3 {
+        let note = format!("n{number}.md");
+        let time = device.vault.join(&note).metadata().unwrap().modified();
+        device.set_time(&note, time.unwrap() + Duration::from_secs(3600));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn b23_times_that_are_an_hour_off_stop_plain_bisync_until_it_is_forced() {
+    let [(cloud, here), (ours, laptop)] = pair_of(3).await;
+    let plain = Plain::new(&cloud, &here.vault, &here.home);
+    plain.begins().await;
+    laptop.sync().await;
+    an_hour_off(&here);
+    an_hour_off(&laptop);
+    cloud.put("new.md", "new\n").await;
+    ours.put("new.md", "new\n").await;
+    for _ in 0..2 {
+        assert!(!plain.run(&[]).await);
+    }
+    assert_eq!(here.read("new.md"), None);
+
+    let tally = laptop.sync().await;
+    assert_eq!((tally.downloaded, tally.uploaded), (1, 0));
+    assert_eq!(laptop.read("new.md").as_deref(), Some("new\n"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn b28_a_name_that_cannot_be_here_stops_plain_bisync_for_good() {
+    let [(cloud, here), (ours, laptop)] = pair_of(3).await;
+    let plain = Plain::new(&cloud, &here.vault, &here.home);
+    plain.begins().await;
+    laptop.sync().await;
+    let name = format!("{}.md", "n".repeat(300));
+    for bucket in [&cloud, &ours] {
+        bucket.put(&name, "from a program in the cloud\n").await;
+    }
+    assert!(!plain.run(&[]).await);
+    here.save("n1.md", "edited\n");
+    laptop.save("n1.md", "edited\n");
+    for _ in 0..2 {
+        assert!(!plain.run(&[]).await);
+    }
+    assert_eq!(cloud.files().await["n1.md"], "1\n");
+
+    let tally = laptop.sync().await;
+    let listed = tally.problems.iter();
+    let listed: Vec<_> = listed.map(|it| (&it.path, it.code.as_str())).collect();
+    assert_eq!(listed, [(&name, "name_too_long")]);
+    assert_eq!(ours.files().await["n1.md"], "edited\n");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn w6_a_full_disk_stops_plain_bisync_for_good() {
+    const LARGE: usize = 4 << 20;
+    let mut pair = Vec::new();
+    for _ in 0..2 {
+        let Some(disk) = SmallDisk::mount("size=20m") else {
+            return;
+        };
+        let cloud = Cloud::start().await;
+        let device = Device::at("laptop", disk.path(), cloud.bucket()).await;
+        notes(&device, 3);
+        pair.push((cloud, device, disk));
+    }
+    let [(cloud, here, plain_disk), (ours, laptop, our_disk)] = pair.try_into().ok().unwrap();
+    let plain = Plain::new(&cloud, &here.vault, &here.home);
+    plain.begins().await;
+    laptop.sync().await;
+    let large = "a line of a long note\n".repeat(LARGE / 22);
+    for (bucket, device, disk) in [(&cloud, &here, &plain_disk), (&ours, &laptop, &our_disk)] {
+        bucket.put("large.md", &large).await;
+        device.save("n1.md", "edited\n");
+        let space = rustix::fs::statvfs(disk.path()).unwrap();
+        let free = usize::try_from(space.f_bavail * space.f_frsize).unwrap();
+        write(&disk.path().join("other"), vec![0; free - LARGE * 3 / 4]);
+    }
+    assert!(!plain.run(&[]).await);
+    assert_eq!(laptop.failure().await.halt().unwrap().code, "DiskFull");
+    assert_eq!(ours.files().await["n1.md"], "edited\n");
+    for (device, disk) in [(&here, &plain_disk), (&laptop, &our_disk)] {
+        write(&disk.path().join("other"), "");
+        device.save("n2.md", "edited later\n");
+    }
+    for _ in 0..2 {
+        assert!(!plain.run(&[]).await, "though there is room again");
+    }
+    assert_eq!(cloud.files().await["n2.md"], "2\n");
+
+    laptop.sync().await;
+    assert_eq!(ours.files().await, laptop.files());
+    assert_eq!(laptop.read("large.md"), Some(large));
 }
