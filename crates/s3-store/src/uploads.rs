@@ -3,11 +3,13 @@ use rusqlite::{Connection, OptionalExtension, params};
 use crate::blobs::StagedBlob;
 use crate::change::ChangeKind;
 use crate::condition::WriteCondition;
-use crate::error::Refusal;
+use crate::database::writer::no_effect;
+use crate::error::{Refusal, StoreError};
 use crate::keys::{Scope, random_hex};
 use crate::objects::{Committed, NewVersion, version_id};
 use crate::receive::multipart_etag;
-use crate::store::Store;
+use crate::store::{Store, unreferenced};
+use crate::versions::required;
 
 /// A part of an upload in progress.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -114,6 +116,37 @@ impl Store {
                 .execute("DELETE FROM uploads WHERE upload_id = ?1", [upload_id])?;
             Ok(())
         })
+    }
+
+    /// Gives up the uploads that began before `begun_before_ms` (unix milliseconds of the store's
+    /// clock) and were not completed; tells how many.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::NoSuchBucket`], or the database is at fault; then all are as they were.
+    pub fn end_uploads(&self, bucket: &str, begun_before_ms: i64) -> Result<usize, StoreError> {
+        let (ended, unused) = self.database().write(|transaction| {
+            let (bucket_id, _) = required(transaction, bucket)?;
+            let due = params![bucket_id, begun_before_ms];
+            let blobs = transaction
+                .prepare_cached(
+                    "SELECT blob FROM parts JOIN uploads USING (upload_id)
+                     WHERE bucket_id = ?1 AND started_ms < ?2",
+                )?
+                .query_map(due, |row| row.get(0))?
+                .collect::<Result<Vec<String>, _>>()?;
+            let ended = transaction.execute(
+                "DELETE FROM uploads
+                 WHERE bucket_id = ?1 AND started_ms < ?2 AND completed_seq IS NULL",
+                due,
+            )?;
+            let unused = unreferenced(transaction, blobs)?;
+            Ok::<_, StoreError>(((ended, unused), no_effect()))
+        })?;
+        for blob in unused {
+            self.blobs().discard(&blob);
+        }
+        Ok(ended)
     }
 
     /// Joins the claimed parts into one object, if the condition holds when it becomes visible.

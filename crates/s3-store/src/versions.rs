@@ -150,7 +150,7 @@ pub fn versions_in(
     page(&connection, bucket, prefix, after, limit)
 }
 
-fn required(connection: &Connection, bucket: &str) -> Result<(i64, i64), StoreError> {
+pub(crate) fn required(connection: &Connection, bucket: &str) -> Result<(i64, i64), StoreError> {
     find_bucket(connection, bucket)?.ok_or_else(|| StoreError::NoSuchBucket {
         name: bucket.to_owned(),
     })

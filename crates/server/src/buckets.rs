@@ -17,6 +17,7 @@ mod s3;
 #[cfg(test)]
 mod tests;
 mod tigris;
+mod uploads;
 mod versions;
 mod xml;
 
@@ -184,6 +185,10 @@ pub(crate) trait Buckets: Versions + Send + Sync + 'static {
     ) -> Result<(), BucketError> {
         Ok(())
     }
+
+    /// Gives up the uploads that began before `begun_before` (unix milliseconds) and were not
+    /// completed; tells how many. After a failure some may be gone.
+    async fn end_uploads(&self, bucket: &str, begun_before: i64) -> Result<u64, BucketError>;
 
     /// Makes the bucket report its changes, where the store can.
     async fn notify(

@@ -26,7 +26,10 @@ pub(crate) use walk::{Tally, Walk};
 const ACTOR: &str = "job:versions";
 const REMOVED: &str = "bm_versions_removed_total";
 const REMOVED_BYTES: &str = "bm_versions_removed_bytes_total";
+const UPLOADS_ENDED: &str = "bm_uploads_ended_total";
 const SWEEPS: &str = "bm_version_sweeps_total";
+/// An upload in parts that takes longer is not going to end.
+const UPLOADS_LAST: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 /// Between the end of a bucket's sweep and its next one.
 const EVERY: Duration = Duration::from_secs(24 * 60 * 60);
 /// Between two rounds that look for buckets whose time has come.
@@ -139,6 +142,9 @@ impl Sweeper {
             snapshots: &sweep.snapshots,
             now,
         };
+        if sweep.after.is_none() {
+            self.end_uploads(sweep, now).await;
+        }
         let mut walk = Walk::new(&*self.buckets, &sweep.bucket, terms, sweep.after.clone());
         let mut tally = Tally::default();
         let mut pages = 0;
@@ -165,6 +171,19 @@ impl Sweeper {
             tally,
             after: walk.place().map(str::to_owned),
             error,
+        }
+    }
+
+    /// What fails here is tried again with the bucket's next sweep.
+    async fn end_uploads(&self, sweep: &Sweep, now: i64) {
+        let begun_before = now - millis(UPLOADS_LAST);
+        match self.buckets.end_uploads(&sweep.bucket, begun_before).await {
+            Ok(ended) => counter!(UPLOADS_ENDED).increment(ended),
+            Err(error) => tracing::warn!(
+                tenant.id = sweep.tenant_id,
+                error = %chain(&error),
+                "unfinished uploads were not ended"
+            ),
         }
     }
 

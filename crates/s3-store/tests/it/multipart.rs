@@ -161,3 +161,26 @@ async fn wrong_parts_are_refused_and_an_abort_frees_them() {
         0
     );
 }
+
+#[tokio::test]
+async fn uploads_end_by_their_age_and_leave_nothing() {
+    let (folder, served, client) = fresh().await;
+    let done = begin(&client, "done.bin").await;
+    let etag = part(&client, "done.bin", &done, 1, b"whole").await.ok();
+    let parts = [(1, etag.etag())];
+    complete(&client, "done.bin", &done, &parts, &[]).await.ok();
+    let left = begin(&client, "left.bin").await;
+    part(&client, "left.bin", &left, 1, b"a part").await.ok();
+    let store = &served.store;
+    assert_eq!(store.end_uploads("notes", 0).unwrap(), 0);
+    let blobs = || {
+        let entries = std::fs::read_dir(folder.path().join("blobs"));
+        entries.unwrap().count()
+    };
+    assert_eq!(blobs(), 2);
+    assert_eq!(store.end_uploads("notes", i64::MAX).unwrap(), 1);
+    assert_eq!(blobs(), 1);
+    let object = client.get("done.bin", &[]).await;
+    assert_eq!(object.ok().body, b"whole");
+    store.end_uploads("other", 0).unwrap_err();
+}

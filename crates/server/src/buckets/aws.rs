@@ -94,6 +94,10 @@ impl Buckets for AwsBuckets {
         self.s3.remove_versions(bucket, removals).await
     }
 
+    async fn end_uploads(&self, bucket: &str, begun_before: i64) -> Result<u64, BucketError> {
+        self.s3.end_uploads(bucket, begun_before).await
+    }
+
     async fn notify(&self, _: &str, _: &NotificationTarget) -> Result<Notifications, BucketError> {
         Ok(Notifications::Unsupported)
     }

@@ -82,6 +82,12 @@ impl Buckets for EmbeddedBuckets {
         Ok(())
     }
 
+    async fn end_uploads(&self, bucket: &str, begun_before: i64) -> Result<u64, BucketError> {
+        let bucket = bucket.to_owned();
+        let ended = self.run(move |store| store.end_uploads(&bucket, begun_before));
+        Ok(ended.await? as u64)
+    }
+
     /// The store's own change stream is read inside this process.
     async fn notify(&self, _: &str, _: &NotificationTarget) -> Result<Notifications, BucketError> {
         Ok(Notifications::Unsupported)

@@ -33,6 +33,8 @@ struct State {
     keys: BTreeMap<String, HeldKey>,
     uses: BTreeMap<String, i64>,
     targets: BTreeMap<String, NotificationTarget>,
+    /// When each bucket's unfinished uploads began.
+    uploads: BTreeMap<String, Vec<i64>>,
     made: usize,
     faults: VecDeque<Option<Fault>>,
     broken: Option<Fault>,
@@ -66,6 +68,16 @@ impl Ledger {
     /// Where the bucket reports to.
     pub(crate) fn target(&self, bucket: &str) -> Option<NotificationTarget> {
         self.lock().targets.get(bucket).cloned()
+    }
+
+    /// Leaves an upload unfinished.
+    pub(crate) fn begin_upload(&self, bucket: &str, at: i64) {
+        let mut state = self.lock();
+        state.uploads.entry(bucket.to_owned()).or_default().push(at);
+    }
+
+    pub(crate) fn uploads(&self, bucket: &str) -> Vec<i64> {
+        self.lock().uploads.get(bucket).cloned().unwrap_or_default()
     }
 
     /// Puts something under a name, as somebody else would.
@@ -118,6 +130,15 @@ impl Buckets for Ledger {
     async fn delete_bucket(&self, bucket: &str) -> Result<(), BucketError> {
         self.call("delete_bucket", |state| {
             state.buckets.remove(bucket);
+        })
+    }
+
+    async fn end_uploads(&self, bucket: &str, begun_before: i64) -> Result<u64, BucketError> {
+        self.call("end_uploads", |state| {
+            let uploads = state.uploads.entry(bucket.to_owned()).or_default();
+            let all = uploads.len();
+            uploads.retain(|begun| *begun >= begun_before);
+            (all - uploads.len()) as u64
         })
     }
 

@@ -11,6 +11,7 @@ use sha2::{Digest, Sha256};
 
 use super::client::{AdminKey, Answer, Call, Client, Endpoint, Repeat, Repeats};
 use super::iam::has_code;
+use super::uploads;
 use super::versions::{self, VersionMark, VersionRemoval, VersionsPage};
 use super::xml::Element;
 use super::{BucketError, NotificationTarget};
@@ -25,6 +26,7 @@ pub(crate) const IN_PATH: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'/');
 pub(super) const IN_QUERY: &AsciiSet = &IN_PATH.add(b'/');
 const LIST_VERSIONS: &str = "ListObjectVersions";
+const LIST_UPLOADS: &str = "ListMultipartUploads";
 /// As many as one call deletes.
 const DELETED_AT_ONCE: usize = 1000;
 
@@ -123,7 +125,7 @@ impl S3 {
     pub(super) async fn purge(&self, bucket: &str) -> Result<(), BucketError> {
         let emptied = async {
             self.delete_versions(bucket).await?;
-            self.abort_uploads(bucket).await
+            self.end_uploads(bucket, i64::MAX).await.map(drop)
         };
         match emptied.await {
             Err(error) if has_code(&error, &["NoSuchBucket"]) => Ok(()),
@@ -273,34 +275,33 @@ impl S3 {
         })
     }
 
-    async fn abort_uploads(&self, bucket: &str) -> Result<(), BucketError> {
-        const OPERATION: &str = "ListMultipartUploads";
+    /// Gives up the unfinished uploads that began before `begun_before`; tells how many.
+    pub(super) async fn end_uploads(
+        &self,
+        bucket: &str,
+        begun_before: i64,
+    ) -> Result<u64, BucketError> {
         let unreadable = || BucketError::Unreadable {
-            operation: OPERATION,
+            operation: LIST_UPLOADS,
         };
-        let mut last_page = Vec::new();
+        let (mut ended, mut after) = (0, None);
         loop {
-            let list = call(OPERATION, Method::GET, format!("/{bucket}?uploads="));
+            let path = format!("/{bucket}?{}", uploads::query(after.as_ref()));
+            let list = call(LIST_UPLOADS, Method::GET, path);
             let answer = self.client.send(&list).await?;
-            let document = parse(OPERATION, &answer)?;
-            let mut page = Vec::new();
-            for upload in document.children("Upload") {
-                let part = |name| upload.text(&[name]).ok_or_else(unreadable);
-                page.push((
-                    upload.raw_text("Key").ok_or_else(unreadable)?.to_owned(),
-                    part("UploadId")?.to_owned(),
-                ));
+            let page = uploads::page(&parse(LIST_UPLOADS, &answer)?).ok_or_else(unreadable)?;
+            for upload in page.uploads {
+                if upload.begun_ms < begun_before {
+                    self.abort_upload(bucket, &upload.key, &upload.id).await?;
+                    ended += 1;
+                }
             }
-            if page.is_empty() {
-                return Ok(());
+            match page.next {
+                None => return Ok(ended),
+                // A page that does not come to an end.
+                same if same == after => return Err(unreadable()),
+                next => after = next,
             }
-            if page == last_page {
-                return Err(BucketError::NotEmptied);
-            }
-            for (key, upload_id) in &page {
-                self.abort_upload(bucket, key, upload_id).await?;
-            }
-            last_page = page;
         }
     }
 

@@ -173,6 +173,10 @@ impl Buckets for TigrisBuckets {
         self.s3.delete_bucket(bucket).await
     }
 
+    async fn end_uploads(&self, bucket: &str, begun_before: i64) -> Result<u64, BucketError> {
+        self.s3.end_uploads(bucket, begun_before).await
+    }
+
     async fn notify(
         &self,
         bucket: &str,

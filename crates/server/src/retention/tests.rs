@@ -7,6 +7,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::DropGuard;
 
 use super::*;
+use crate::buckets::ledger::{Fault, Ledger};
 use crate::buckets::{
     AdminKey, AwsBuckets, Condition, EmbeddedBuckets, Endpoint, History, Incoming, MintedKeys,
     ObjectKeys, Objects, Repeats, VersionKind, Wanted,
@@ -350,6 +351,27 @@ async fn a_sweep_that_fails_goes_on_an_hour_later_where_it_was() {
     rig.now.fetch_add(60 * 60 * 1000, Ordering::SeqCst);
     let round = rig.sweeper.round().await.unwrap();
     assert_eq!((round.sweeps, round.failed), (1, 0));
+}
+
+#[tokio::test]
+async fn an_upload_that_was_left_unfinished_is_given_up_after_a_week() {
+    let mut rig = embedded().await;
+    let store = Arc::new(Ledger::default());
+    rig.sweeper.buckets = store.clone();
+    let begun = rig.now.load(Ordering::SeqCst);
+    store.begin_upload(BUCKET, begun);
+    store.begin_upload(BUCKET, begun + 2 * DAY);
+    rig.sweep_after(6).await;
+    assert_eq!(store.uploads(BUCKET).len(), 2);
+    rig.sweep_after(2).await;
+    assert_eq!(store.uploads(BUCKET), [begun + 2 * DAY]);
+    // Versions that cannot be listed keep nothing back, and the other way round.
+    store.break_with(Some(Fault::Before));
+    rig.sweep_after(2).await;
+    assert_eq!(store.uploads(BUCKET), [begun + 2 * DAY]);
+    store.break_with(None);
+    rig.sweep_after(1).await;
+    assert_eq!(store.uploads(BUCKET), [0; 0]);
 }
 
 #[tokio::test]

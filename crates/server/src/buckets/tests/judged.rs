@@ -172,6 +172,29 @@ impl<B: Buckets> Judge<B> {
         self.buckets.revoke_key(key).await.unwrap();
     }
 
+    async fn unfinished_uploads_end_by_age(&self, caller: &Caller) {
+        const HOUR: i64 = 60 * 60 * 1000;
+        let mut begun = Vec::new();
+        for key in ["big%20one.bin", "other.bin"] {
+            let uploads = format!("/{MINE}/{key}?uploads=");
+            let (status, started) = caller.ask(Method::POST, &uploads, "").await;
+            assert_eq!(status, 200, "{started}");
+            let (_, rest) = started.split_once("<UploadId>").unwrap();
+            let (upload, _) = rest.split_once('<').unwrap();
+            let part = format!("/{MINE}/{key}?partNumber=1&uploadId={upload}");
+            assert_eq!(caller.status(Method::PUT, &part, "part").await, 200);
+            begun.push(format!("/{MINE}/{key}?uploadId={upload}"));
+        }
+        let now = system_clock()();
+        for (before, ended, status) in [(now - HOUR, 0, 200), (now + HOUR, 2, 404)] {
+            let told = self.buckets.end_uploads(MINE, before).await.unwrap();
+            assert_eq!(told, ended);
+            for upload in &begun {
+                assert_eq!(caller.status(Method::GET, upload, "").await, status);
+            }
+        }
+    }
+
     async fn a_bucket_goes_with_all_in_it(&self) {
         // A space, and what means something in XML.
         let note = format!("/{MINE}/a%20%26b%3Cc%3E.md");
@@ -199,6 +222,7 @@ async fn a_key_opens_its_bucket_alone(judge: Judge<AwsBuckets>) {
     let (other, _) = judge.caller("bm-test-2", THEIRS).await;
     judge.own_bucket_opens(&caller).await;
     judge.foreign_bucket_stays_shut(&caller).await;
+    judge.unfinished_uploads_end_by_age(&caller).await;
     judge.iam_stays_shut(&key, "bm-test-1").await;
     let listed = judge.buckets.list_keys("bm-test-").await.unwrap();
     let names: Vec<_> = listed.into_iter().map(|found| found.name).collect();
@@ -261,6 +285,7 @@ async fn seaweedfs_reads_our_policy_as_aws_does() {
     let caller = Caller::new(&weed.endpoint, "s3", &made.access_key, &made.secret);
     judge.own_bucket_opens(&caller).await;
     judge.foreign_bucket_stays_shut(&caller).await;
+    judge.unfinished_uploads_end_by_age(&caller).await;
     let key = IssuedKey {
         access_key: made.access_key,
         secret: made.secret,
@@ -291,6 +316,7 @@ async fn the_embedded_store_lets_a_key_into_its_bucket_alone() {
     let (caller, key) = judge.caller("bm-test-1", MINE).await;
     judge.own_bucket_opens(&caller).await;
     judge.foreign_bucket_stays_shut(&caller).await;
+    judge.unfinished_uploads_end_by_age(&caller).await;
     let key = key_ref("bm-test-1", &key);
     let used = judge.buckets.last_use(&key).await.unwrap();
     assert!(matches!(used, LastUse::At(_)));

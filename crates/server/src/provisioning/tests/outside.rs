@@ -239,6 +239,10 @@ impl Buckets for Outside {
         Ok(self.call("bucket", gone).await?)
     }
 
+    async fn end_uploads(&self, _: &str, _: i64) -> Result<u64, BucketError> {
+        Err(BucketError::SecretUnfit)
+    }
+
     async fn notify(&self, _: &str, _: &NotificationTarget) -> Result<Notifications, BucketError> {
         Ok(Notifications::Unsupported)
     }
