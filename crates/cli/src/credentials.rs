@@ -32,6 +32,7 @@ enum Action {
         /// What the key is for.
         #[arg(long)]
         name: String,
+        /// The file to make; one that is there is never overwritten.
         #[arg(long, value_name = "PATH")]
         file: PathBuf,
     },

@@ -132,7 +132,10 @@ fn context(command: &Command, output: Output, offset: UtcOffset) -> Result<Conte
         home: home.map(Into::into),
         surroundings: surroundings(),
         passphrase: passphrase(command)?,
-        editor: std::env::var_os("VISUAL").or_else(|| std::env::var_os("EDITOR")),
+        editor: ["VISUAL", "EDITOR"]
+            .into_iter()
+            .filter_map(std::env::var_os)
+            .find(|editor| !editor.to_string_lossy().trim().is_empty()),
     })
 }
 

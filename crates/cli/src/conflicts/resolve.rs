@@ -71,6 +71,9 @@ pub(super) async fn run(
         }
         runs::carry(context, connection).await;
     }
+    if chosen.is_empty() {
+        context.output.say("No conflict is open.");
+    }
     for path in &unclear {
         context
             .output

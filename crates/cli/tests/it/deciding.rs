@@ -77,6 +77,10 @@ async fn a_conflict_is_compared_decided_and_taken_back() {
         .run(&["conflicts", "resolve", &id, "--keep", "mine"])
         .await;
     assert_eq!(again.code, Some(1), "{again:#?}");
+    let none = desktop
+        .ok(&["conflicts", "resolve", "--all", "--keep", "mine"])
+        .await;
+    assert_eq!(none.err, "No conflict is open.\n");
     let both = desktop.run(&["conflicts", "resolve", &id]).await;
     assert_eq!(
         both.code,

@@ -53,9 +53,15 @@ In sync: 2 files; left out: 1
 #[tokio::test]
 async fn an_editor_changes_the_lines_and_may_give_up() {
     let Stage { laptop, .. } = &mut stage("safe").await;
-    let said = laptop.run(&["filters", "edit"]).await;
-    assert_eq!(said.code, Some(1), "{said:#?}");
-    assert!(said.err.contains("hint: Set EDITOR"), "{said:#?}");
+    for nothing in [None, Some(""), Some(" ")] {
+        if let Some(nothing) = nothing {
+            laptop.set("VISUAL", "");
+            laptop.set("EDITOR", nothing);
+        }
+        let said = laptop.run(&["filters", "edit"]).await;
+        assert_eq!(said.code, Some(1), "{said:#?}");
+        assert!(said.err.contains("hint: Set EDITOR"), "{said:#?}");
+    }
     for (name, script) in [
         ("good", "#!/bin/sh\necho '*.tmp' >> \"$1\"\n"),
         ("bad", "#!/bin/sh\necho '- [' > \"$1\"\n"),
