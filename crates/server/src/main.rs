@@ -91,6 +91,9 @@ struct Dev {
     /// Port of the S3 endpoint; 0 takes any free one. Chosen once, it stays.
     #[arg(long, value_name = "N", default_value_t = 0)]
     s3_port: u16,
+    /// Where clients reach the S3 endpoint, if not at that port [default: that port].
+    #[arg(long, value_name = "URL")]
+    s3_url: Option<Url>,
     /// File to write the ready line to.
     #[arg(long, value_name = "FILE")]
     ready_file: Option<PathBuf>,
@@ -336,6 +339,9 @@ async fn run(dev: Dev) -> anyhow::Result<()> {
             0 => PortChoice::Any,
             port => PortChoice::Fixed(port),
         },
+        s3_url: dev
+            .s3_url
+            .map(|url| url.as_str().trim_end_matches('/').to_owned()),
         access_token_life: Duration::from_secs(dev.access_token_life),
         admins: dev.admins,
         subscribe_url: dev.subscribe_url.into(),

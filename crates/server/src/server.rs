@@ -53,6 +53,9 @@ pub struct DevConfig {
     pub state: PathBuf,
     pub port: PortChoice,
     pub s3_port: PortChoice,
+    /// Where clients reach the S3 endpoint, if something stands before it; without a slash at
+    /// its end.
+    pub s3_url: Option<String>,
     pub access_token_life: Duration,
     /// Addresses of the people who are administrators.
     pub admins: Vec<String>,
@@ -233,7 +236,10 @@ impl DevServer {
             store,
             objects,
             old_versions: VersionRule::default(),
-            buckets: Arc::new(EmbeddedBuckets::new(buckets.clone(), s3_endpoint.clone())),
+            buckets: Arc::new(EmbeddedBuckets::new(
+                buckets.clone(),
+                config.s3_url.unwrap_or_else(|| s3_endpoint.clone()),
+            )),
             credentials: CredentialSettings::default(),
             limits: LimitSettings::default(),
             events: EventSettings::default(),

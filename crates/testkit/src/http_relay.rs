@@ -6,11 +6,12 @@ use std::time::Duration;
 
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Body, Bytes, Frame, Incoming, SizeHint};
+use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper::service::service_fn;
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::watch;
+use tokio::sync::{Mutex as Turns, watch};
 
 use crate::wait_for;
 
@@ -72,7 +73,7 @@ pub enum Fate {
 type Decide = Box<dyn FnMut(&Seen) -> Fate + Send>;
 
 struct Shared {
-    upstream: String,
+    upstream: Mutex<String>,
     decide: Mutex<Decide>,
     seen: Mutex<Vec<Seen>>,
     gate: watch::Sender<Gate>,
@@ -95,15 +96,23 @@ impl HttpRelay {
     /// # Panics
     /// If `url` is none, or the loopback interface gives no port.
     pub async fn start(url: &str) -> Self {
-        let url = reqwest::Url::parse(url).expect("the service has a URL");
-        let host = url.host_str().expect("the URL has a host");
-        let port = url.port_or_known_default().expect("the URL has a port");
+        let relay = Self::start_first().await;
+        relay.lead_to(url);
+        relay
+    }
+
+    /// The same before a service whose address is not known yet: connections are cut until
+    /// [`HttpRelay::lead_to`] says it.
+    ///
+    /// # Panics
+    /// If the loopback interface gives no port.
+    pub async fn start_first() -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
             .await
             .expect("the loopback interface gives a port");
         let address = listener.local_addr().expect("a listener has an address");
         let shared = Arc::new(Shared {
-            upstream: format!("{host}:{port}"),
+            upstream: Mutex::default(),
             decide: Mutex::new(Box::new(|_| Fate::Pass)),
             seen: Mutex::default(),
             gate: watch::Sender::default(),
@@ -113,6 +122,17 @@ impl HttpRelay {
             url: format!("http://{address}"),
             shared,
         }
+    }
+
+    /// Stands before the service at `url` from now on.
+    ///
+    /// # Panics
+    /// If `url` is none.
+    pub fn lead_to(&self, url: &str) {
+        let url = reqwest::Url::parse(url).expect("the service has a URL");
+        let host = url.host_str().expect("the URL has a host");
+        let port = url.port_or_known_default().expect("the URL has a port");
+        *lock(&self.shared.upstream) = format!("{host}:{port}");
     }
 
     /// Decides about each request from now on.
@@ -157,7 +177,9 @@ impl HttpRelay {
 async fn accept(listener: TcpListener, shared: Arc<Shared>) {
     while let Ok((stream, _)) = listener.accept().await {
         let shared = Arc::clone(&shared);
-        let service = service_fn(move |request| answer(Arc::clone(&shared), request));
+        let line = Arc::<Line>::default();
+        let service =
+            service_fn(move |request| answer(Arc::clone(&shared), Arc::clone(&line), request));
         tokio::spawn(
             hyper::server::conn::http1::Builder::new()
                 .serve_connection(TokioIo::new(stream), service),
@@ -165,7 +187,14 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>) {
     }
 }
 
-async fn answer(shared: Arc<Shared>, request: Request<Incoming>) -> Result<Response<Reply>, Cut> {
+/// The connection to the service that belongs to one of a caller's.
+type Line = Turns<Option<SendRequest<Full<Bytes>>>>;
+
+async fn answer(
+    shared: Arc<Shared>,
+    line: Arc<Line>,
+    request: Request<Incoming>,
+) -> Result<Response<Reply>, Cut> {
     let (parts, body) = request.into_parts();
     let body = body.collect().await.map_err(|_| Cut)?.to_bytes();
     let path = parts.uri.path_and_query();
@@ -184,7 +213,7 @@ async fn answer(shared: Arc<Shared>, request: Request<Incoming>) -> Result<Respo
         all.push(seen.clone());
         all.len() - 1
     };
-    let ask = shared.ask(at, Request::from_parts(parts, Full::new(body)));
+    let ask = shared.ask(&line, at, Request::from_parts(parts, Full::new(body)));
     match fate {
         Fate::Pass => ask.await,
         Fate::Delay(delay) => {
@@ -322,23 +351,47 @@ impl Shared {
         Err(Cut)
     }
 
-    async fn ask(&self, at: usize, request: Request<Full<Bytes>>) -> Result<Response<Reply>, Cut> {
-        let stream = TcpStream::connect(&self.upstream).await.map_err(cut)?;
-        let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
-            .await
-            .map_err(cut)?;
-        tokio::spawn(connection);
-        let (parts, body) = sender
-            .send_request(request)
-            .await
-            .map_err(cut)?
-            .into_parts();
+    async fn ask(
+        &self,
+        line: &Line,
+        at: usize,
+        request: Request<Full<Bytes>>,
+    ) -> Result<Response<Reply>, Cut> {
+        let mut line = line.lock().await;
+        let (mut sender, answer) = self.send(line.take(), request).await?;
+        let (parts, body) = answer.into_parts();
         let body = body.collect().await.map_err(cut)?.to_bytes();
+        if sender.ready().await.is_ok() {
+            *line = Some(sender);
+        }
         // Forgotten meanwhile, if it is not there.
         if let Some(seen) = lock(&self.seen).get_mut(at) {
             seen.status = Some(parts.status.as_u16());
         }
         Ok(Response::from_parts(parts, Reply::whole(body)))
+    }
+
+    /// What was not sent over the kept connection goes over a new one; what was sent is not sent
+    /// again.
+    async fn send(
+        &self,
+        kept: Option<SendRequest<Full<Bytes>>>,
+        mut request: Request<Full<Bytes>>,
+    ) -> Result<(SendRequest<Full<Bytes>>, Response<Incoming>), Cut> {
+        if let Some(mut sender) = kept
+            && sender.ready().await.is_ok()
+        {
+            match sender.try_send_request(request).await {
+                Ok(answer) => return Ok((sender, answer)),
+                Err(mut error) => request = error.take_message().ok_or(Cut)?,
+            }
+        }
+        let upstream = lock(&self.upstream).clone();
+        let stream = TcpStream::connect(upstream).await.map_err(cut)?;
+        let (mut sender, connection) = handshake(TokioIo::new(stream)).await.map_err(cut)?;
+        tokio::spawn(connection);
+        let answer = sender.send_request(request).await.map_err(cut)?;
+        Ok((sender, answer))
     }
 }
 

@@ -4,18 +4,25 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::{Child, bin, program};
+use crate::{Child, StoreProxy, bin, program};
 
 const SOON: Duration = Duration::from_secs(30);
 const FAR_AWAY: &str = "2099-01-01T00:00:00Z";
 const LONG_AGO: &str = "2001-01-01T00:00:00Z";
 
 /// A running `bm-server dev` with its state in a folder of the test.
+///
+/// Whoever gets a key from it reaches the store through a [`StoreProxy`], which fails the test if
+/// anything unconditional comes by.
 #[must_use]
 pub struct Server {
     pub url: String,
+    /// What clients are told: the proxy.
+    pub s3_url: String,
+    /// Past the proxy, for programs of others, which set no conditions.
     pub s3_endpoint: String,
     pub issuer: String,
+    proxy: StoreProxy,
     state: PathBuf,
     flags: Vec<String>,
     child: Child,
@@ -52,14 +59,20 @@ impl Server {
     /// # Panics
     /// As [`Server::start`].
     pub async fn start_with(state: &Path, flags: &[&str]) -> Self {
+        Self::behind(StoreProxy::start_first().await, state, flags).await
+    }
+
+    async fn behind(proxy: StoreProxy, state: &Path, flags: &[&str]) -> Self {
         let mut child = program(bin("bm-server"))
             .args(["dev", "--port", "0", "--s3-port", "0", "--state"])
             .arg(state)
+            .args(["--s3-url", &proxy.url])
             .args(without_instances(flags))
             .args(flags)
             .spawn();
         let ready: Ready = serde_json::from_value(child.json_line(SOON).await)
             .expect("the ready line names url, s3_endpoint and issuer");
+        proxy.lead_to(&ready.s3_endpoint);
         let http = reqwest::Client::builder()
             .no_proxy()
             .build()
@@ -71,8 +84,10 @@ impl Server {
         } = ready;
         Self {
             url,
+            s3_url: proxy.url.clone(),
             s3_endpoint,
             issuer,
+            proxy,
             state: state.to_owned(),
             flags: flags.iter().map(|&flag| flag.to_owned()).collect(),
             child,
@@ -81,12 +96,18 @@ impl Server {
     }
 
     /// Kills it (SIGKILL) and starts it again on the same state; the addresses stay.
-    pub async fn restart(mut self) -> Self {
-        self.child.kill();
-        let (state, flags) = (self.state.clone(), self.flags.clone());
-        drop(self);
+    pub async fn restart(self) -> Self {
+        let Self {
+            proxy,
+            state,
+            flags,
+            mut child,
+            ..
+        } = self;
+        child.kill();
+        drop(child);
         let flags: Vec<&str> = flags.iter().map(String::as_str).collect();
-        Self::start_with(&state, &flags).await
+        Self::behind(proxy, &state, &flags).await
     }
 
     /// Kills it; the value stays for its addresses and log.

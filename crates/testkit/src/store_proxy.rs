@@ -3,6 +3,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
+use tokio::sync::oneshot;
+
 use crate::{Fate, HttpRelay, Seen};
 
 /// Stands before an S3 store, makes its weather, and fails the test if anything that changes an
@@ -12,6 +14,7 @@ pub struct StoreProxy {
     pub url: String,
     relay: HttpRelay,
     log: Arc<Mutex<Log>>,
+    _stop: oneshot::Sender<()>,
 }
 
 /// How requests fare.
@@ -38,14 +41,45 @@ impl StoreProxy {
     /// # Panics
     /// As [`HttpRelay::start`].
     pub async fn start(url: &str) -> Self {
-        let relay = HttpRelay::start(url).await;
+        let proxy = Self::start_first().await;
+        proxy.lead_to(url);
+        proxy
+    }
+
+    /// As [`HttpRelay::start_first`]. It answers whatever the test's own threads wait for.
+    ///
+    /// # Panics
+    /// As [`HttpRelay::start_first`].
+    pub async fn start_first() -> Self {
+        let (started, start) = oneshot::channel();
+        let (stop, stopped) = oneshot::channel::<()>();
+        thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()
+                .expect("a thread of its own has a runtime");
+            runtime.block_on(async {
+                started.send(HttpRelay::start_first().await).ok();
+                stopped.await.ok();
+            });
+        });
+        let relay = start.await.expect("the relay starts");
         let proxy = Self {
             url: relay.url.clone(),
             relay,
             log: Arc::default(),
+            _stop: stop,
         };
         proxy.set(Weather::Fair);
         proxy
+    }
+
+    /// As [`HttpRelay::lead_to`].
+    ///
+    /// # Panics
+    /// As [`HttpRelay::lead_to`].
+    pub fn lead_to(&self, url: &str) {
+        self.relay.lead_to(url);
     }
 
     /// From now on.

@@ -185,7 +185,7 @@ async fn what_two_set_ups_of_the_published_program_left_is_explained_and_mended(
     }
     let said = device.run(&["doctor", "--json"]).await;
     assert_eq!(troubles(&said), []);
-    let right = format!("endpoint = {}", server.s3_endpoint);
+    let right = format!("endpoint = {}", server.s3_url);
     let mended = fs::read_to_string(&config).unwrap();
     assert_eq!(mended, left.replace(ELSEWHERE, &right));
     let files = configs(&folder);

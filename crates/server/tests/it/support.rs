@@ -41,6 +41,7 @@ pub(crate) fn config(state: &Path, now_ms: Arc<AtomicI64>) -> DevConfig {
         state: state.to_owned(),
         port: PortChoice::Any,
         s3_port: PortChoice::Any,
+        s3_url: None,
         access_token_life: Duration::from_secs(3600),
         admins: vec![ADMIN.to_owned()],
         subscribe_url: "https://basicmemory.com/subscribe".to_owned(),

@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 use tenant::RequestKey;
-use testkit::{BasicMemory, Child, basic_memory, program, wait_for, wait_until};
+use testkit::{BasicMemory, Child, StoreProxy, basic_memory, program, wait_for, wait_until};
 use tokio_util::sync::CancellationToken;
 use wire::{InstanceHealth, InstanceStatus, SignedHeaders, canonical_message};
 
@@ -35,10 +35,12 @@ fn seconds() -> u64 {
     now().duration_since(UNIX_EPOCH).unwrap().as_secs()
 }
 
-/// The embedded store behind a real socket.
+/// The embedded store behind a real socket, and a proxy before it that fails the test if anything
+/// unconditional comes by.
 pub(crate) struct Cloud {
     pub(crate) store: Store,
     pub(crate) endpoint: String,
+    _proxy: StoreProxy,
     _stop: tokio_util::sync::DropGuard,
     _root: TempDir,
 }
@@ -50,13 +52,15 @@ impl Cloud {
         let store = Store::open(root.path(), Arc::new(ms)).unwrap();
         store.create_bucket(BUCKET).unwrap();
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let endpoint = format!("http://{}", listener.local_addr().unwrap());
+        let behind = format!("http://{}", listener.local_addr().unwrap());
+        let proxy = StoreProxy::start(&behind).await;
         let stop = CancellationToken::new();
         let serving = store.clone().serve(listener, stop.clone());
         tokio::spawn(async move { serving.await.unwrap() });
         Self {
             store,
-            endpoint,
+            endpoint: proxy.url.clone(),
+            _proxy: proxy,
             _stop: stop.drop_guard(),
             _root: root,
         }

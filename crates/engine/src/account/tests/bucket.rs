@@ -11,7 +11,7 @@ async fn a_key_is_made_once_and_known_to_every_process() {
         .await
         .unwrap()
         .unwrap();
-    assert_eq!(made.endpoint_url, server.s3_endpoint);
+    assert_eq!(made.endpoint_url, server.s3_url);
     let again = device.account().bucket_credentials().await.unwrap();
     assert_eq!(again.access_key, made.access_key);
     assert_eq!(
