@@ -1,14 +1,11 @@
 //! `bm-cloud bisync --watch`.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use testkit::{Child, program, wait_until};
 
 use crate::device::{ANA, Device, SOON, Said, processes_at};
 use crate::syncing::{Stage, stage};
-
-/// A note reaches the other device within this time, on a machine that is busy with other tests.
-const WITHIN: Duration = Duration::from_secs(20);
 
 async fn watch(device: &Device) -> Child {
     let mut child = device.start(&["bisync", "--watch", "--interval", "1s"]);
@@ -27,7 +24,7 @@ async fn a_saved_note_arrives_at_the_other_device() {
     let (mut here, mut there) = (watch(laptop).await, watch(desktop).await);
     let saved = Instant::now();
     laptop.write("new.md", "new\n");
-    wait_until(WITHIN, async || {
+    wait_until(SOON, async || {
         desktop.read("new.md").as_deref() == Some("new\n")
     })
     .await;
@@ -149,7 +146,7 @@ async fn where_the_system_watches_no_more_folders_it_says_so_and_looks_by_itself
     }
     desktop.write("a.md", "edited elsewhere\n");
     desktop.ok(&["bisync"]).await;
-    wait_until(WITHIN, async || laptop.all() == desktop.all()).await;
+    wait_until(SOON, async || laptop.all() == desktop.all()).await;
     watching.terminate();
     assert_eq!(watching.exit(SOON).await.code(), Some(0));
 }

@@ -85,7 +85,7 @@ async fn a_burst_of_saves_makes_few_runs_and_then_silence() {
         .until(|view| view.pairs[0].files == 51 && !is_running(view))
         .await;
     let after = calm(&device).await;
-    assert!(after - before <= 4, "{} runs for one burst", after - before);
+    assert!(after - before <= 8, "{} runs for one burst", after - before);
     let other = desktop.join(&server, ANA, ProfileName::Safe).await;
     other.settle().await;
     assert_eq!(desktop.notes(), laptop.notes());

@@ -15,8 +15,8 @@ use md5::Digest as _;
 use tempfile::TempDir;
 use testkit::Server;
 
-/// Longer than anything here takes on a busy machine.
-pub(crate) const LONG: Duration = Duration::from_secs(60);
+/// Longer than anything here takes on a slow machine that is busy.
+pub(crate) const LONG: Duration = Duration::from_secs(120);
 
 /// What a device keeps while its engine comes and goes.
 pub(crate) struct Home {

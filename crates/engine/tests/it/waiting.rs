@@ -46,7 +46,7 @@ async fn a_timed_pause_holds_edits_back_and_ends_by_itself() {
     // Only the end of the pause can start a run.
     let laptop = Home::in_background("laptop", 3600 * SECOND);
     let device = laptop.join(&server, ANA, ProfileName::Safe).await;
-    let until_ms = Clock::system().now_ms() + 4000;
+    let until_ms = Clock::system().now_ms() + 6000;
     device.ask(Request::PauseUntil { until_ms }).await;
     let view = device.until(|view| view.status == Status::Paused).await;
     assert_eq!(view.sync, SyncSwitch::PausedUntil { until_ms });

@@ -219,7 +219,7 @@ async fn without_the_bucket_everything_is_answered_at_once() {
         );
     }
     assert!(
-        start.elapsed() < Duration::from_secs(5),
+        start.elapsed() < Duration::from_secs(20),
         "{:?}",
         start.elapsed()
     );

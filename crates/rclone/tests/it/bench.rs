@@ -10,7 +10,7 @@ use testkit::Child;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-pub(crate) const SOON: Duration = Duration::from_secs(30);
+pub(crate) const SOON: Duration = Duration::from_secs(90);
 pub(crate) const ACCESS_KEY: &str = "AKIATHROWAWAY0001";
 pub(crate) const SECRET_KEY: &str = "secret-of-the-throw-away-key-1";
 pub(crate) const SENTINEL: &str = ".check";

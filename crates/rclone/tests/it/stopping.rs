@@ -42,8 +42,9 @@ async fn a_run_that_is_cancelled_ends_within_the_deadline() {
     };
     let (result, (pid, asked)) = tokio::join!(bench.cycle_until(cancel.clone()), stopper);
     assert_eq!(result, Err(CycleError::Stopped));
+    // A run that nobody stops waits a minute for the answer.
     assert!(
-        asked.elapsed() < Duration::from_secs(7),
+        asked.elapsed() < Duration::from_secs(20),
         "{:?}",
         asked.elapsed()
     );
