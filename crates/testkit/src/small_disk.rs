@@ -11,6 +11,7 @@ pub struct SmallDisk(TempDir);
 impl SmallDisk {
     /// With the options of `tmpfs`; `None`, said aloud, where this user may not mount.
     #[must_use]
+    #[expect(clippy::print_stderr, reason = "a skip is loud")]
     pub fn mount(options: &str) -> Option<Self> {
         let folder = scratch();
         let words = ["-t", "tmpfs", "-o", options, "tmpfs"];
