@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use guard::{Body, Bucket, BucketError, Precondition};
 use proptest::prelude::*;
@@ -92,6 +92,7 @@ async fn play(steps: Vec<Step>) {
     let mut machine = Machine::new(cloud.bucket()).await;
     let mut shown = Contents::new();
     let mut before = Contents::new();
+    let mut own = BTreeSet::new();
     for (serial, step) in steps.into_iter().enumerate() {
         match &step {
             Step::ElsewherePut(key) => {
@@ -114,11 +115,19 @@ async fn play(steps: Vec<Step>) {
             Step::NewCycle => {
                 machine = Machine::new(cloud.bucket()).await;
                 shown = before.clone();
+                own.clear();
                 continue;
             }
             Step::Put(_) | Step::Delete(_) | Step::Copy(..) | Step::Read(_) => {}
         }
         let client = through(&machine.session);
+        if let Step::Delete(key) = &step
+            && own.contains(key)
+        {
+            client.delete(KEYS[*key], "any").await.unwrap();
+            assert_eq!(contents(&cloud).await, before, "its own version stays");
+            continue;
+        }
         let was_shown = shown.clone();
         let text = format!("content {serial}");
         let outcome = step_through_guard(&client, &step, &text, &mut shown).await;
@@ -129,11 +138,13 @@ async fn play(steps: Vec<Step>) {
             (Step::Put(key), Ok(())) => {
                 assert!(agreed(*key), "{step:?} over what was not shown");
                 expected.insert(KEYS[*key].into(), shown[KEYS[*key]].clone());
+                own.insert(*key);
             }
             (Step::Copy(from, to), Ok(())) => {
                 let is_there = before.get(KEYS[*to]) == was_shown.get(KEYS[*from]);
                 assert!(agreed(*to) || is_there, "{step:?} over what was not shown");
                 expected.insert(KEYS[*to].into(), shown[KEYS[*to]].clone());
+                own.insert(*to);
             }
             // What the session never saw is not deleted, and that is no failure.
             (Step::Delete(key), Ok(())) if was_shown.contains_key(KEYS[*key]) => {
