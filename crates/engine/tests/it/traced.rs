@@ -93,7 +93,9 @@ async fn b4_plain_bisync_puts_notes_in_place_that_a_power_cut_empties() {
     for folder in [&notes, &bucket] {
         std::fs::create_dir(folder).unwrap();
     }
-    write(&bucket.join("n.md"), "first\n");
+    for note in ["n.md", "other.md"] {
+        write(&bucket.join(note), "first\n");
+    }
     let rclone = testkit::rclone();
     let bisync = async |program: Program, more: &[&str]| {
         let words = ["bisync", "--config", "", "--workdir", "work"];
