@@ -14,6 +14,7 @@ use crate::clock::system_clock;
 
 const SOON: Duration = Duration::from_secs(30);
 const MINE: &str = "basic-memory-mine";
+const HOUR: i64 = 60 * 60 * 1000;
 const THEIRS: &str = "basic-memory-theirs";
 
 /// What every store has to hold to.
@@ -172,8 +173,8 @@ impl<B: Buckets> Judge<B> {
         self.buckets.revoke_key(key).await.unwrap();
     }
 
-    async fn unfinished_uploads_end_by_age(&self, caller: &Caller) {
-        const HOUR: i64 = 60 * 60 * 1000;
+    /// `earlier` is a time before which the store says that none began.
+    async fn unfinished_uploads_end_by_age(&self, caller: &Caller, earlier: i64) {
         let mut begun = Vec::new();
         for key in ["big%20one.bin", "other.bin"] {
             let uploads = format!("/{MINE}/{key}?uploads=");
@@ -185,8 +186,8 @@ impl<B: Buckets> Judge<B> {
             assert_eq!(caller.status(Method::PUT, &part, "part").await, 200);
             begun.push(format!("/{MINE}/{key}?uploadId={upload}"));
         }
-        let now = system_clock()();
-        for (before, ended, status) in [(now - HOUR, 0, 200), (now + HOUR, 2, 404)] {
+        let later = system_clock()() + HOUR;
+        for (before, ended, status) in [(earlier, 0, 200), (later, 2, 404)] {
             let told = self.buckets.end_uploads(MINE, before).await.unwrap();
             assert_eq!(told, ended);
             for upload in &begun {
@@ -222,7 +223,8 @@ async fn a_key_opens_its_bucket_alone(judge: Judge<AwsBuckets>) {
     let (other, _) = judge.caller("bm-test-2", THEIRS).await;
     judge.own_bucket_opens(&caller).await;
     judge.foreign_bucket_stays_shut(&caller).await;
-    judge.unfinished_uploads_end_by_age(&caller).await;
+    // It says of each upload that it began in 2010.
+    judge.unfinished_uploads_end_by_age(&caller, 0).await;
     judge.iam_stays_shut(&key, "bm-test-1").await;
     let listed = judge.buckets.list_keys("bm-test-").await.unwrap();
     let names: Vec<_> = listed.into_iter().map(|found| found.name).collect();
@@ -285,7 +287,8 @@ async fn seaweedfs_reads_our_policy_as_aws_does() {
     let caller = Caller::new(&weed.endpoint, "s3", &made.access_key, &made.secret);
     judge.own_bucket_opens(&caller).await;
     judge.foreign_bucket_stays_shut(&caller).await;
-    judge.unfinished_uploads_end_by_age(&caller).await;
+    let earlier = system_clock()() - HOUR;
+    judge.unfinished_uploads_end_by_age(&caller, earlier).await;
     let key = IssuedKey {
         access_key: made.access_key,
         secret: made.secret,
@@ -316,7 +319,8 @@ async fn the_embedded_store_lets_a_key_into_its_bucket_alone() {
     let (caller, key) = judge.caller("bm-test-1", MINE).await;
     judge.own_bucket_opens(&caller).await;
     judge.foreign_bucket_stays_shut(&caller).await;
-    judge.unfinished_uploads_end_by_age(&caller).await;
+    let earlier = system_clock()() - HOUR;
+    judge.unfinished_uploads_end_by_age(&caller, earlier).await;
     let key = key_ref("bm-test-1", &key);
     let used = judge.buckets.last_use(&key).await.unwrap();
     assert!(matches!(used, LastUse::At(_)));
