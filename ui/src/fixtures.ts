@@ -1,7 +1,7 @@
 import type { ActivityView } from "./bindings/ActivityView";
-import type { ConflictView } from "./bindings/ConflictView";
 import type { PairView } from "./bindings/PairView";
 import type { View } from "./bindings/View";
+import { listedConflicts } from "./fixtures/listed";
 import type { FixtureName } from "./fixtures/names";
 import { pageFixtures, pagePlaces } from "./fixtures/pages";
 import type { ProblemView } from "./bindings/ProblemView";
@@ -151,78 +151,7 @@ export function fixtures(now: number): Record<FixtureName, View> {
     },
   };
 
-  const openConflicts: ConflictView[] = [
-    {
-      id: "conflict_1",
-      pair: pair.id,
-      path: "Recipes/Bread/Rye, second attempt.md",
-      copyPath: "Recipes/Bread/Rye, second attempt (conflict ana-phone 2026-03-14 09.12.44).md",
-      device: "ana-phone",
-      atMs: now - 3 * hour,
-      state: "open",
-      kind: "bothEdited",
-      mineAtMs: now - 2 * hour,
-      theirsAtMs: now - 3 * hour,
-      theirsDevice: "ana-phone",
-      mineSize: 2_310,
-      theirsSize: 1_940,
-      merged: false,
-      undo: null,
-    },
-    {
-      id: "conflict_2",
-      pair: pair.id,
-      path: "Journal/2026-03-13.md",
-      copyPath: "Journal/2026-03-13 (conflict workstation 2026-03-13 22.40.02).md",
-      device: "workstation",
-      atMs: now - 14 * hour,
-      state: "open",
-      kind: "editedHereRemovedThere",
-      mineAtMs: now - 13 * hour,
-      theirsAtMs: now - 14 * hour,
-      theirsDevice: "workstation",
-      mineSize: 860,
-      theirsSize: null,
-      merged: false,
-      undo: null,
-    },
-  ];
-  const settledConflicts: ConflictView[] = [
-    {
-      id: "conflict_3",
-      pair: pair.id,
-      path: "Projects/Garden/Plan.md",
-      copyPath: null,
-      device: "workstation",
-      atMs: now - 3 * day,
-      state: "resolved",
-      kind: "bothEdited",
-      mineAtMs: now - 3 * day - hour,
-      theirsAtMs: now - 3 * day,
-      theirsDevice: "workstation",
-      mineSize: 4_120,
-      theirsSize: 4_410,
-      merged: true,
-      undo: "undo_3",
-    },
-    {
-      id: "conflict_4",
-      pair: pair.id,
-      path: "Inbox/Ideas.md",
-      copyPath: "Inbox/Ideas (conflict ana-phone 2026-03-09 18.20.11).md",
-      device: "ana-phone",
-      atMs: now - 5 * day,
-      state: "dismissed",
-      kind: "createdTwice",
-      mineAtMs: now - 6 * day,
-      theirsAtMs: now - 5 * day,
-      theirsDevice: "ana-phone",
-      mineSize: 310,
-      theirsSize: 280,
-      merged: false,
-      undo: null,
-    },
-  ];
+  const { openConflicts, settledConflicts } = listedConflicts(pair.id, now);
 
   const tooManyDeletes: PairView = {
     ...pair,
