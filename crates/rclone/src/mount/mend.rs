@@ -2,7 +2,9 @@
 //!
 //! rclone writes a description over the old one. A kill in that moment leaves an empty one (seen with
 //! 1.75.2), and the next daemon throws away the file with it, although the program that saved it was
-//! told that all went well.
+//! told that all went well. And it describes a new file when that is opened, as one of no bytes, and
+//! again when it is closed: after a kill in between the next daemon stores the file, but shows it as
+//! empty, and a program that rewrites what it reads would store that (seen with 1.75.2).
 
 use std::fs::{self, Metadata};
 use std::io::{self, Write};
@@ -13,6 +15,7 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use super::VfsCache;
+use super::cache::CacheState;
 
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
@@ -34,8 +37,8 @@ struct Range {
 }
 
 impl VfsCache {
-    /// Describes every whole file that has no readable description as changed here, so that the next
-    /// daemon stores it, and names them. No daemon may run meanwhile. `is_stored` tells of a path and
+    /// Describes every whole file that has no readable description, or that of a file just opened, as
+    /// changed here, so that the next daemon stores and shows it, and names them. No daemon may run meanwhile. `is_stored` tells of a path and
     /// its file whether the bucket has that content; then nothing is lost.
     ///
     /// A file with holes was fetched in part; which parts are the user's cannot be told, and it stays
@@ -46,13 +49,16 @@ impl VfsCache {
     pub fn mend(&self, is_stored: impl Fn(&str, &Path) -> bool) -> io::Result<Vec<String>> {
         let mut mended = Vec::new();
         for (path, file) in walk(self.content()) {
-            if self.find(&path).is_some() {
-                continue;
-            }
             let Ok(found) = fs::metadata(&file) else {
                 continue;
             };
-            if found.len() == 0 || is_stored(&path, &file) {
+            let needs_it = found.len() > 0
+                && match self.find(&path) {
+                    // With no bytes before the first one that was written, none is missing.
+                    Some(known) => known.state == CacheState::Waiting && known.size == 0,
+                    None => !is_stored(&path, &file),
+                };
+            if !needs_it {
                 continue;
             }
             if !is_whole(&file, &found) {
@@ -143,6 +149,11 @@ mod tests {
             ("cut.md", Some("{\"Size\": 2,")),
             ("none.md", None),
             ("known.md", Some("{\"Size\": 2, \"Dirty\": false}")),
+            ("changed.md", Some("{\"Size\": 2, \"Dirty\": true}")),
+            (
+                "opened.md",
+                Some("{\"Size\": 0, \"Rs\": null, \"Fingerprint\": \"\", \"Dirty\": true}"),
+            ),
             ("stored.md", Some("")),
         ] {
             fs::write(content.join(name), "b\n").unwrap();
@@ -156,7 +167,10 @@ mod tests {
         let cache = VfsCache::new(folder.path(), "notes");
         let mut mended = cache.mend(|path, _| path == "a/stored.md").unwrap();
         mended.sort();
-        assert_eq!(mended, ["a/cut.md", "a/empty.md", "a/none.md"]);
+        assert_eq!(
+            mended,
+            ["a/cut.md", "a/empty.md", "a/none.md", "a/opened.md"]
+        );
         for path in mended {
             let file = cache.find(&path).unwrap();
             assert_eq!((file.state, file.size), (CacheState::Waiting, 2), "{path}");
