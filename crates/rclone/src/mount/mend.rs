@@ -38,8 +38,9 @@ struct Range {
 
 impl VfsCache {
     /// Describes every whole file that has no readable description, or that of a file just opened, as
-    /// changed here, so that the next daemon stores and shows it, and names them. No daemon may run meanwhile. `is_stored` tells of a path and
-    /// its file whether the bucket has that content; then nothing is lost.
+    /// changed here, so that the next daemon stores and shows it, and names them. No daemon may run
+    /// meanwhile. `is_stored` tells of a path and its file whether the bucket has that content; then
+    /// nothing is lost.
     ///
     /// A file with holes was fetched in part; which parts are the user's cannot be told, and it stays
     /// as it is.
