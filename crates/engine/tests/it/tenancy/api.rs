@@ -2,7 +2,6 @@ use std::time::Duration;
 
 use reqwest::{Client, Method};
 use serde_json::{Value, json};
-use testkit::wait_until;
 use tokio::time::Instant;
 
 use super::super::storm::City;
@@ -69,13 +68,18 @@ impl Api {
     /// Waits until a search for `text` finds this note, named below `main/`.
     pub(super) async fn finds(&self, text: &str, note: &str) {
         let words = json!({ "text": text });
-        let path = format!("{}/search/", self.main().await);
-        wait_until(LATE, async || {
+        // The other notes of a writer are alike.
+        let path = format!("{}/search/?page_size=100", self.main().await);
+        let end = Instant::now() + LATE;
+        loop {
             let found = self.ask("QUERY", &path, Some(&words)).await;
-            let results = found.and_then(|found| found["results"].as_array().cloned());
-            results.is_some_and(|all| all.iter().any(|one| one["file_path"] == note))
-        })
-        .await;
+            let results = found.as_ref().and_then(|found| found["results"].as_array());
+            if results.is_some_and(|all| all.iter().any(|one| one["file_path"] == note)) {
+                return;
+            }
+            assert!(Instant::now() < end, "{text} finds no {note}: {found:#?}");
+            tokio::time::sleep(AGAIN).await;
+        }
     }
 }
 
