@@ -89,11 +89,10 @@ impl Engine {
             asks,
             view: core.view(),
         };
-        let socket = control::serve(&core.places().control_socket(), &handle, &stop);
-        if let Err(error) = socket {
-            tracing::warn!(%error, "other programs cannot reach this engine");
-        }
-        let task = tokio::spawn(core.run(received));
+        let serving = control::serve(&core.places().control_socket(), &handle, &stop)
+            .inspect_err(|error| tracing::warn!(%error, "other programs cannot reach this engine"))
+            .ok();
+        let task = tokio::spawn(core.run(received, serving));
         Ok(Self { handle, stop, task })
     }
 

@@ -3,18 +3,25 @@ use std::path::Path;
 
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, ReadHalf, WriteHalf};
 use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::local::{Listener, Stream};
 use super::{Call, Told};
 use crate::engine::Handle;
 
-pub(crate) fn serve(path: &Path, handle: &Handle, stop: &CancellationToken) -> io::Result<()> {
+/// Lets programs in until `stop`. The socket is gone when the task has ended.
+pub(crate) fn serve(
+    path: &Path,
+    handle: &Handle,
+    stop: &CancellationToken,
+) -> io::Result<JoinHandle<()>> {
     let mut listener = Listener::bind(path)?;
     let (handle, stop) = (handle.clone(), stop.clone());
-    tokio::spawn(async move {
+    Ok(tokio::spawn(async move {
         loop {
             tokio::select! {
+                biased;
                 () = stop.cancelled() => return,
                 accepted = listener.accept() => match accepted {
                     Ok(stream) => {
@@ -24,8 +31,7 @@ pub(crate) fn serve(path: &Path, handle: &Handle, stop: &CancellationToken) -> i
                 }
             }
         }
-    });
-    Ok(())
+    }))
 }
 
 /// Ends with the engine's last view, so that a request to quit still gets its answer.

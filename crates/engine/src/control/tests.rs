@@ -54,6 +54,18 @@ async fn a_second_program_joins_the_engine_and_sees_its_views() {
     again.close().await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn an_engine_that_follows_at_once_is_reached_and_the_old_one_is_not() {
+    let home = testkit::scratch();
+    for _ in 0..100 {
+        let own = Connection::open(config(home.path())).await.unwrap();
+        assert!(!own.is_shared(), "joined one that has ended");
+        let other = Connection::open(config(home.path())).await.unwrap();
+        assert!(other.is_shared());
+        own.close().await;
+    }
+}
+
 #[tokio::test]
 async fn quitting_ends_the_engine_for_all() {
     let home = testkit::scratch();

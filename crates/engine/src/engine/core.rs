@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use wire::SubscriptionOut;
@@ -243,7 +244,12 @@ impl Core {
         &self.config.places
     }
 
-    pub(super) async fn run(mut self, mut asks: mpsc::Receiver<Ask>) {
+    /// Until it is stopped. `serving` lets other programs in.
+    pub(super) async fn run(
+        mut self,
+        mut asks: mpsc::Receiver<Ask>,
+        serving: Option<JoinHandle<()>>,
+    ) {
         let (Some(mut received), Some(mut reports)) =
             (self.received.take(), self.mounts.received.take())
         else {
@@ -283,6 +289,12 @@ impl Core {
         }
         self.end_mounts(&mut reports).await;
         self.wind_down(&mut received).await;
+        // Who gets the lock next listens at the same place.
+        if let Some(serving) = serving
+            && let Err(error) = serving.await
+        {
+            tracing::error!(%error, "the control socket ended unexpectedly");
+        }
     }
 
     async fn take_ask(&mut self, ask: Ask) {
