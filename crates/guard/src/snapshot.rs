@@ -123,10 +123,14 @@ impl Snapshot {
         self.entries.insert(key.to_owned(), entry);
     }
 
-    /// Whether the version of a view that stands still is the session's own. What follows the
-    /// bucket is a person's drive, where a note may be made and removed again.
+    /// Whether the version of a view that stands still is the session's own, and whole: it went up
+    /// under its MD5. One that went up in parts (its `ETag` has a dash) may be of two saves. What
+    /// follows the bucket is a person's drive, where a note may be made and removed again.
     pub(crate) fn stored_itself(&self, key: &str) -> bool {
-        self.live.is_none() && self.written.contains(key)
+        let is_whole = |entry: &Entry| !entry.etag.contains('-');
+        self.live.is_none()
+            && self.written.contains(key)
+            && self.entries.get(key).is_some_and(is_whole)
     }
 
     pub(crate) fn learn(&mut self, object: &Object) {

@@ -224,6 +224,13 @@ fn what_the_session_stored_itself_is_not_taken_back() {
     snapshot.wrote("a", Entry::sample("new"));
     let expected = Action::Answer(Answer::OwnVersionStays);
     assert_eq!(decide(&snapshot, &delete), expected);
+
+    snapshot.wrote("a", Entry::sample("parts-2"));
+    let back = decide(&snapshot, &delete);
+    assert!(
+        matches!(&back, Action::Forward(Forward::Delete { etag, .. }) if etag == "parts-2"),
+        "the parts may be of two saves: {back:?}"
+    );
 }
 
 #[test]
