@@ -22,10 +22,18 @@ pub(crate) fn files(driver: &str, told: &FilesTold) -> FilesHealth {
     }
 }
 
-pub(crate) fn upstream(state: &UpstreamState, version: Option<String>) -> UpstreamHealth {
+pub(crate) fn upstream(
+    state: &UpstreamState,
+    index: IndexTold,
+    version: Option<String>,
+) -> UpstreamHealth {
+    let refused = (index.refused > 0).then(|| match index.refused {
+        1 => "Basic Memory cannot index one of the notes".to_owned(),
+        refused => format!("Basic Memory cannot index {refused} of the notes"),
+    });
     let (state, message) = match state {
         UpstreamState::Starting => (InstanceStatus::Starting, None),
-        UpstreamState::Ready => (InstanceStatus::Ok, None),
+        UpstreamState::Ready => (InstanceStatus::Ok, refused),
         UpstreamState::Restarting { message } => (InstanceStatus::Degraded, Some(message.clone())),
         UpstreamState::Silent => {
             let message = "Basic Memory does not answer".to_owned();
@@ -87,6 +95,19 @@ mod tests {
     }
 
     #[test]
+    fn a_note_that_is_not_indexed_is_told_of_and_all_else_is_well() {
+        let index = IndexTold {
+            refused: 1,
+            ..IndexTold::default()
+        };
+        let told = upstream(&UpstreamState::Ready, index, None);
+        assert_eq!(told.state, InstanceStatus::Ok);
+        assert!(told.message.is_some());
+        let told = upstream(&UpstreamState::Ready, IndexTold::default(), None);
+        assert_eq!(told.message, None);
+    }
+
+    #[test]
     fn the_oldest_change_counts_wherever_it_waits() {
         let now = Instant::now();
         let before = |seconds| now.checked_sub(Duration::from_secs(seconds));
@@ -99,6 +120,7 @@ mod tests {
         let index = IndexTold {
             pending: 1,
             since: before(5),
+            refused: 0,
         };
         let expected = Lag {
             pending: 3,

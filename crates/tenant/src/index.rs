@@ -5,10 +5,12 @@
 
 mod look;
 mod projects;
+mod refused;
 mod round;
 mod walk;
 
 use std::collections::BTreeSet;
+use std::ops::ControlFlow;
 use std::time::Duration;
 
 use engine::Arrived;
@@ -29,6 +31,8 @@ pub(crate) struct IndexTold {
     /// Arrivals that are not proven to be found yet.
     pub(crate) pending: usize,
     pub(crate) since: Option<Instant>,
+    /// What Basic Memory would not index, however often it was asked.
+    pub(crate) refused: usize,
 }
 
 /// What arrived and is not indexed.
@@ -97,7 +101,7 @@ impl Indexer {
     async fn run(mut self, mut arrived: mpsc::Receiver<Arrived>) {
         loop {
             while let Some(ended) = self.walks.try_join_next() {
-                self.take_end(ended).await;
+                self.take_end(ended, &mut arrived).await;
             }
             self.show(0);
             if self.backlog.is_empty() {
@@ -107,17 +111,12 @@ impl Indexer {
                         self.take(next);
                     }
                     Some(ended) = self.walks.join_next() => {
-                        self.take_end(ended).await;
+                        self.take_end(ended, &mut arrived).await;
                         continue;
                     }
                 }
             }
-            if self
-                .upstream
-                .wait_for(|state| *state == UpstreamState::Ready)
-                .await
-                .is_err()
-            {
+            if self.become_ready(&mut arrived).await.is_break() {
                 return;
             }
             while let Ok(next) = arrived.try_recv() {
@@ -140,12 +139,35 @@ impl Indexer {
                 self.pause = FIRST_PAUSE;
             } else {
                 self.backlog.join(left);
-                self.wait().await;
+                self.wait(&mut arrived).await;
             }
         }
     }
 
-    async fn take_end(&mut self, ended: Result<Ended, JoinError>) {
+    /// Until there is somebody to ask; nobody waits with what arrives meanwhile.
+    async fn become_ready(&mut self, arrived: &mut mpsc::Receiver<Arrived>) -> ControlFlow<()> {
+        let mut upstream = self.upstream.clone();
+        loop {
+            tokio::select! {
+                ready = upstream.wait_for(|state| *state == UpstreamState::Ready) => {
+                    return match ready {
+                        Ok(_) => ControlFlow::Continue(()),
+                        Err(_) => ControlFlow::Break(()),
+                    };
+                }
+                Some(next) = arrived.recv() => {
+                    self.take(next);
+                    self.show(0);
+                }
+            }
+        }
+    }
+
+    async fn take_end(
+        &mut self,
+        ended: Result<Ended, JoinError>,
+        arrived: &mut mpsc::Receiver<Arrived>,
+    ) {
         let failed = match ended {
             Ok(ended) => {
                 let failed = ended.result.is_err();
@@ -162,19 +184,25 @@ impl Indexer {
         };
         if failed {
             self.show(0);
-            self.wait().await;
+            self.wait(arrived).await;
         }
     }
 
-    /// Before another try.
-    async fn wait(&mut self) {
-        tokio::time::sleep(self.pause).await;
+    /// Before another try; what arrives has its own at once.
+    async fn wait(&mut self, arrived: &mut mpsc::Receiver<Arrived>) {
+        tokio::select! {
+            () = tokio::time::sleep(self.pause) => {}
+            Some(next) = arrived.recv() => self.take(next),
+        }
         self.pause = (self.pause * 2).min(LONGEST_PAUSE);
     }
 
     fn take(&mut self, arrived: Arrived) {
         if self.backlog.is_empty() && self.walks.is_empty() {
             self.since = Instant::now();
+        }
+        if let Arrived::Paths(paths) = &arrived {
+            self.round.ask_again_for(paths);
         }
         self.backlog.add(arrived);
     }
@@ -184,6 +212,7 @@ impl Indexer {
         self.tell.send_replace(IndexTold {
             pending,
             since: (pending > 0).then_some(self.since),
+            refused: self.round.refused(),
         });
     }
 }

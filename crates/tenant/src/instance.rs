@@ -199,10 +199,13 @@ impl Instance {
             },
         };
         let (upstream, index) = match &self.upstream {
-            Some(seen) => (
-                health::upstream(&seen.state.borrow(), seen.version.clone()),
-                *seen.index.borrow(),
-            ),
+            Some(seen) => {
+                let index = *seen.index.borrow();
+                (
+                    health::upstream(&seen.state.borrow(), index, seen.version.clone()),
+                    index,
+                )
+            }
             None => (
                 UpstreamHealth {
                     state: InstanceStatus::Ok,

@@ -5,16 +5,16 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::StreamExt;
 use http::{Method, StatusCode};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
 use super::Backlog;
 use super::look::{Seen, top};
 use super::projects::{self, Projects};
+use super::refused::{Next, Refused};
 use super::walk::{Ended, Walk, Walked};
 use crate::generation::Generation;
 use crate::upstream::{CallError, Caller};
@@ -40,6 +40,7 @@ pub(crate) struct Round {
     projects: Projects,
     turn: Arc<Mutex<()>>,
     walked: BTreeMap<String, Walked>,
+    refused: Refused,
 }
 
 /// What has to be done for one project.
@@ -65,6 +66,19 @@ impl Round {
             projects: Projects::new(),
             turn,
             walked: BTreeMap::new(),
+            refused: Refused::default(),
+        }
+    }
+
+    /// How much is left alone until it arrives again.
+    pub(super) fn refused(&self) -> usize {
+        self.refused.count()
+    }
+
+    /// They are others than they were.
+    pub(super) fn ask_again_for(&mut self, paths: &BTreeSet<String>) {
+        for path in paths {
+            self.refused.forget(path);
         }
     }
 
@@ -91,7 +105,12 @@ impl Round {
                 }
                 errand.whole = false;
             }
-            if let Err(error) = self.carry_out(&folder, &project, errand).await {
+            if !errand.whole {
+                left.paths
+                    .extend(self.index_named(&folder, &project, errand.notes).await);
+                continue;
+            }
+            if let Err(error) = self.go_over(&folder, &project).await {
                 tracing::info!(%error, "a project was not indexed");
                 let own = format!("{folder}/");
                 let paths = work.paths.iter().filter(|path| path.starts_with(&own));
@@ -208,53 +227,57 @@ impl Round {
         errands
     }
 
-    async fn carry_out(
-        &self,
+    async fn go_over(&mut self, folder: &str, project: &str) -> Result<(), CallError> {
+        match self.generation {
+            Generation::V0_15 => self.watch_until_found(folder).await,
+            Generation::V0_24 => {
+                let walk = Walk {
+                    caller: self.caller.clone(),
+                    folder: folder.to_owned(),
+                    project: project.to_owned(),
+                };
+                let _turn = self.turn.lock().await;
+                walk.run().await.result
+            }
+        }
+    }
+
+    /// Those that are worth another try.
+    async fn index_named(
+        &mut self,
         folder: &str,
         project: &str,
-        errand: Errand,
-    ) -> Result<(), CallError> {
-        if errand.whole {
-            return match self.generation {
-                Generation::V0_15 => self.watch_until_found(folder).await,
-                Generation::V0_24 => {
-                    let walk = Walk {
-                        caller: self.caller.clone(),
-                        folder: folder.to_owned(),
-                        project: project.to_owned(),
-                    };
-                    let _turn = self.turn.lock().await;
-                    walk.run().await.result
-                }
-            };
-        }
+        notes: BTreeSet<String>,
+    ) -> BTreeSet<String> {
         let path = format!("/v2/projects/{project}/knowledge/index-file");
-        let indexed = futures::stream::iter(errand.notes)
-            .then(|note| {
-                let body = json!({ "file_path": note });
-                let path = &path;
-                async move {
-                    let _turn = self.turn.lock().await;
-                    self.caller.json(Method::POST, path, Some(&body)).await
-                }
-            })
-            .collect::<Vec<_>>()
-            .await;
-        for answer in indexed {
+        let mut left = BTreeSet::new();
+        for note in notes {
+            let body = json!({ "file_path": note });
+            let answer = {
+                let _turn = self.turn.lock().await;
+                self.caller.json(Method::POST, &path, Some(&body)).await
+            };
+            let note = format!("{folder}/{note}");
             match answer {
                 // Gone meanwhile, or of a kind that it does not index: a later arrival tells.
                 Ok(_) | Err(CallError::Status(StatusCode::NOT_FOUND | StatusCode::BAD_REQUEST)) => {
+                    self.refused.forget(&note);
                 }
-                Err(error) => return Err(error),
+                Err(error) => {
+                    tracing::info!(%error, "a note was not indexed");
+                    if self.refused.take(&note, &error) == Next::TryAgain {
+                        left.insert(note);
+                    }
+                }
             }
         }
-        Ok(())
+        left
     }
 
     /// Its own watcher indexes, and "sync initiated" proves nothing: its report is read until it
     /// finds nothing to do. A walk is asked for only while nothing moves, because two at once get
     /// in each other's way.
-    async fn watch_until_found(&self, folder: &str) -> Result<(), CallError> {
+    async fn watch_until_found(&mut self, folder: &str) -> Result<(), CallError> {
         let name = utf8_percent_encode(folder, PLAIN);
         let (sync, status) = (
             format!("/{name}/project/sync"),
@@ -268,7 +291,8 @@ impl Round {
             tokio::time::sleep(pause).await;
             let asked = Instant::now();
             let report = self.caller.json(Method::POST, &status, None).await?;
-            let left = report["total"].as_u64().ok_or(CallError::Malformed)?;
+            let report = Report::read(&report)?;
+            let left = report.left(&self.refused.left_in(folder));
             if left == 0 {
                 return Ok(());
             }
@@ -278,7 +302,7 @@ impl Round {
             } else if moved.elapsed() >= patience + looks_at(left) {
                 self.caller.json(Method::POST, &sync, None).await?;
                 if patience == STUCK_AFTER {
-                    return Err(CallError::TooSlow);
+                    return self.refuse_all(folder, &report);
                 }
                 patience = STUCK_AFTER;
                 moved = Instant::now();
@@ -287,6 +311,47 @@ impl Round {
             // Its report costs a look at every note.
             pause = (pause * 2).min(LONGEST_LOOK).max(asked.elapsed() * 2);
         }
+    }
+
+    /// It was asked, and nothing moves.
+    fn refuse_all(&mut self, folder: &str, report: &Report) -> Result<(), CallError> {
+        for note in &report.notes {
+            // Asked for again with the others.
+            let _next = self
+                .refused
+                .take(&format!("{folder}/{note}"), &CallError::TooSlow);
+        }
+        match report.left(&self.refused.left_in(folder)) {
+            0 => Ok(()),
+            _ => Err(CallError::TooSlow),
+        }
+    }
+}
+
+/// What 0.15 says that it has not indexed.
+#[derive(Debug, PartialEq, Eq)]
+struct Report {
+    changes: u64,
+    /// Those that are new or changed.
+    notes: BTreeSet<String>,
+}
+
+impl Report {
+    fn read(report: &Value) -> Result<Self, CallError> {
+        let named = ["new", "modified"].map(|kind| report[kind].as_array());
+        let named = named.into_iter().flatten().flatten();
+        Ok(Self {
+            changes: report["total"].as_u64().ok_or(CallError::Malformed)?,
+            notes: named.filter_map(Value::as_str).map(str::to_owned).collect(),
+        })
+    }
+
+    /// How many changes there are but those that it refuses.
+    fn left(&self, refused: &BTreeSet<&str>) -> u64 {
+        let known = |note: &&String| refused.contains(note.as_str());
+        let refused = self.notes.iter().filter(known).count();
+        self.changes
+            .saturating_sub(u64::try_from(refused).unwrap_or(u64::MAX))
     }
 }
 
@@ -375,6 +440,26 @@ mod tests {
             round.goes_beside("main", &whole(0)),
             "it is the first again"
         );
+    }
+
+    #[test]
+    fn what_is_refused_does_not_count_as_left() {
+        let report =
+            json!({ "total": 3, "new": ["bad.md"], "modified": ["a.md"], "deleted": ["b.md"] });
+        let report = Report::read(&report).unwrap();
+        assert_eq!(report.left(&BTreeSet::new()), 3);
+        assert_eq!(report.left(&BTreeSet::from(["bad.md", "gone.md"])), 2);
+        assert!(Report::read(&json!({})).is_err());
+
+        let mut round = round(Generation::V0_15, std::path::Path::new("/nowhere"));
+        let stuck = json!({ "total": 1, "new": ["bad.md"] });
+        let stuck = Report::read(&stuck).unwrap();
+        assert!(round.refuse_all("main", &stuck).is_err());
+        assert!(round.refuse_all("main", &stuck).is_err());
+        assert!(round.refuse_all("main", &stuck).is_ok());
+        assert_eq!(round.refused(), 1);
+        round.ask_again_for(&BTreeSet::from(["main/bad.md".to_owned()]));
+        assert!(round.refuse_all("main", &stuck).is_err());
     }
 
     #[test]

@@ -108,6 +108,15 @@ impl Laptop {
         self.put(key, text, Precondition::Absent).await.unwrap()
     }
 
+    /// As [`Self::create`], for what is no text.
+    pub(crate) async fn create_raw(&self, key: &str, bytes: &[u8]) {
+        let body = guard::Body::from(bytes.to_vec());
+        self.bucket
+            .put(key, body, Precondition::Absent, &[])
+            .await
+            .unwrap();
+    }
+
     pub(crate) async fn put(
         &self,
         key: &str,

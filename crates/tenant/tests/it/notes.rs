@@ -118,6 +118,50 @@ async fn a_note_goes_both_ways_through_a_mount() {
     a_note_goes_both_ways(BasicMemory::V0_24_1, "mount").await;
 }
 
+/// A note that is not UTF-8: 0.24 answers 500 where it is named, and a walk passes over it.
+#[tokio::test]
+async fn a_note_that_cannot_be_indexed_holds_up_nothing() {
+    let cloud = Cloud::start().await;
+    let laptop = Laptop {
+        bucket: cloud.bucket(),
+    };
+    let plan = Plan {
+        driver: "replica",
+        memory: Some(BasicMemory::V0_24_1),
+    };
+    let home = Home::new(&cloud, plan);
+    let instance = home.start().await;
+    instance.settled().await;
+    // The first of all is left to a cycle, and what a cycle brings is walked over.
+    laptop.create("main/first.md", "# First\n\npapaya\n").await;
+    instance.hint(&["main/first.md"]).await;
+    instance.finds("papaya", "first.md").await;
+    laptop.create_raw("main/bad.md", b"caf\xe9\n").await;
+    instance.hint(&["main/bad.md"]).await;
+    let here = home.data().join("main/bad.md");
+    wait_until(LATE, async || here.exists()).await;
+    laptop.create("main/good.md", "# Good\n\nkumquat\n").await;
+    instance.hint(&["main/good.md"]).await;
+    instance.finds("kumquat", "good.md").await;
+    instance.settled().await;
+
+    // What can be read again is found again.
+    let bad = laptop.bucket.head("main/bad.md").await.unwrap().unwrap();
+    laptop
+        .put(
+            "main/bad.md",
+            "# Café\n\nlychee\n",
+            Precondition::Match(bad.etag),
+        )
+        .await
+        .unwrap();
+    instance.hint(&["main/bad.md"]).await;
+    instance.finds("lychee", "bad.md").await;
+    let health = instance.settled().await;
+    assert_eq!(health.upstream.message, None);
+    instance.end(&home).await;
+}
+
 /// A mount answers through the instance itself: whoever looked at its files from the only thread at
 /// work would wait until rclone gives up, after 40 seconds.
 #[tokio::test]
