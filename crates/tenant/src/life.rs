@@ -15,7 +15,7 @@ use crate::index::{self, Round};
 use crate::instance::{Instance, UnixSeconds, UpstreamSeen, router};
 use crate::nonces::Nonces;
 use crate::signature::KeyRing;
-use crate::upstream::{Upstream, UpstreamSpec};
+use crate::upstream::{Pace, Upstream, UpstreamSpec};
 use crate::{FilesError, LifeError};
 
 /// Answers that are under way are given this long.
@@ -112,6 +112,7 @@ fn start_upstream(
         data: data.to_owned(),
         home: wanted.home,
         run: wanted.run,
+        pace: Pace::default(),
     };
     let readable = Arc::clone(files);
     let upstream = Upstream::start(spec, async move { readable.ready().await })?;

@@ -5,7 +5,6 @@
 
 mod call;
 
-use std::convert::Infallible;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -25,18 +24,36 @@ use crate::generation::Generation;
 const ASK_EVERY: Duration = Duration::from_millis(500);
 /// It imports for seconds, and on a busy machine for longer.
 const READY_WITHIN: Duration = Duration::from_secs(90);
-/// Once it is ready it is asked this often, and has this long to answer: a process that lives and
-/// says nothing is not well.
-const LOOK_EVERY: Duration = Duration::from_secs(5);
-const ANSWERS_WITHIN: Duration = Duration::from_secs(10);
-/// It finishes writing what it accepted before it ends.
-const GRACE: Duration = Duration::from_secs(5);
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 const LONGEST_PAUSE: Duration = Duration::from_secs(15);
 /// One that lived this long failed for a new reason.
 const MINIMUM_LIFE: Duration = Duration::from_secs(30);
 const KEPT_LINES: usize = 20;
 const LONGEST_SOCKET_PATH: usize = 100;
+
+/// How it is looked after.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Pace {
+    /// Once it is ready it is asked this often, and has this long to answer: a process that lives
+    /// and says nothing is not well.
+    pub(crate) look_every: Duration,
+    pub(crate) answers_within: Duration,
+    /// One that says nothing for so long will not come to itself again.
+    pub(crate) silent_for: Duration,
+    /// It finishes writing what it accepted before it ends.
+    pub(crate) grace: Duration,
+}
+
+impl Default for Pace {
+    fn default() -> Self {
+        Self {
+            look_every: Duration::from_secs(5),
+            answers_within: Duration::from_secs(10),
+            silent_for: Duration::from_secs(120),
+            grace: Duration::from_secs(5),
+        }
+    }
+}
 
 /// What is started.
 #[derive(Clone, Debug)]
@@ -50,6 +67,7 @@ pub(crate) struct UpstreamSpec {
     pub(crate) home: PathBuf,
     /// A folder of ours alone, mode 0700.
     pub(crate) run: PathBuf,
+    pub(crate) pace: Pace,
 }
 
 impl UpstreamSpec {
@@ -157,6 +175,7 @@ impl Upstream {
             child,
             socket,
             liveness: liveness(spec.generation),
+            pace: spec.pace,
             caller: caller.clone(),
             tell,
             stop: stop.clone(),
@@ -203,6 +222,7 @@ struct Keeper {
     child: ChildSpec,
     socket: PathBuf,
     liveness: &'static str,
+    pace: Pace,
     caller: Caller,
     tell: watch::Sender<UpstreamState>,
     stop: CancellationToken,
@@ -241,7 +261,8 @@ impl Keeper {
         }
         let last = Arc::new(Mutex::new(Vec::<String>::new()));
         let kept = Arc::clone(&last);
-        let child = run_child(&self.child, &self.stop, GRACE, move |line| {
+        let life = self.stop.child_token();
+        let child = run_child(&self.child, &life, self.pace.grace, move |line| {
             tracing::debug!(target: "basic_memory", "{line}");
             let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
             if kept.len() == KEPT_LINES {
@@ -257,7 +278,13 @@ impl Keeper {
                     self.tell.send_replace(UpstreamState::Ready);
                     tokio::select! {
                         ended = &mut child => ended,
-                        never = self.look_after() => match never {},
+                        () = self.is_silent_for_long() => {
+                            life.cancel();
+                            if let Err(error) = child.await {
+                                tracing::warn!(%error, "Basic Memory could not be ended");
+                            }
+                            return "it did not answer any more and was ended".to_owned();
+                        }
                     }
                 } else {
                     return "it did not answer in time".to_owned();
@@ -272,14 +299,23 @@ impl Keeper {
         }
     }
 
-    async fn look_after(&self) -> Infallible {
+    /// Asks how it is; over once it has been silent for too long.
+    async fn is_silent_for_long(&self) {
+        let mut answered = Instant::now();
         loop {
-            tokio::time::sleep(LOOK_EVERY).await;
-            let asked = timeout(ANSWERS_WITHIN, self.caller.get(self.liveness)).await;
+            tokio::time::sleep(self.pace.look_every).await;
+            let asked = timeout(self.pace.answers_within, self.caller.get(self.liveness)).await;
             let now = match asked {
                 Ok(Ok((status, _))) if status.is_success() => UpstreamState::Ready,
                 Ok(Ok(_) | Err(_)) | Err(_) => UpstreamState::Silent,
             };
+            match now {
+                UpstreamState::Ready => answered = Instant::now(),
+                UpstreamState::Starting
+                | UpstreamState::Restarting { .. }
+                | UpstreamState::Silent
+                | UpstreamState::Stopped => {}
+            }
             self.tell.send_if_modified(|state| {
                 let changes = *state != now;
                 if changes {
@@ -288,6 +324,9 @@ impl Keeper {
                 }
                 changes
             });
+            if answered.elapsed() >= self.pace.silent_for {
+                return;
+            }
         }
     }
 
@@ -310,3 +349,6 @@ impl Keeper {
         false
     }
 }
+
+#[cfg(test)]
+mod tests;
