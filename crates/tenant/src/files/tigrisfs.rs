@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -51,7 +51,7 @@ fn arguments(endpoint: &str, bucket: &str, folder: &Path) -> Vec<OsString> {
 }
 
 pub(super) struct TigrisFiles {
-    folder: std::path::PathBuf,
+    folder: PathBuf,
     told: watch::Receiver<FilesTold>,
     arrived: mpsc::Sender<Arrived>,
     stop: CancellationToken,
@@ -66,6 +66,10 @@ impl TigrisFiles {
         if !spec.tigrisfs.is_file() {
             return Err(FilesError::NoTigrisfs(spec.tigrisfs));
         }
+        // What a killed one left is in the way of everything, even of a look at the folder.
+        detach_if_mounted(&spec.folder)
+            .await
+            .map_err(|error| FilesError::Unreadable(error.to_string()))?;
         make_empty_folder(&spec.folder)?;
         make_empty_folder(&spec.places.runtime)?;
         let guard = Guard::start(spec.bucket.clone())
@@ -134,14 +138,12 @@ async fn keep(
 ) {
     let child = child(&spec, &session);
     loop {
-        // A mount that a killed one left.
-        if is_mounted(&spec.folder)
-            && let Err(error) = rclone::mount::detach(&spec.folder).await
-        {
+        if let Err(error) = detach_if_mounted(&spec.folder).await {
             tell.send_replace(plain(InstanceStatus::Failed, Some(error.to_string())));
             return;
         }
-        let run = run_child(&child, &stop, GRACE, |line| {
+        let life = stop.child_token();
+        let run = run_child(&child, &life, GRACE, |line| {
             tracing::debug!(target: "tigrisfs", "{line}");
         });
         tokio::pin!(run);
@@ -153,8 +155,12 @@ async fn keep(
                     run.await
                 } else {
                     let message = "tigrisfs did not mount in time".to_owned();
+                    life.cancel();
+                    if let Err(error) = run.await {
+                        tracing::warn!(%error, "tigrisfs could not be ended");
+                    }
                     tell.send_replace(plain(InstanceStatus::Failed, Some(message)));
-                    return;
+                    break;
                 }
             }
         };
@@ -173,14 +179,23 @@ async fn keep(
         };
         tell.send_replace(plain(state, Some(message)));
         if !was_up {
-            return;
+            break;
         }
         stop.run_until_cancelled(tokio::time::sleep(RETRY_EVERY))
             .await;
     }
-    if is_mounted(&spec.folder)
-        && let Err(error) = rclone::mount::detach(&spec.folder).await
-    {
+    leave_no_mount(&spec.folder).await;
+}
+
+async fn detach_if_mounted(folder: &Path) -> Result<(), rclone::mount::MountError> {
+    if is_mounted(folder) {
+        rclone::mount::detach(folder).await?;
+    }
+    Ok(())
+}
+
+async fn leave_no_mount(folder: &Path) {
+    if let Err(error) = detach_if_mounted(folder).await {
         tracing::warn!(%error, "a mount was left");
     }
 }
@@ -225,8 +240,18 @@ impl Files for TigrisFiles {
             Refresh::Paths(paths) => folders_of(paths),
             Refresh::Everything => std::iter::once(String::new()).collect(),
         };
-        for folder in folders {
-            invalidate(&self.folder.join(folder));
+        let folders: Vec<PathBuf> = folders
+            .into_iter()
+            .map(|folder| self.folder.join(folder))
+            .collect();
+        // tigrisfs asks the guard in this very process: a working thread could wait for itself.
+        let listed = tokio::task::spawn_blocking(move || {
+            for folder in folders {
+                invalidate(&folder);
+            }
+        });
+        if let Err(error) = listed.await {
+            tracing::warn!(%error, "the folders were not listed again");
         }
         let arrived = match what {
             Refresh::Paths(paths) => Arrived::Paths(paths),
@@ -237,14 +262,22 @@ impl Files for TigrisFiles {
         }
     }
 
-    async fn stop(&self, _within: Duration) {
+    async fn stop(&self, within: Duration) {
         self.stop.cancel();
-        let task = self.task.lock().await.take();
-        if let Some(task) = task
-            && let Err(error) = task.await
-        {
-            tracing::warn!(%error, "tigrisfs' keeper ended unexpectedly");
+        let Some(mut task) = self.task.lock().await.take() else {
+            return;
+        };
+        match tokio::time::timeout(within, &mut task).await {
+            Ok(Ok(())) => return,
+            Ok(Err(error)) => tracing::warn!(%error, "tigrisfs' keeper ended unexpectedly"),
+            Err(_) => {
+                tracing::warn!("tigrisfs did not end in time and is killed");
+                task.abort();
+                // Over, and its child with it, as soon as this is.
+                drop(task.await);
+            }
         }
+        leave_no_mount(&self.folder).await;
     }
 }
 

@@ -300,3 +300,42 @@ async fn tigrisfs_gets_documented_flags_and_keys_that_work_at_the_guard_alone() 
     assert!(!child.exit(SOON).await.success());
     nothing_left(&home, &started).await;
 }
+
+/// A file system in tigrisfs' place that mounts what it holds in memory.
+fn stand_in(rclone: &std::path::Path) -> String {
+    format!(
+        "#!/bin/sh\nfor folder; do :; done\nexec '{}' mount :memory: \"$folder\"\n",
+        rclone.display()
+    )
+}
+
+#[tokio::test]
+async fn tigrisfs_starts_over_the_mount_that_a_killed_one_left() {
+    let cloud = Cloud::start().await;
+    let folder = tempfile::tempdir().unwrap();
+    let stub = folder.path().join("tigrisfs");
+    fs::write(&stub, stand_in(&testkit::rclone())).unwrap();
+    fs::set_permissions(&stub, fs::Permissions::from_mode(0o755)).unwrap();
+    let plan = Plan {
+        driver: "tigrisfs",
+        memory: None,
+    };
+    let mut home = Home::new(&cloud, plan);
+    home.set("BM_TENANT_TIGRISFS", stub.to_str().unwrap());
+    let mut instance = home.start().await;
+    instance.settled().await;
+    instance.child.kill();
+    let data = home.data();
+    let data = data.to_str().unwrap();
+    let mounted = || {
+        let table = fs::read_to_string("/proc/self/mountinfo").unwrap();
+        table.contains(data)
+    };
+    // The daemon dies with its instance, and what it mounted answers nothing.
+    wait_until(SOON, async || fs::metadata(data).is_err()).await;
+    assert!(mounted());
+    let instance = home.start().await;
+    instance.settled().await;
+    assert!(mounted());
+    instance.end(&home).await;
+}
