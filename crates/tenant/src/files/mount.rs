@@ -2,6 +2,7 @@ use std::time::Duration;
 
 use engine::{Arrived, Drive, DriveSpec, DriveState, DriveTold};
 use tokio::sync::{RwLock, mpsc, watch};
+use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use wire::InstanceStatus;
 
@@ -18,6 +19,8 @@ const INTERVAL: Duration = Duration::from_secs(60);
 pub(super) struct MountFiles {
     drive: RwLock<Option<Drive>>,
     told: watch::Receiver<DriveTold>,
+    /// Since when something waits to be stored, without a break.
+    waits_since: watch::Receiver<Option<Instant>>,
     arrived: mpsc::Sender<Arrived>,
     _interval: DropGuard,
 }
@@ -51,8 +54,11 @@ impl MountFiles {
                 }
             }
         });
+        let (tell_since, waits_since) = watch::channel(None);
+        tokio::spawn(follow(drive.told(), tell_since));
         Ok(Self {
             told: drive.told(),
+            waits_since,
             drive: RwLock::new(Some(drive)),
             arrived,
             _interval: again.drop_guard(),
@@ -63,6 +69,21 @@ impl MountFiles {
         let told = wait_until_told(&self.told, |told| told.state == state).await;
         told.message
     }
+}
+
+async fn follow(mut told: watch::Receiver<DriveTold>, since: watch::Sender<Option<Instant>>) {
+    loop {
+        let waiting = told.borrow_and_update().waiting;
+        let now = Instant::now();
+        since.send_modify(|since| *since = since_when(*since, waiting, now));
+        if told.changed().await.is_err() {
+            return;
+        }
+    }
+}
+
+fn since_when(before: Option<Instant>, waiting: u64, now: Instant) -> Option<Instant> {
+    (waiting > 0).then(|| before.unwrap_or(now))
 }
 
 #[async_trait::async_trait]
@@ -82,7 +103,7 @@ impl Files for MountFiles {
             },
             message: told.message,
             pending: usize::try_from(told.waiting).unwrap_or(usize::MAX),
-            since: None,
+            since: *self.waits_since.borrow(),
         }
     }
 
@@ -120,5 +141,39 @@ impl Files for MountFiles {
         if let Some(drive) = drive {
             drive.stop(within).await;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn drive(waiting: u64) -> DriveTold {
+        DriveTold {
+            state: DriveState::Mounted,
+            waiting,
+            message: None,
+        }
+    }
+
+    #[tokio::test]
+    async fn what_waits_has_waited_since_the_first_of_it() {
+        let (tell, told) = watch::channel(drive(0));
+        let (tell_since, mut since) = watch::channel(None);
+        tokio::spawn(follow(told, tell_since));
+        since.changed().await.unwrap();
+        assert_eq!(*since.borrow_and_update(), None);
+        tell.send_replace(drive(1));
+        since.changed().await.unwrap();
+        let first = *since.borrow_and_update();
+        assert!(first.is_some());
+        for waiting in [3, 2] {
+            tell.send_replace(drive(waiting));
+            since.changed().await.unwrap();
+            assert_eq!(*since.borrow_and_update(), first, "{waiting}");
+        }
+        tell.send_replace(drive(0));
+        since.changed().await.unwrap();
+        assert_eq!(*since.borrow_and_update(), None);
     }
 }
