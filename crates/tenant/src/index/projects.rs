@@ -60,13 +60,40 @@ pub(super) async fn create(
     caller.json(Method::POST, path, Some(&body)).await.map(drop)
 }
 
-/// Whether a folder is what its name's permalink would be: any other cannot be a project, because
-/// the project of its name would have another folder.
-pub(super) fn can_be_project(folder: &str) -> bool {
-    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
-    folder
-        .split('-')
-        .all(|word| !word.is_empty() && word.chars().all(plain))
+/// Whether a folder is what its name's permalink would be: any other cannot be made a project,
+/// because the project of its name would have another folder.
+pub(super) fn can_be_project(folder: &str, generation: Generation) -> bool {
+    let keeps = |letter: char| match generation {
+        _ if is_latin(letter) || is_ideograph(letter) || letter == '-' => true,
+        Generation::V0_15 => false,
+        Generation::V0_24 => letter == '.',
+    };
+    let parted = |by: char| folder.split(by).all(|word| !word.is_empty());
+    let mut neighbors = folder.chars().zip(folder.chars().skip(1));
+    parted('-')
+        && parted('.')
+        && folder.chars().all(keeps)
+        && !neighbors.any(|(one, next)| {
+            is_latin(one) && is_ideograph(next) || is_ideograph(one) && is_latin(next)
+        })
+        && folder
+            .rsplit_once('.')
+            .is_none_or(|(_, end)| is_no_extension(end))
+}
+
+fn is_latin(letter: char) -> bool {
+    letter.is_ascii_lowercase() || letter.is_ascii_digit()
+}
+
+fn is_ideograph(letter: char) -> bool {
+    matches!(letter, '\u{3000}'..='\u{303f}' | '\u{3400}'..='\u{4dbf}' | '\u{4e00}'..='\u{9fff}')
+}
+
+/// Basic Memory cuts off what its machine's table of file types knows. Tables have one digit (of
+/// manuals) and three.
+fn is_no_extension(end: &str) -> bool {
+    let is_number = end.bytes().all(|byte| byte.is_ascii_digit());
+    end == "0" || is_number && end.len() == 2 || end.contains('-') || !end.is_ascii()
 }
 
 #[cfg(test)]
@@ -75,11 +102,19 @@ mod tests {
 
     #[test]
     fn only_a_folder_that_is_its_own_permalink_becomes_a_project() {
-        for good in ["main", "work-2026", "a"] {
-            assert!(can_be_project(good), "{good}");
+        use Generation::{V0_15, V0_24};
+        for both in ["main", "work-2026", "a", "中文", "中文-notes"] {
+            assert!(can_be_project(both, V0_15), "{both}");
+            assert!(can_be_project(both, V0_24), "{both}");
         }
-        for bad in [
+        for current in ["version-2.0.0", "v1.10", "v2.0-beta", "中文.a-b"] {
+            assert!(!can_be_project(current, V0_15), "{current}");
+            assert!(can_be_project(current, V0_24), "{current}");
+        }
+        for neither in [
             "",
+            ".",
+            "..",
             "Main",
             "my notes",
             ".obsidian",
@@ -87,8 +122,14 @@ mod tests {
             "-a",
             "über",
             "a_b",
+            "a.",
+            "notes.md",
+            "a.123",
+            "中文notes",
+            "한국",
         ] {
-            assert!(!can_be_project(bad), "{bad}");
+            assert!(!can_be_project(neither, V0_15), "{neither}");
+            assert!(!can_be_project(neither, V0_24), "{neither}");
         }
     }
 

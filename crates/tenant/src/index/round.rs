@@ -178,7 +178,8 @@ impl Round {
         let named = work.paths.iter().filter_map(|path| top(path));
         let mut wanted: BTreeSet<&str> = named.collect();
         wanted.extend(seen.folders.iter().map(String::as_str));
-        wanted.retain(|folder| projects::can_be_project(folder));
+        // A person may have made a project of a folder that we would not.
+        wanted.retain(|folder| !folder.starts_with('.'));
         let all_known = wanted
             .iter()
             .all(|folder| self.projects.contains_key(*folder));
@@ -189,6 +190,7 @@ impl Round {
         let missing: Vec<&str> = wanted
             .into_iter()
             .filter(|folder| !self.projects.contains_key(*folder))
+            .filter(|folder| projects::can_be_project(folder, self.generation))
             .filter(|folder| seen.folders.contains(*folder))
             .collect();
         if missing.is_empty() {
