@@ -22,7 +22,7 @@ use crate::forward;
 use crate::health;
 use crate::index::IndexTold;
 use crate::nonces::Nonces;
-use crate::signature::{Body, KeyRing, SignatureRefusal, SignedRequest, verify};
+use crate::signature::{Body, KeyRing, Rules, SignatureRefusal, SignedRequest, Window, verify};
 use crate::upstream::{Caller, UpstreamState};
 
 /// A body whose digest is signed is held in memory, up to this many bytes.
@@ -37,6 +37,7 @@ pub type UnixSeconds = Arc<dyn Fn() -> i64 + Send + Sync>;
 pub struct Instance {
     pub tenant: String,
     pub keys: KeyRing,
+    pub window: Window,
     pub now: UnixSeconds,
     pub nonces: Mutex<Nonces>,
     pub(crate) files: Option<Arc<dyn Files>>,
@@ -59,6 +60,7 @@ impl Instance {
         Self {
             tenant,
             keys,
+            window: Window::STEADY,
             now,
             nonces: Mutex::new(Nonces::default()),
             files: None,
@@ -181,8 +183,11 @@ impl Instance {
         verify(
             signed,
             body,
-            &self.tenant,
-            &self.keys,
+            Rules {
+                tenant: &self.tenant,
+                keys: &self.keys,
+                window: self.window,
+            },
             (self.now)(),
             &mut nonces,
         )

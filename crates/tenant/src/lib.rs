@@ -35,5 +35,5 @@ pub use key_file::{KeyFileError, parse_keys, read_keys};
 pub use life::{BasicMemorySpec, InstanceSpec, serve};
 pub use nonces::Nonces;
 pub use signature::{
-    Body, KeyRing, RequestKey, SignatureRefusal, SignedRequest, derive_key, verify,
+    Body, KeyRing, RequestKey, Rules, SignatureRefusal, SignedRequest, Window, derive_key, verify,
 };

@@ -14,7 +14,7 @@ use crate::generation::{Generation, generation_of, installed_version};
 use crate::index::{self, Round};
 use crate::instance::{Instance, UnixSeconds, UpstreamSeen, router};
 use crate::nonces::Nonces;
-use crate::signature::KeyRing;
+use crate::signature::{KeyRing, Window};
 use crate::upstream::{Pace, Upstream, UpstreamSpec};
 use crate::{FilesError, LifeError};
 
@@ -29,6 +29,7 @@ const ARRIVALS: usize = 64;
 pub struct InstanceSpec {
     pub tenant: String,
     pub keys: KeyRing,
+    pub window: Window,
     pub now: UnixSeconds,
     /// The bucket as files; an instance without one only turns strangers away.
     pub files: Option<FilesSpec>,
@@ -80,6 +81,7 @@ pub async fn serve(
     let instance = Instance {
         tenant: spec.tenant,
         keys: spec.keys,
+        window: spec.window,
         now: spec.now,
         nonces: Mutex::new(Nonces::default()),
         files: files.clone(),

@@ -13,8 +13,8 @@ use clap::Parser;
 use engine::{Clock, Places};
 use guard::{Bucket, BucketConfig, Credentials};
 use tenant::{
-    BasicMemorySpec, DriverChoice, FilesSpec, Generation, InstanceSpec, KeyRing, parse_keys,
-    read_keys, serve,
+    BasicMemorySpec, DriverChoice, FilesSpec, Generation, InstanceSpec, KeyRing, Window,
+    parse_keys, read_keys, serve,
 };
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -140,6 +140,11 @@ async fn run(cli: Cli) -> anyhow::Result<()> {
     let spec = InstanceSpec {
         tenant: cli.tenant,
         keys,
+        // Such a machine is also suspended and resumed.
+        window: match has_own_network {
+            true => Window::RESUMED,
+            false => Window::STEADY,
+        },
         now: Arc::new(unix_seconds),
         files,
         basic_memory,

@@ -10,8 +10,37 @@ use wire::{SignedHeaders, canonical_message};
 
 use crate::nonces::Nonces;
 
-/// How far the signer's clock and ours may be apart, in seconds.
-pub(crate) const WINDOW_S: i64 = 60;
+/// How far the signer's clock and ours may be apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Window {
+    /// Seconds for which a signature is good.
+    pub(crate) behind_s: i64,
+    /// Seconds by which a signer may be ahead of our clock.
+    pub(crate) ahead_s: i64,
+}
+
+impl Window {
+    /// A machine whose clock always goes.
+    pub const STEADY: Self = Self {
+        behind_s: 60,
+        ahead_s: 60,
+    };
+    /// A machine that is suspended and resumed: its clock lags until it is set again.
+    pub const RESUMED: Self = Self {
+        behind_s: 60,
+        ahead_s: 300,
+    };
+
+    fn has(self, signed_at: i64, now_s: i64) -> bool {
+        (now_s - self.behind_s..=now_s + self.ahead_s).contains(&signed_at)
+    }
+
+    /// When a signature is good for nothing any more, by our clock.
+    pub(crate) fn ends(self, signed_at: i64) -> i64 {
+        signed_at + self.behind_s
+    }
+}
+
 const MAX_NONCE_BYTES: usize = 64;
 
 /// Why a request does not count as the proxy's. For logs; the sender learns only that.
@@ -162,29 +191,37 @@ pub enum Body<'a> {
     Streaming,
 }
 
-/// Accepts or refuses a request to `tenant` at `now_s` (Unix seconds).
+/// Whose requests are accepted.
+#[derive(Clone, Copy, Debug)]
+pub struct Rules<'a> {
+    pub tenant: &'a str,
+    pub keys: &'a KeyRing,
+    pub window: Window,
+}
+
+/// Accepts or refuses a request at `now_s` (Unix seconds).
 ///
 /// An accepted request other than GET is remembered in `nonces` and accepted only once.
 pub fn verify(
     request: &SignedRequest<'_>,
     body: Body<'_>,
-    tenant: &str,
-    keys: &KeyRing,
+    rules: Rules<'_>,
     now_s: i64,
     nonces: &mut Nonces,
 ) -> Result<(), SignatureRefusal> {
-    let key = keys
+    let key = rules
+        .keys
         .0
         .get(request.key_id)
         .ok_or(SignatureRefusal::UnknownKey)?;
-    if request.tenant != tenant {
+    if request.tenant != rules.tenant {
         return Err(SignatureRefusal::WrongTenant);
     }
     if request.nonce.is_empty() || request.nonce.len() > MAX_NONCE_BYTES {
         return Err(SignatureRefusal::Malformed);
     }
     let signed_at = read_timestamp(request.timestamp).ok_or(SignatureRefusal::Malformed)?;
-    if signed_at.abs_diff(now_s) > WINDOW_S.unsigned_abs() {
+    if !rules.window.has(signed_at, now_s) {
         return Err(SignatureRefusal::OutsideWindow);
     }
     let message = canonical_message(
@@ -202,7 +239,9 @@ pub fn verify(
     if !body_fits(request, body) {
         return Err(SignatureRefusal::WrongBody);
     }
-    if request.method != "GET" && !nonces.remember(request.nonce, signed_at, now_s) {
+    if request.method != "GET"
+        && !nonces.remember(request.nonce, rules.window.ends(signed_at), now_s)
+    {
         return Err(SignatureRefusal::Replayed);
     }
     Ok(())

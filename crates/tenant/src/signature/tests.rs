@@ -58,6 +58,22 @@ impl Sent {
     }
 
     fn verify(&self, body: Body<'_>, nonces: &mut Nonces) -> Result<(), SignatureRefusal> {
+        self.verify_at(NOW, Window::STEADY, body, nonces)
+    }
+
+    fn verify_at(
+        &self,
+        now_s: i64,
+        window: Window,
+        body: Body<'_>,
+        nonces: &mut Nonces,
+    ) -> Result<(), SignatureRefusal> {
+        let keys = ring();
+        let rules = Rules {
+            tenant: TENANT,
+            keys: &keys,
+            window,
+        };
         let request = SignedRequest {
             method: self.method,
             path_and_query: self.path,
@@ -69,7 +85,7 @@ impl Sent {
             key_id: self.key_id,
             signature: &self.signature,
         };
-        verify(&request, body, TENANT, &ring(), NOW, nonces)
+        verify(&request, body, rules, now_s, nonces)
     }
 
     fn verdict(&self) -> Result<(), SignatureRefusal> {
@@ -168,6 +184,33 @@ fn refuses_old_and_future_signatures() {
         let verdict = Sent::signed("GET", at).verdict();
         assert_eq!(verdict, Err(SignatureRefusal::OutsideWindow));
     }
+}
+
+#[test]
+fn a_machine_that_was_suspended_believes_a_signer_that_is_ahead_of_it() {
+    let window = Window::RESUMED;
+    let verdict = |at: i64| {
+        let sent = Sent::signed("GET", at);
+        sent.verify_at(NOW, window, Body::Whole(BODY), &mut Nonces::default())
+    };
+    for at in [NOW - 60, NOW + 61, NOW + 300] {
+        assert_eq!(verdict(at), Ok(()), "{at}");
+    }
+    for at in [NOW - 61, NOW + 301] {
+        assert_eq!(verdict(at), Err(SignatureRefusal::OutsideWindow), "{at}");
+    }
+}
+
+#[test]
+fn what_came_from_ahead_is_no_replay_for_as_long_as_it_is_good() {
+    let mut nonces = Nonces::default();
+    let sent = Sent::signed("POST", NOW + 300);
+    let mut at = |now_s| sent.verify_at(now_s, Window::RESUMED, Body::Whole(BODY), &mut nonces);
+    assert_eq!(at(NOW), Ok(()));
+    for now_s in [NOW, NOW + 61, NOW + 300, NOW + 360] {
+        assert_eq!(at(now_s), Err(SignatureRefusal::Replayed), "{now_s}");
+    }
+    assert_eq!(at(NOW + 361), Err(SignatureRefusal::OutsideWindow));
 }
 
 #[test]
