@@ -7,7 +7,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use reqwest::{Client, Method, StatusCode};
 use tenant::RequestKey;
-use testkit::{Child, Program, program};
+use testkit::{Child, Program, program, wait_until};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 use wire::{SignedHeaders, canonical_message};
 
 const TENANT: &str = "434252dd-d83b-4b20-bf70-8a950ff875c4";
@@ -60,24 +62,29 @@ fn now() -> String {
         .to_string()
 }
 
-async fn signed(instance: &Running, path: &str, nonce: &str) -> StatusCode {
+/// What the proxy adds to a POST whose body it does not sign.
+fn signature(path: &str, nonce: &str) -> [(&'static str, String); 7] {
     let timestamp = now();
     let key = RequestKey::from_hex(&key_digits()).unwrap();
     let unsigned = SignedHeaders::UNSIGNED_BODY;
     let message = canonical_message(TENANT, &timestamp, "POST", path, unsigned, nonce, "user_1");
-    let answer = Client::new()
-        .request(Method::POST, format!("{}{path}", instance.url))
-        .header(SignedHeaders::TENANT, TENANT)
-        .header(SignedHeaders::TIMESTAMP, timestamp)
-        .header(SignedHeaders::BODY_SHA256, unsigned)
-        .header(SignedHeaders::NONCE, nonce)
-        .header(SignedHeaders::USER, "user_1")
-        .header(SignedHeaders::KEY_ID, "k1")
-        .header(SignedHeaders::SIGNATURE, key.sign(&message))
-        .send()
-        .await
-        .unwrap();
-    answer.status()
+    [
+        (SignedHeaders::TENANT, TENANT.to_owned()),
+        (SignedHeaders::TIMESTAMP, timestamp),
+        (SignedHeaders::BODY_SHA256, unsigned.to_owned()),
+        (SignedHeaders::NONCE, nonce.to_owned()),
+        (SignedHeaders::USER, "user_1".to_owned()),
+        (SignedHeaders::KEY_ID, "k1".to_owned()),
+        (SignedHeaders::SIGNATURE, key.sign(&message)),
+    ]
+}
+
+async fn signed(instance: &Running, path: &str, nonce: &str) -> StatusCode {
+    let mut request = Client::new().request(Method::POST, format!("{}{path}", instance.url));
+    for (name, value) in signature(path, nonce) {
+        request = request.header(name, value);
+    }
+    request.send().await.unwrap().status()
 }
 
 #[tokio::test]
@@ -147,5 +154,34 @@ async fn refuses_to_listen_beyond_loopback() {
 async fn ends_when_asked() {
     let mut instance = running().await;
     instance.child.terminate();
+    assert!(instance.child.exit(SOON).await.success());
+}
+
+#[tokio::test]
+async fn a_request_under_way_is_answered_before_the_end() {
+    const BODY: &str = "{\"changes\":[],\"full\":true}";
+    let mut instance = running().await;
+    let address = instance.url.strip_prefix("http://").unwrap().to_owned();
+    let mut slow = TcpStream::connect(&address).await.unwrap();
+    let mut head = format!("POST /sync HTTP/1.1\r\nhost: {address}\r\n");
+    for (name, value) in signature("/sync", "n-1") {
+        head.push_str(&format!("{name}: {value}\r\n"));
+    }
+    let length = BODY.len();
+    head.push_str(&format!(
+        "content-length: {length}\r\nexpect: 100-continue\r\n\r\n"
+    ));
+    slow.write_all(head.as_bytes()).await.unwrap();
+    // It asks for the body: the request was let in and is under way.
+    let mut asked = [0; 25];
+    slow.read_exact(&mut asked).await.unwrap();
+    assert_eq!(&asked, b"HTTP/1.1 100 Continue\r\n\r\n");
+
+    instance.child.terminate();
+    wait_until(SOON, async || TcpStream::connect(&address).await.is_err()).await;
+    slow.write_all(BODY.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    slow.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 202 "), "{answer}");
     assert!(instance.child.exit(SOON).await.success());
 }
