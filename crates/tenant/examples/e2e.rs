@@ -93,13 +93,12 @@ async fn main() {
     let mut meanwhile = Vec::new();
     let walks_beside = memory == BasicMemory::V0_24_1 && driver == "replica";
     while notes >= LARGE && walks_beside && meanwhile.len() < MEANWHILE {
-        let (_, found) = bed
-            .save_and_find(meanwhile.len(), &format!("early{}", meanwhile.len()))
-            .await;
+        let number = meanwhile.len();
+        let times = bed.save_and_find(number, &format!("early{number}")).await;
         if bed.is_indexed().await {
             break;
         }
-        meanwhile.push(found);
+        meanwhile.push(times.found);
     }
     let patience = LATE + INDEXES_ONE * u32::try_from(notes).unwrap();
     wait_until(patience, async || bed.is_indexed().await).await;
@@ -108,15 +107,16 @@ async fn main() {
     if let Some(turn) = turn {
         wait_until(patience, async || Path::new(turn).exists()).await;
     }
-    let (mut visible, mut found) = (Vec::new(), Vec::new());
+    let (mut on_disk, mut visible, mut found) = (Vec::new(), Vec::new(), Vec::new());
     for edit in 0..edits {
-        let (seen, hit) = bed.save_and_find(edit, &format!("quokka{edit}")).await;
-        visible.push(seen);
-        found.push(hit);
+        let times = bed.save_and_find(edit, &format!("quokka{edit}")).await;
+        on_disk.push(times.on_disk);
+        visible.extend(times.visible);
+        found.push(times.found);
     }
     device.stop(Duration::from_secs(5)).await;
     instance.end(&home).await;
-    say(&json!({ "visible": visible, "found": found }));
+    say(&json!({ "on_disk": on_disk, "visible": visible, "found": found }));
 }
 
 #[expect(clippy::print_stdout, reason = "this is what it is for")]
@@ -129,7 +129,11 @@ fn ms(since: Instant) -> f64 {
 }
 
 fn key(number: usize) -> String {
-    format!("main/n{}/note-{number}.md", number / 50)
+    format!("main/{}", below_main(number))
+}
+
+fn below_main(number: usize) -> String {
+    format!("n{}/note-{number}.md", number / 50)
 }
 
 /// With the front matter that Basic Memory would add: nothing is rewritten.
@@ -184,10 +188,12 @@ impl Bed<'_> {
         health.is_some_and(|health| health.lag.pending == 0)
     }
 
-    /// From a save on the device until the instance reads it, and until a search finds it.
-    async fn save_and_find(&self, edit: usize, word: &str) -> (f64, f64) {
+    /// From a save on the device on.
+    async fn save_and_find(&self, edit: usize, word: &str) -> Times {
         let number = edit * 7919 % self.notes;
         let note = key(number);
+        // During the first walk nobody knows the note yet.
+        let resource = self.instance.resource(&below_main(number)).await;
         let mut events = self.cloud.store.subscribe();
         let began = Instant::now();
         fs::write(self.folder.join(&note), text(number, word)).unwrap();
@@ -195,17 +201,43 @@ impl Bed<'_> {
         let change = wait_for(LATE, async || events.try_recv().ok()).await;
         self.instance.hint(&[change.key.as_str()]).await;
         let here = self.home.data().join(&note);
-        wait_until(LATE, async || {
-            let read = fs::read_to_string(&here);
-            read.is_ok_and(|text| text.contains(word))
-        })
-        .await;
-        let visible = ms(began);
+        let on_disk = async {
+            wait_until(LATE, async || {
+                let read = fs::read_to_string(&here);
+                read.is_ok_and(|text| text.contains(word))
+            })
+            .await;
+            ms(began)
+        };
+        let visible = async {
+            let resource = resource?;
+            wait_until(LATE, async || {
+                let read = self.instance.text(&resource).await;
+                read.is_some_and(|text| text.contains(word))
+            })
+            .await;
+            Some(ms(began))
+        };
+        let (on_disk, visible) = tokio::join!(on_disk, visible);
         wait_until(LATE, async || {
             let found = self.instance.search(word).await;
             found.is_some_and(|found| !found.is_empty())
         })
         .await;
-        (visible, ms(began))
+        Times {
+            on_disk,
+            visible,
+            found: ms(began),
+        }
     }
+}
+
+/// What a save took until each of these, in milliseconds.
+struct Times {
+    /// The instance's folder has it.
+    on_disk: f64,
+    /// Basic Memory's API answers with it; none if it did not know the note before.
+    visible: Option<f64>,
+    /// A search finds it.
+    found: f64,
 }

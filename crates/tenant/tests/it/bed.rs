@@ -273,6 +273,19 @@ impl Running {
         path: &str,
         body: Option<&Value>,
     ) -> Option<(StatusCode, Value)> {
+        let (status, bytes) = self.ask_raw(method, path, body).await?;
+        Some((
+            status,
+            serde_json::from_slice(&bytes).unwrap_or(Value::Null),
+        ))
+    }
+
+    async fn ask_raw(
+        &self,
+        method: &str,
+        path: &str,
+        body: Option<&Value>,
+    ) -> Option<(StatusCode, Vec<u8>)> {
         static NONCES: AtomicU64 = AtomicU64::new(0);
         let nonce = format!("n-{}", NONCES.fetch_add(1, Ordering::Relaxed));
         let timestamp = seconds().to_string();
@@ -300,11 +313,7 @@ impl Running {
             .await
             .ok()?;
         let status = answer.status();
-        let bytes = answer.bytes().await.ok()?;
-        Some((
-            status,
-            serde_json::from_slice(&bytes).unwrap_or(Value::Null),
-        ))
+        Some((status, answer.bytes().await.ok()?.to_vec()))
     }
 
     /// Has these paths looked at.
@@ -348,6 +357,31 @@ impl Running {
         let results = found["results"].as_array()?;
         let path = |result: &Value| Some(result["file_path"].as_str()?.to_owned());
         Some(results.iter().filter_map(path).collect())
+    }
+
+    /// Where requests have the text of a note below `main/`, as soon as it is known.
+    pub(crate) async fn resource(&self, path: &str) -> Option<String> {
+        let main = self.main().await?;
+        match self.memory? {
+            BasicMemory::V0_15_2 => Some(format!("{main}/resource/{path}")),
+            BasicMemory::V0_24_1 => {
+                let wanted = json!({ "identifier": path, "strict": true });
+                let resolve = format!("{main}/knowledge/resolve");
+                let (_, found) = self.ask("QUERY", &resolve, Some(&wanted)).await?;
+                Some(format!(
+                    "{main}/resource/{}",
+                    found["external_id"].as_str()?
+                ))
+            }
+        }
+    }
+
+    /// The text that [`Self::resource`] has.
+    pub(crate) async fn text(&self, resource: &str) -> Option<String> {
+        let (status, bytes) = self.ask_raw("GET", resource, None).await?;
+        String::from_utf8(bytes)
+            .ok()
+            .filter(|_| status.is_success())
     }
 
     pub(crate) async fn finds(&self, text: &str, path: &str) {

@@ -39,6 +39,9 @@ async fn a_note_goes_both_ways(memory: BasicMemory, driver: &'static str) {
         .await;
     instance.hint(&["main/ideas/after.md"]).await;
     instance.finds("kumquat", "ideas/after.md").await;
+    let resource = instance.resource("ideas/after.md").await.unwrap();
+    let text = instance.text(&resource).await.unwrap();
+    assert!(text.contains("kumquat trees"), "{text}");
 
     // What an agent writes is an object.
     assert!(

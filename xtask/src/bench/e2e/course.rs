@@ -137,9 +137,13 @@ impl Course {
         }
         std::fs::remove_file(&self.turn)?;
         let (visible, found) = (samples(&told, "visible")?, samples(&told, "found")?);
+        let on_disk = samples(&told, "on_disk")?;
+        let arrived = "saved to a file of the instance";
         let read = "saved to readable by the instance";
         let hit = "saved to found by a search";
         Ok(vec![
+            case.row(&format!("{arrived}, P50"), median(&on_disk)),
+            case.row(&format!("{arrived}, P95"), percentile(&on_disk, 95)),
             case.judged(case.row(&format!("{read}, P50"), median(&visible)), 500.0),
             case.judged(
                 case.row(&format!("{read}, P95"), percentile(&visible, 95)),
