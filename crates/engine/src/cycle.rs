@@ -35,7 +35,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use self::absence::Proof;
-use self::damaged::Damaged;
+use self::damaged::{Cargo, Damaged};
 use self::hold::Hold;
 use crate::brakes::Brake;
 use crate::config::{Observer, Step};
@@ -178,7 +178,7 @@ pub(crate) async fn run(input: &CycleInput) -> (Tally, Result<(), CycleFailure>)
             return (tally, Err(CycleFailure::Stopped));
         }
     }
-    (tally, Ok(()))
+    (tally, Err(CycleFailure::Unsettled))
 }
 
 async fn once(
@@ -237,10 +237,10 @@ async fn once(
         verify::publish_touched(input, verified).await?;
         return Ok(Next::Settled);
     }
-    let files = damaged::files_of(&verified);
+    let cargo = Cargo::of(&verified);
     let carried = match carry::carry(input, side, verified).await {
         Ok(carried) => carried,
-        Err(failure) => return damaged.explain(failure, input, files).await,
+        Err(failure) => return damaged.explain(failure, input, cargo).await,
     };
     tally.carried = true;
     let carried = resolve::apply_and_publish(input, side, carried, tally).await?;

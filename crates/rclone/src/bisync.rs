@@ -181,6 +181,8 @@ fn arguments(run: &Bisync, door: &Door) -> Vec<OsString> {
     option("--max-lock", &"15m");
     option("--partial-suffix", &PARTIAL_SUFFIX);
     option("--transfers", &run.transfers.to_string());
+    // Parts that are read side by side can be of different saves, and rclone does not see it.
+    option("--multi-thread-streams", &"0");
     option("--retries", &"1");
     option("--contimeout", &"3s");
     option(

@@ -31,6 +31,10 @@ pub enum CycleError {
     Unreachable,
     #[error("the disk is full")]
     DiskFull,
+    /// The bytes are not those that were announced: a file changed while it was copied, or an object
+    /// is damaged. Each object that the log names.
+    #[error("a copy was not the same as what was copied")]
+    Corrupted { keys: Vec<String> },
     #[error("a file changed while it was copied")]
     SourceMoved,
     #[error("all files on {side} changed")]
@@ -70,6 +74,7 @@ impl CycleError {
             Self::LostRace { .. }
             | Self::Unreachable
             | Self::DiskFull
+            | Self::Corrupted { .. }
             | Self::SourceMoved
             | Self::SocketTaken
             | Self::Died { .. }
@@ -105,6 +110,7 @@ impl CycleError {
             Self::GuardRefused => "guard_refused",
             Self::Unreachable => "unreachable",
             Self::DiskFull => "disk_full",
+            Self::Corrupted { .. } => "corrupted",
             Self::SourceMoved => "source_moved",
             Self::AllChanged { .. } => "all_changed",
             Self::BadOption { .. } => "bad_option",

@@ -173,6 +173,8 @@ impl Daemon {
             "no_check_bucket": "true",
             "list_version": "2",
             "list_url_encode": "true",
+            // As a bisync does: an object is never of two saves.
+            "upload_cutoff": "5Gi",
         })
     }
 
@@ -314,6 +316,8 @@ fn arguments(door: &Door, cache_dir: &Path) -> Vec<OsString> {
         "3s",
         "--timeout",
         "10s",
+        "--multi-thread-streams",
+        "0",
     ];
     args.extend(fixed.map(OsString::from));
     args

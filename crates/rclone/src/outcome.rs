@@ -1,3 +1,4 @@
+use crate::bisync::PARTIAL_SUFFIX;
 use crate::error::CycleError;
 use crate::log::{Cause, Progress, Side};
 use crate::supervisor::Exit;
@@ -151,25 +152,38 @@ pub(crate) fn outcome(
         Some(Cause::AllChanged(side)) => CycleError::AllChanged { side },
         Some(Cause::Forbidden) => CycleError::GuardRefused,
         Some(Cause::PreconditionFailed) => CycleError::LostRace {
-            keys: lost(transcript.failures),
+            keys: named(transcript.failures, Cause::PreconditionFailed),
         },
         Some(Cause::DiskFull) => CycleError::DiskFull,
         Some(Cause::Unreachable) => CycleError::Unreachable,
+        Some(Cause::Corrupted) => CycleError::Corrupted {
+            keys: named(transcript.failures, Cause::Corrupted),
+        },
         Some(Cause::SourceMoved) => CycleError::SourceMoved,
         Some(Cause::RootMissing) => CycleError::RootMissing,
         Some(Cause::StoppedBySignal) => CycleError::Stopped,
     })
 }
 
-fn lost(failures: Vec<(Cause, Option<String>)>) -> Vec<String> {
+/// The objects that failed for this cause.
+fn named(failures: Vec<(Cause, Option<String>)>, wanted: Cause) -> Vec<String> {
     let mut keys: Vec<String> = failures
         .into_iter()
-        .filter(|(cause, _)| *cause == Cause::PreconditionFailed)
+        .filter(|(cause, _)| *cause == wanted)
         .filter_map(|(_, object)| object)
+        .map(|object| without_partial_suffix(&object).to_owned())
         .collect();
     keys.sort();
     keys.dedup();
     keys
+}
+
+/// A file is written as `NAME.HASH` with [`PARTIAL_SUFFIX`] until it is whole.
+fn without_partial_suffix(object: &str) -> &str {
+    let stem = object
+        .strip_suffix(PARTIAL_SUFFIX)
+        .and_then(|hashed| hashed.rsplit_once('.'));
+    stem.map_or(object, |(name, _)| name)
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use tokio::sync::{mpsc, watch};
 
 use super::copy_names;
 use super::meter::Meter;
-use super::resolve::keep_durably;
+use super::resolve::{blocking, keep_durably};
 use super::settle::{Evidence, Settled, settle};
 use super::verify::{Verified, sentinel};
 use super::workdir::{Workdir, fresh_folder};
@@ -19,7 +19,7 @@ use crate::config::Step;
 use crate::plan::{SENTINEL, SENTINEL_TEXT};
 use crate::profile::AccessCheck;
 use crate::state::{Node, Publication};
-use crate::vault::{self, PathProblem, Side, Signature};
+use crate::vault::{self, MirrorFile, PathProblem, Side, Signature};
 
 /// A bisync run that succeeded, with the meaning of every path.
 pub(super) struct Carried {
@@ -225,6 +225,7 @@ async fn read_evidence(
             .await
             .map_err(CycleFailure::panicked)??
     };
+    let listed = also_hashed(side, &mirror, &verified, workdir.listed()?).await?;
     let settled = settle(&Evidence {
         scope: &verified.plan.scope,
         baseline: &verified.baseline,
@@ -234,7 +235,7 @@ async fn read_evidence(
         snapshot: &verified.cloud,
         uploaded: &outcome.uploaded,
         deleted: &outcome.deleted,
-        listed: &workdir.listed()?,
+        listed: &listed,
         mark: &input.mark,
     });
     Ok(Carried {
@@ -243,6 +244,37 @@ async fn read_evidence(
         moved: filled.moved,
         problems: filled.problems,
     })
+}
+
+/// rclone's listing leaves out the version that won a conflict, and the `ETag` of one that went up in
+/// parts says nothing of its bytes. They came under the hash that rclone keeps with such an object.
+async fn also_hashed(
+    side: &Side,
+    mirror: &BTreeMap<String, MirrorFile>,
+    verified: &Verified,
+    mut listed: BTreeMap<String, String>,
+) -> Result<BTreeMap<String, String>, CycleFailure> {
+    let went_up_in_parts = |path: &&String| {
+        let object = verified.cloud.get(*path);
+        object.is_some_and(|object| object.etag.contains('-'))
+    };
+    let missing: Vec<String> = (verified.plan.scope.keys())
+        .filter(|path| mirror.contains_key(*path) && !listed.contains_key(*path))
+        .filter(went_up_in_parts)
+        .cloned()
+        .collect();
+    if missing.is_empty() {
+        return Ok(listed);
+    }
+    let folder = side.mirror.clone();
+    let hashed = blocking(move || {
+        let hash = |path: String| Some((vault::md5_of(&folder.join(&path)).ok()?.0, path));
+        Ok::<_, CycleFailure>(missing.into_iter().filter_map(hash).collect::<Vec<_>>())
+    });
+    for (md5, path) in hashed.await? {
+        listed.insert(path, md5);
+    }
+    Ok(listed)
 }
 
 fn check_filename(input: &CycleInput, present: bool) -> Option<String> {

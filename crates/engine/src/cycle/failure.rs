@@ -29,6 +29,8 @@ pub(crate) enum CycleFailure {
     Rclone(#[source] rclone::CycleError),
     #[error("another device changed {count} of the same notes meanwhile")]
     LostRace { count: usize },
+    #[error("something changed each time that the two sides were compared")]
+    Unsettled,
     #[error("the bucket does not take changes from this device any more")]
     Refused,
     #[error("the cloud cannot be reached")]
@@ -104,7 +106,9 @@ impl CycleFailure {
             Self::Rclone(error) => {
                 matches!(
                     error,
-                    rclone::CycleError::SourceMoved | rclone::CycleError::SocketTaken
+                    rclone::CycleError::Corrupted { .. }
+                        | rclone::CycleError::SourceMoved
+                        | rclone::CycleError::SocketTaken
                 )
             }
             Self::Bucket(error) => matches!(error, BucketError::PreconditionFailed { .. }),
@@ -115,6 +119,7 @@ impl CycleFailure {
             | Self::Mirror(_)
             | Self::Apply(_)
             | Self::State(_)
+            | Self::Unsettled
             | Self::Refused
             | Self::Unreachable
             | Self::ClockSkew { .. }
@@ -137,9 +142,11 @@ impl CycleFailure {
         match self {
             Self::Bucket(error) => error.is_transient(),
             Self::Rclone(error) => error.is_transient(),
-            Self::LostRace { .. } | Self::Unreachable | Self::Stopped | Self::Panicked { .. } => {
-                true
-            }
+            Self::LostRace { .. }
+            | Self::Unsettled
+            | Self::Unreachable
+            | Self::Stopped
+            | Self::Panicked { .. } => true,
             Self::Root(_) | Self::Disk { .. } | Self::Apply(_) | Self::Mirror(_) => true,
             Self::Braked(_)
             | Self::RootReplaced
@@ -167,6 +174,7 @@ impl CycleFailure {
             | Self::Apply(_)
             | Self::State(_)
             | Self::LostRace { .. }
+            | Self::Unsettled
             | Self::Refused
             | Self::ClockSkew { .. }
             | Self::UnsafeStore
@@ -203,6 +211,7 @@ impl CycleFailure {
             Self::Rclone(rclone::CycleError::DiskFull) => "DiskFull",
             Self::Rclone(error) => error.code(),
             Self::LostRace { .. } => "lost_race",
+            Self::Unsettled => "unsettled",
             Self::Refused => "refused",
             Self::Unreachable => "unreachable",
             Self::UnsafeStore => "unsafe_store",
@@ -232,7 +241,8 @@ impl CycleFailure {
             "name_too_long" | "side_folder" => {
                 "Choose a folder with a shorter path on a local disk."
             }
-            _ => return None,
+            _ if self.is_transient() => "It is tried again by itself.",
+            _ => "Run `bm-cloud doctor`; it looks for the cause.",
         };
         Some(hint.to_owned())
     }

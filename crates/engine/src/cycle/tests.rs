@@ -9,6 +9,7 @@ mod dangers;
 mod filtering;
 mod interruptions;
 mod obstacles;
+mod parts;
 mod profiles;
 mod rig;
 mod rolled_back;

@@ -25,6 +25,7 @@ pub(crate) enum ProblemCode {
     NameTooLong,
     NameTwins,
     Unreadable,
+    DamagedInCloud,
     OtherFileSystem,
     LinkInPath,
     NotAFile,
@@ -42,6 +43,7 @@ impl ProblemCode {
             Self::NameTooLong => "name_too_long",
             Self::NameTwins => "name_twins",
             Self::Unreadable => "unreadable",
+            Self::DamagedInCloud => "damaged_in_cloud",
             Self::OtherFileSystem => "other_file_system",
             Self::LinkInPath => "link_in_path",
             Self::NotAFile => "not_a_file",
@@ -62,6 +64,9 @@ impl ProblemCode {
                 "another name here differs only in case or accents; rename one of them"
             }
             Self::Unreadable => "it cannot be read; check its permissions",
+            Self::DamagedInCloud => {
+                "the cloud's version is damaged; save it again on the device that it came from"
+            }
             Self::OtherFileSystem => "the folder is on another disk than the vault",
             Self::LinkInPath => "a link stands where a folder should be; links do not sync",
             Self::NotAFile => "something other than a file has this name",

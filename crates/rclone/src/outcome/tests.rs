@@ -292,7 +292,9 @@ fn each_recorded_failure_has_its_cause() {
             "mangled",
             recorded!("corrupted"),
             7,
-            CycleError::SourceMoved,
+            CycleError::Corrupted {
+                keys: vec!["n2.md".into(), "rr.md".into()],
+            },
         ),
         (
             "all changed",

@@ -58,6 +58,8 @@ async fn rclone_is_started_with_what_the_profile_says() {
             ("--conflict-loser", "num"),
             // The brake has counted the deletes against the whole baseline.
             ("--max-delete", "100"),
+            // What went up is of one save.
+            ("--multi-thread-streams", "0"),
             ("--low-level-retries", "2"),
             ("--max-lock", "15m"),
             ("--retries", "1"),

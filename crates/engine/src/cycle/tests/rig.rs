@@ -31,7 +31,7 @@ pub(super) struct Cloud {
     pub(super) behind: String,
     _proxy: testkit::StoreProxy,
     _stop: tokio_util::sync::DropGuard,
-    _root: TempDir,
+    root: TempDir,
 }
 
 impl Cloud {
@@ -52,7 +52,7 @@ impl Cloud {
             behind,
             _proxy: proxy,
             _stop: stop.drop_guard(),
-            _root: root,
+            root,
         }
     }
 
@@ -66,6 +66,11 @@ impl Cloud {
             .spawn();
         let code = child.exit(Duration::from_secs(60)).await.code();
         (code, child.stdout())
+    }
+
+    /// Where the store keeps what it was given.
+    pub(super) fn folder(&self) -> &Path {
+        self.root.path()
     }
 
     /// The bucket as rclone names it, reached at `endpoint`.
