@@ -410,7 +410,7 @@ pub(crate) enum Keep {
 pub(crate) enum Profile {
     /// Keep both versions of a conflict; stop at 10 % deletes.
     Safe,
-    /// The newer version wins, the other goes to history; stop at 25 % deletes.
+    /// Merge a conflict; where that cannot be, the newer version wins and the other goes to history; stop at 25 % deletes.
     Balanced,
     /// As balanced, but stop at 50 % deletes and skip the check of the marker file.
     Fast,

@@ -1,8 +1,8 @@
 //! The running engine: one task owns everything; front ends hold this handle.
 
+mod change_stream;
 mod core;
 mod files;
-mod hints;
 mod link;
 mod model;
 mod replica;

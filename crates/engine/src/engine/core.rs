@@ -12,8 +12,8 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use wire::SubscriptionOut;
 
+use super::change_stream::Followed;
 use super::files::FileEvents;
-use super::hints::Hints;
 use super::link::Link;
 use super::model::{Model, render};
 use super::run::{Ended, QueuedRun};
@@ -131,7 +131,7 @@ pub(super) struct Core {
     /// When file events were last asked for.
     watched_at: Instant,
     clocks: Clocks,
-    pub(super) hints: Option<Hints>,
+    pub(super) hints: Option<Followed>,
     pub(super) mounts: Mounts,
     /// Whether others' changes are told as they happen.
     pub(super) stream_live: bool,

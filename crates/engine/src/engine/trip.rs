@@ -9,8 +9,8 @@ use md5::{Digest, Md5};
 use tokio_util::sync::CancellationToken;
 use wire::ChangeIn;
 
+use super::change_stream::Followed;
 use super::core::{Core, Input, QUIET};
-use super::hints::Hints;
 use super::model::PairModel;
 use crate::config::Mode;
 use crate::lane::{self, Hint, LaneInput, Trip};
@@ -116,7 +116,11 @@ impl Core {
         self.hints = match &self.account {
             Some(account) if is_worth_it => {
                 let device = stream_device(account.key(), &self.config.places);
-                Some(Hints::follow(account.clone(), device, self.inputs.clone()))
+                Some(Followed::follow(
+                    account.clone(),
+                    device,
+                    self.inputs.clone(),
+                ))
             }
             Some(_) | None => None,
         };

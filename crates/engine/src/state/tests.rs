@@ -1,4 +1,5 @@
 use super::*;
+use crate::vault::Signature;
 use crate::view::{ConflictKind, ConflictState};
 
 pub(super) fn node(md5: &str) -> Node {

@@ -107,6 +107,22 @@ async fn rclone_is_started_with_what_the_profile_says() {
     }
 }
 
+#[tokio::test]
+async fn rclone_is_patient_while_bytes_are_held_back() {
+    let cloud = Cloud::start().await;
+    let (device, log) = recorded(&cloud, ProfileName::Safe).await;
+    let upload = std::num::NonZeroU64::new(64 * 1024);
+    device.bucket.set_limits(guard::Limits {
+        upload,
+        ..guard::Limits::default()
+    });
+    device.save("note.md", "note\n");
+    device.sync().await;
+    let text = std::fs::read_to_string(log).unwrap();
+    let given: Vec<String> = text.lines().map(str::to_owned).collect();
+    assert_eq!(value(&given, "--timeout"), Some("1h"));
+}
+
 #[test]
 fn a_profile_says_who_gets_the_name_in_a_conflict() {
     for (profile, rule) in [

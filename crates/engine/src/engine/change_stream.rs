@@ -19,17 +19,17 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 const WAITED: Duration = Duration::from_secs(1);
 
 /// A followed stream; it is left when this goes.
-pub(super) struct Hints {
+pub(super) struct Followed {
     cancel: CancellationToken,
 }
 
-impl Drop for Hints {
+impl Drop for Followed {
     fn drop(&mut self) {
         self.cancel.cancel();
     }
 }
 
-impl Hints {
+impl Followed {
     /// Follows the stream of the account's bucket, and comes back whenever it breaks.
     pub(super) fn follow(account: Account, device: String, inputs: mpsc::Sender<Input>) -> Self {
         let cancel = CancellationToken::new();
