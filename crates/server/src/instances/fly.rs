@@ -21,7 +21,7 @@ use http::Method;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::json;
 use tokio::sync::broadcast;
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, sleep, timeout};
 use uuid::Uuid;
 
 use super::{
@@ -35,6 +35,8 @@ use sights::Sights;
 
 /// How long a request waits for its machine.
 const HOLD: Duration = Duration::from_secs(10);
+/// A machine that is on its way down refuses to start; it is asked again this much later.
+const ASKED_AGAIN: Duration = Duration::from_secs(1);
 /// For how long a machine that was seen awake is told of changes unasked.
 const LATELY: Duration = Duration::from_secs(15 * 60);
 const HAPPENINGS: usize = 1024;
@@ -59,6 +61,7 @@ pub(crate) struct FlySettings {
 pub(crate) struct FlyInstances {
     api: Api,
     settings: FlySettings,
+    hold: Duration,
     /// By tenant. Whoever asks about or starts a machine holds its sight.
     sights: Mutex<BTreeMap<String, Sights>>,
     /// When tenants' machines were last seen awake.
@@ -71,6 +74,7 @@ impl FlyInstances {
         Ok(Self {
             api: Api::new(&settings.api_url, settings.token.clone())?,
             settings,
+            hold: HOLD,
             sights: Mutex::default(),
             seen_awake: Mutex::default(),
             happenings: broadcast::Sender::new(HAPPENINGS),
@@ -215,7 +219,7 @@ impl Instances for FlyInstances {
         if ![READY, STOPPED].contains(&known.state.as_str()) {
             return Err(InstanceError::Asleep);
         }
-        timeout(HOLD, self.rouse(tenant_id))
+        timeout(self.hold, self.rouse_despite_refusals(tenant_id))
             .await
             .map_err(|_| InstanceError::Asleep)??;
         Ok(Awake::always(&self.address(tenant_id).0))
@@ -248,5 +252,18 @@ impl FlyInstances {
     /// Fly suspends machines of up to 2 GB only.
     fn can_suspend(&self) -> bool {
         self.settings.memory_mib <= machine::SUSPENDED_MIB
+    }
+
+    /// Goes on until the machine has started, or something else than Fly's state is in the way.
+    async fn rouse_despite_refusals(&self, tenant_id: &str) -> Result<(), InstanceError> {
+        loop {
+            match self.rouse(tenant_id).await {
+                Err(InstanceError::Unavailable { operation, status }) => {
+                    tracing::debug!(tenant.id = tenant_id, operation, status, "a start waits");
+                    sleep(ASKED_AGAIN).await;
+                }
+                roused => return roused,
+            }
+        }
     }
 }

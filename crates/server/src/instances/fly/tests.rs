@@ -352,3 +352,41 @@ async fn a_machine_that_takes_long_is_not_awake_yet_and_one_never_made_never_is(
     assert!(matches!(early, InstanceError::Asleep), "{early}");
     driver.wake(TENANT, &known()).await.unwrap();
 }
+
+/// Asleep, and found so by the next who looks.
+async fn suspended() -> (MockFly, FlyInstances) {
+    let (mock, driver) = fly().await;
+    provision(&driver).await;
+    let asleep = driver.set_state(TENANT, WantedState::Suspended);
+    asleep.await.unwrap();
+    (mock, driver)
+}
+
+#[tokio::test]
+async fn a_request_is_held_while_its_machine_is_on_its_way_down() {
+    for call in ["uncordon", "start"] {
+        let (mock, mut driver) = suspended().await;
+        driver.hold = Duration::from_secs(120);
+        mock.fail(call, &[Fault::OnItsWay, Fault::Conflict]);
+        driver.wake(TENANT, &known()).await.unwrap();
+        assert_eq!(app(&mock).machines["m1"].state, "started", "{call}");
+    }
+}
+
+#[tokio::test]
+async fn whoever_was_held_long_enough_is_told_to_come_again() {
+    let refusals = [
+        Fault::OnItsWay,
+        Fault::Conflict,
+        Fault::Throttled,
+        Fault::FailedBefore,
+    ];
+    let held = refusals.map(async |fault| {
+        let (mock, mut driver) = suspended().await;
+        driver.hold = Duration::from_secs(2);
+        mock.fail("start", &[fault; 50]);
+        let refused = driver.wake(TENANT, &known()).await.unwrap_err();
+        assert!(matches!(refused, InstanceError::Asleep), "{refused}");
+    });
+    futures::future::join_all(held).await;
+}

@@ -23,6 +23,8 @@ pub(super) enum Fault {
     Throttled,
     /// 409, and nothing is done.
     Conflict,
+    /// 412, and nothing is done: the machine is on its way to another state.
+    OnItsWay,
     /// 500, and nothing is done.
     FailedBefore,
     /// All is done, then 500.
@@ -183,6 +185,10 @@ async fn answer(State(mock): State<MockFly>, request: Request) -> Response {
         None => act(),
         Some(Fault::Throttled) => refusal(StatusCode::TOO_MANY_REQUESTS, "rate limited"),
         Some(Fault::Conflict) => refusal(StatusCode::CONFLICT, "try again"),
+        Some(Fault::OnItsWay) => {
+            let text = "failed_precondition: machine still suspending";
+            refusal(StatusCode::PRECONDITION_FAILED, text)
+        }
         Some(Fault::FailedBefore) => refusal(StatusCode::INTERNAL_SERVER_ERROR, "oops"),
         Some(Fault::FailedAfter) => {
             drop(act());
