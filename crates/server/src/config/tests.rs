@@ -5,6 +5,7 @@ use secrecy::ExposeSecret;
 
 use super::settings::{Database, DeploymentMode, Storage};
 use super::*;
+use crate::instances::LocalRun;
 use crate::proxy::ProxySettings;
 use crate::retention::VersionRule;
 
@@ -336,4 +337,20 @@ fn instances_run_where_their_section_says() {
     let prefix = fly.replace("organization", "app_prefix = \"BM_\"\norganization");
     let wrong = keys_of_problems(&with(&prefix));
     assert_eq!(wrong, ["instances.fly.app_prefix"]);
+}
+
+#[test]
+fn under_systemd_the_server_has_the_time_to_end_its_instances_itself() {
+    let unit = include_str!("../../../../deploy/bm-server.service");
+    let set = |name: &str| {
+        let name = format!("{name}=");
+        unit.lines().find_map(|line| line.strip_prefix(&name))
+    };
+    assert_eq!(set("KillMode"), Some("mixed"));
+    let patience: u64 = set("TimeoutStopSec").unwrap().parse().unwrap();
+    let listen = layers(COMPLETE, &[]).settings().unwrap().listen;
+    let longest = listen.drain_delay
+        + listen.bounds.drain_deadline
+        + LocalRun::new(std::ffi::OsString::new()).drain;
+    assert!(longest < Duration::from_secs(patience), "{longest:?}");
 }
