@@ -1,9 +1,11 @@
 //! Moments of the bucket that one can go back to, where the store keeps and lists versions.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use futures::{StreamExt, TryStreamExt, stream};
+use futures::{StreamExt, stream};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 use wire::ChangeKind;
@@ -272,19 +274,7 @@ async fn restore(
     let wanted = then
         .into_iter()
         .filter(|old| is_asked_for(&old.held.key, &path) && old.standing == Standing::Replaced);
-    let restored: Vec<Old> = stream::iter(wanted)
-        .map(|old| {
-            let (app, bucket) = (&app, tenant.bucket());
-            async move {
-                let key = &old.held.key;
-                app.objects.bring_back(bucket, key, &old.version).await?;
-                Ok::<_, ObjectError>(old)
-            }
-        })
-        .buffered(AT_ONCE)
-        .try_collect()
-        .await?;
-    announce(&app, &tenant, &restored).await;
+    let restored = bring_back(&app, &tenant, wanted).await?;
     app.store
         .record_restore(&tenant, &snapshot.id, &member.origin(&app))
         .await?;
@@ -293,6 +283,39 @@ async fn restore(
         snapshot_version: snapshot.taken_at.to_string(),
         snapshot_id: snapshot.id,
     }))
+}
+
+/// Brings back a few at once until one fails, and tells of those that are back either way: whoever
+/// repeats it passes them over.
+async fn bring_back(
+    app: &App,
+    tenant: &TenantScope,
+    wanted: impl Iterator<Item = Old>,
+) -> Result<Vec<Old>, ObjectError> {
+    let has_failed = AtomicBool::new(false);
+    let none_failed = |_: &Old| !has_failed.load(Ordering::Relaxed);
+    let all = stream::iter(wanted.take_while(none_failed)).map(|old| async {
+        let brought = app
+            .objects
+            .bring_back(tenant.bucket(), &old.held.key, &old.version)
+            .await;
+        if brought.is_err() {
+            has_failed.store(true, Ordering::Relaxed);
+        }
+        brought.map(|()| old)
+    });
+    // Those under way are waited for: they may well be done.
+    let brought: Vec<Result<Old, ObjectError>> = all.buffered(AT_ONCE).collect().await;
+    let mut restored = Vec::new();
+    let mut failure = Ok(());
+    for one in brought {
+        match one {
+            Ok(old) => restored.push(old),
+            Err(error) => failure = failure.and(Err(error)),
+        }
+    }
+    announce(app, tenant, &restored).await;
+    failure.map(|()| restored)
 }
 
 async fn announce(app: &App, tenant: &TenantScope, restored: &[Old]) {
@@ -329,7 +352,71 @@ pub(super) fn routes() -> Routes {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
+    use crate::api::tests::Fixture;
+    use crate::buckets::{AdminKey, Endpoint, Held, ObjectKeys, Objects};
+    use crate::store::tests::origin;
+
+    /// An app whose store takes everything but one note, and a tenant in its database.
+    async fn app_that_cannot_store(key: &'static str) -> (Fixture, App, TenantScope) {
+        let fixture = Fixture::new().await;
+        let routes = axum::Router::new().fallback(async move |uri: axum::http::Uri| {
+            match uri.path().ends_with(key) {
+                true => StatusCode::SERVICE_UNAVAILABLE,
+                false => StatusCode::OK,
+            }
+        });
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let endpoint = Endpoint {
+            url: format!("http://{}", listener.local_addr().unwrap()),
+            region: "auto".to_owned(),
+        };
+        tokio::spawn(async move { axum::serve(listener, routes).await });
+        let admin = AdminKey {
+            access_key: "server".to_owned(),
+            secret: "secret".into(),
+        };
+        let keys = ObjectKeys::Server(admin);
+        let clock = fixture.app.clock.clone();
+        let objects = Objects::new(endpoint, keys, History::Versions, clock).unwrap();
+        let app = App {
+            objects: Arc::new(objects),
+            ..fixture.app.clone()
+        };
+        let at = origin(1);
+        let profile = app.store.ensure_profile("ana", None, &at).await.unwrap();
+        let claimed = app.store.claim_tenant(&profile, "t1", "bucket", &at);
+        claimed.await.unwrap();
+        (fixture, app, TenantScope::for_tests("t1", "bucket"))
+    }
+
+    fn old(number: usize) -> Old {
+        Old {
+            held: Held {
+                key: format!("main/{number}.md"),
+                size: 3,
+                etag: "e1".to_owned(),
+                modified_ms: 0,
+            },
+            version: "v1".to_owned(),
+            standing: Standing::Replaced,
+        }
+    }
+
+    #[tokio::test]
+    async fn what_was_brought_back_before_a_failure_is_announced() {
+        let (_fixture, app, tenant) = app_that_cannot_store("/main/20.md").await;
+        let failed = bring_back(&app, &tenant, (0..1_000).map(old)).await;
+        assert!(matches!(failed, Err(ObjectError::Bucket(_))), "{failed:?}");
+        let told = app.store.events_after(&tenant, 0, 1_000).await.unwrap();
+        let told: Vec<String> = told.events.into_iter().map(|event| event.path).collect();
+        let before: Vec<String> = (0..20).map(|number| old(number).held.key).collect();
+        assert_eq!(told[..20], before);
+        assert!(!told.contains(&old(20).held.key), "{told:?}");
+        assert!(told.len() < 100, "it went on: {told:?}");
+    }
 
     #[test]
     fn a_path_means_a_note_or_a_folder_and_no_neighbor() {
