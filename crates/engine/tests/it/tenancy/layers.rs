@@ -1,7 +1,7 @@
 //! The four ways by which an instance hears of a save, each alone and all together.
 //!
-//! `LAYERS_EDITS` (2 if not set) makes it longer; `LAYERS_REPORT` names a file for the times in
-//! milliseconds.
+//! `LAYERS_EDITS` (2 if not set, and at least) makes it longer; `LAYERS_REPORT` names a file for the
+//! times in milliseconds.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -63,7 +63,7 @@ impl Layer {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn each_of_the_four_layers_alone_makes_a_save_findable() {
-    let edits = number("LAYERS_EDITS").unwrap_or(EDITS);
+    let edits = number("LAYERS_EDITS").unwrap_or(EDITS).max(EDITS);
     let mut bed = Bed::make().await;
     // The first search of each device imports and opens what later ones have.
     for layer in [Layer::Client, Layer::Webhook] {
@@ -82,7 +82,9 @@ async fn each_of_the_four_layers_alone_makes_a_save_findable() {
     }
     eprintln!("{times:?}");
     for (layer, times) in &times {
-        let best = times.iter().copied().fold(f64::INFINITY, f64::min);
+        // A layer that is dead may be lucky once. What only the instance's own look finds is found
+        // right after one, so whatever is saved next waits for almost a whole period.
+        let best = times[1..].iter().copied().fold(f64::INFINITY, f64::min);
         assert!(
             *layer == Layer::Periodic.name() || best < AT_ONCE.as_secs_f64() * 1000.0,
             "{layer}: {times:?}"
