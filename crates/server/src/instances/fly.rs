@@ -150,7 +150,8 @@ impl Instances for FlyInstances {
         if machine.state == MachineState::Asleep {
             self.change(&app, &machine.id, Action::Start).await?;
         }
-        if !self.wait_started(&app, &machine.id).await? {
+        let version = machine.instance_id.as_deref();
+        if !self.wait_started(&app, &machine.id, version).await? {
             return Ok(Readiness::Starting);
         }
         let machine = self.get_machine(&app, &machine.id).await?;

@@ -27,6 +27,9 @@ pub(super) struct Machine {
     pub(super) region: String,
     #[serde(default)]
     pub(super) created_at: String,
+    /// Of its present configuration; another one when it is updated.
+    #[serde(default)]
+    pub(super) instance_id: Option<String>,
     #[serde(default)]
     config: Option<Config>,
     #[serde(default)]
@@ -129,6 +132,8 @@ fn bare_config(settings: &FlySettings, spec: &InstanceSpec) -> Value {
             "autostart": true,
             "min_machines_running": 0,
         }],
+        // Not within the service, where Fly would keep requests from a machine that is not well: it
+        // is the tenant's only one and says itself what is the matter.
         "checks": {
             "health": {
                 "type": "http",

@@ -108,7 +108,7 @@ impl FlyInstances {
         *sight = None;
         self.change(&app, &id, Action::Uncordon).await?;
         self.change(&app, &id, Action::Start).await?;
-        if !self.wait_started(&app, &id).await? {
+        if !self.wait_started(&app, &id, None).await? {
             return Err(InstanceError::Asleep);
         }
         self.see(tenant_id, &mut sight, &id, MachineState::Started);

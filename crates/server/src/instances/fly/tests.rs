@@ -12,6 +12,16 @@ use mock::{App, Fault, Halt, MockFly, ORGANIZATION, TOKEN};
 const TENANT: &str = "434252dd-d83b-4b20-bf70-8a950ff875c4";
 const APP: &str = "bm-434252dd-d83b-4b20-bf70-8a950ff875c4";
 
+const FAULTS: [Fault; 7] = [
+    Fault::Throttled,
+    Fault::Conflict,
+    Fault::OnItsWay,
+    Fault::FailedBefore,
+    Fault::FailedAfter,
+    Fault::Cut,
+    Fault::WrongBody,
+];
+
 fn settings(url: &str) -> FlySettings {
     FlySettings {
         api_url: url.to_owned(),
@@ -147,22 +157,77 @@ async fn whatever_goes_wrong_with_a_call_the_end_is_the_same() {
         "get machine",
         "wait",
     ];
-    let faults = [
-        Fault::Throttled,
-        Fault::Conflict,
-        Fault::FailedBefore,
-        Fault::FailedAfter,
-        Fault::Cut,
-        Fault::WrongBody,
-    ];
     let rounds = calls.into_iter().flat_map(|call| {
-        faults.map(async move |fault| {
+        FAULTS.map(async move |fault| {
             let (mock, driver) = fly().await;
             mock.fail(call, &[fault]);
             provision(&driver).await;
             is_whole(&mock);
         })
     });
+    futures::future::join_all(rounds).await;
+}
+
+/// What is done to a machine that is there, each verb again until it is done.
+async fn live(driver: &FlyInstances) {
+    let version = until_done(async || driver.ensure_secrets(TENANT, &secrets()).await).await;
+    let spec = spec(version);
+    until_done(async || driver.ensure_instance(&spec).await).await;
+    for rest in [WantedState::Suspended, WantedState::Stopped] {
+        until_done(async || driver.set_state(TENANT, rest).await).await;
+        until_done(async || driver.wake(TENANT, &known()).await).await;
+    }
+    until_done(async || driver.set_state(TENANT, WantedState::Stopped).await).await;
+}
+
+#[tokio::test]
+async fn whatever_goes_wrong_with_a_machine_that_is_there_the_end_is_the_same() {
+    let calls = [
+        "lease",
+        "update machine",
+        "give lease back",
+        "suspend",
+        "cordon",
+        "stop",
+        "uncordon",
+        "start",
+    ];
+    let rounds = calls.into_iter().flat_map(|call| {
+        FAULTS.map(move |fault| async move {
+            let (mock, driver) = fly().await;
+            provision(&driver).await;
+            // Whoever took a lease and did not hear of it waits until it ends.
+            mock.look(|ledger| ledger.short_leases = true);
+            mock.fail(call, &[fault]);
+            live(&driver).await;
+            let app = app(&mock);
+            assert_eq!(app.machines.len(), 1, "{call} {fault:?}");
+            let machine = &app.machines["m1"];
+            let end = (
+                machine.state.as_str(),
+                machine.cordoned,
+                machine.secrets_version,
+            );
+            assert_eq!(end, ("stopped", true, 2), "{call} {fault:?}");
+        })
+    });
+    futures::future::join_all(rounds).await;
+}
+
+#[tokio::test]
+async fn whatever_goes_wrong_with_a_removal_nothing_is_left() {
+    let rounds = ["delete machine", "delete app"]
+        .into_iter()
+        .flat_map(|call| {
+            FAULTS.map(move |fault| async move {
+                let (mock, driver) = fly().await;
+                provision(&driver).await;
+                mock.fail(call, &[fault]);
+                until_done(async || driver.destroy(TENANT).await).await;
+                let left = mock.look(|ledger| ledger.apps.len());
+                assert_eq!(left, 0, "{call} {fault:?}");
+            })
+        });
     futures::future::join_all(rounds).await;
 }
 
@@ -247,6 +312,9 @@ async fn new_secrets_reach_the_machine_under_a_lease() {
     is_whole(&mock);
     assert_eq!(mock.calls_of("make machine"), 1);
     assert_eq!(mock.calls_of("give lease back"), 1);
+    let now = app(&mock).machines["m1"].instance_id();
+    let waited_for = mock.look(|ledger| ledger.waited_for.clone());
+    assert_eq!(waited_for.last(), Some(&now), "the old one runs already");
 }
 
 #[tokio::test]

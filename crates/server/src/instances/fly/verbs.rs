@@ -158,11 +158,15 @@ impl FlyInstances {
         .with(body)
         .holding(&nonce);
         let updated = match self.api.send(&call).await {
-            Ok(answer) => answer.accepted().map(drop),
+            Ok(answer) => answer.accepted(),
             Err(error) => Err(error),
         };
         let started = match updated {
-            Ok(()) => self.wait_started(&app, &machine.id).await.map(drop),
+            Ok(answer) => {
+                let new = answer.text(&["instance_id"]).ok();
+                let waited = self.wait_started(&app, &machine.id, new.as_deref());
+                waited.await.map(drop)
+            }
             Err(error) => Err(error),
         };
         let call = Call::new(Action::Unlease, &machine.id, Method::DELETE, lease).holding(&nonce);
@@ -172,9 +176,19 @@ impl FlyInstances {
         started
     }
 
-    /// Waits a few seconds; whether the machine has started.
-    pub(super) async fn wait_started(&self, app: &str, id: &str) -> Result<bool, InstanceError> {
-        let path = format!("/apps/{app}/machines/{id}/wait?state=started&timeout={WAIT_S}");
+    /// Waits a few seconds; whether the machine has started, with this version of its
+    /// configuration or, if none is named, whichever it has.
+    pub(super) async fn wait_started(
+        &self,
+        app: &str,
+        id: &str,
+        version: Option<&str>,
+    ) -> Result<bool, InstanceError> {
+        let mut path = format!("/apps/{app}/machines/{id}/wait?state=started&timeout={WAIT_S}");
+        if let Some(version) = version {
+            path.push_str("&instance_id=");
+            path.push_str(version);
+        }
         let call = Call::new(Action::Wait, id, Method::GET, path);
         let answer = self.api.send(&call).await?;
         match answer.status {

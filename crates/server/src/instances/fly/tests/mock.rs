@@ -63,6 +63,15 @@ pub(super) struct Machine {
     pub(super) cordoned: bool,
     lease: Option<String>,
     made: usize,
+    /// How often its configuration was replaced.
+    updates: usize,
+}
+
+impl Machine {
+    /// Of its present configuration.
+    pub(super) fn instance_id(&self) -> String {
+        format!("01-{}", self.updates)
+    }
 }
 
 #[derive(Default)]
@@ -73,6 +82,10 @@ pub(super) struct Ledger {
     pub(super) full: Vec<&'static str>,
     /// How often a wait is not over in time.
     pub(super) slow: usize,
+    /// A lease that is in somebody's way has ended when they come again.
+    pub(super) short_leases: bool,
+    /// What waits named.
+    pub(super) waited_for: Vec<String>,
     faults: HashMap<&'static str, Vec<Fault>>,
     halt: Option<Halt>,
     made: usize,
@@ -339,7 +352,30 @@ impl Ledger {
                 app.machines.insert(id, machine);
                 Json(answer).into_response()
             }
+            "wait" => self.wait(words, query),
             _ => self.act_on_machine(operation, words, body, headers),
+        }
+    }
+
+    fn wait(&mut self, words: &[&str], query: &str) -> Response {
+        let app = &self.apps[words[1]];
+        let Some(machine) = app.machines.get(words[3]) else {
+            return refusal(StatusCode::NOT_FOUND, "machine not found");
+        };
+        let named = query
+            .split('&')
+            .find_map(|pair| pair.strip_prefix("instance_id="));
+        let named = named.map(str::to_owned);
+        let is_other = named
+            .as_ref()
+            .is_some_and(|id| *id != machine.instance_id());
+        let is_late = self.slow > 0 || machine.state != "started";
+        self.slow = self.slow.saturating_sub(1);
+        self.waited_for.extend(named);
+        match (is_other, is_late) {
+            (true, _) => refusal(StatusCode::NOT_FOUND, "no such version"),
+            (false, true) => refusal(StatusCode::REQUEST_TIMEOUT, "deadline_exceeded"),
+            (false, false) => Json(json!({ "ok": true })).into_response(),
         }
     }
 
@@ -359,17 +395,9 @@ impl Ledger {
         let nonce = nonce.map(|nonce| nonce.to_str().unwrap().to_owned());
         match operation {
             "get machine" => return Json(shown((&id, machine))).into_response(),
-            "wait" => {
-                if self.slow > 0 {
-                    self.slow -= 1;
-                    return refusal(StatusCode::REQUEST_TIMEOUT, "deadline_exceeded");
-                }
-                if machine.state != "started" {
-                    return refusal(StatusCode::REQUEST_TIMEOUT, "deadline_exceeded");
-                }
-            }
             "lease" => {
                 if machine.lease.is_some() {
+                    machine.lease = machine.lease.take().filter(|_| !self.short_leases);
                     return refusal(StatusCode::CONFLICT, "lease currently held by somebody");
                 }
                 machine.lease = Some(format!("nonce-{id}"));
@@ -377,12 +405,16 @@ impl Ledger {
                 return Json(json!({ "status": "success", "data": data })).into_response();
             }
             "give lease back" => {
-                assert_eq!(nonce, machine.lease);
+                assert!(nonce.is_some(), "no lease");
+                if nonce != machine.lease {
+                    return refusal(StatusCode::NOT_FOUND, "lease not found");
+                }
                 machine.lease = None;
             }
             "update machine" => {
                 assert!(nonce.is_some() && nonce == machine.lease, "no lease");
                 machine.config = body["config"].clone();
+                machine.updates += 1;
                 machine.secrets_version = body["min_secrets_version"].as_i64().unwrap();
                 machine.state = "started".to_owned();
                 return Json(shown((&id, machine))).into_response();
@@ -416,7 +448,7 @@ fn shown((id, machine): (&String, &Machine)) -> Value {
         "name": machine.name,
         "state": machine.state,
         "region": machine.region,
-        "instance_id": "01",
+        "instance_id": machine.instance_id(),
         "created_at": format!("2026-11-01T00:00:{:02}Z", machine.made),
         "config": machine.config,
         "checks": [{ "name": "health", "status": "passing" }],
