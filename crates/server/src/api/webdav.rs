@@ -85,7 +85,8 @@ fn note_key(head: &Parts) -> Result<String, ApiError> {
     Ok(place.key())
 }
 
-/// Streams the listing as the store gives it, so that its size is bounded by nothing here.
+/// Streams the listing as the store gives it, so that its size is bounded by nothing here; of a
+/// note, the one entry that the listing of its folder has.
 async fn list(app: &App, tenant: &TenantScope, head: &Parts) -> Result<Response, ApiError> {
     let place = place(head)?;
     let depth = head.headers.get("depth").map(HeaderValue::as_bytes);
@@ -94,10 +95,15 @@ async fn list(app: &App, tenant: &TenantScope, head: &Parts) -> Result<Response,
     let prefix = place.prefix();
     let first = app.objects.list(tenant.bucket(), &prefix, None).await?;
     let is_folder = place.path.is_empty() || !first.held.is_empty();
-    if !is_folder {
-        return Err(ApiError::NotFound);
-    }
     let mut answer = Multistatus::new(place, depth);
+    if !is_folder {
+        let key = note_key(head)?;
+        let like_it = app.objects.list(tenant.bucket(), &key, None).await?;
+        let note = like_it.held.iter().find(|held| held.key == key);
+        let is_meant = !head.uri.path().ends_with('/');
+        let note = note.filter(|_| is_meant).ok_or(ApiError::NotFound)?;
+        return Ok(multistatus(Body::from(answer.alone(note))));
+    }
     let mut begun = answer.head();
     begun.push_str(&answer.part(&first.held));
     let next = match depth {
@@ -119,9 +125,17 @@ async fn list(app: &App, tenant: &TenantScope, head: &Parts) -> Result<Response,
     let whole = stream::once(async move { Ok(begun) })
         .chain(rest)
         .chain(stream::once(async { Ok(Multistatus::tail().to_owned()) }));
+    Ok(multistatus(Body::from_stream(whole)))
+}
+
+fn multistatus(body: Body) -> Response {
     let kind = HeaderValue::from_static("application/xml; charset=utf-8");
-    let headers = [(header::CONTENT_TYPE, kind)];
-    Ok((StatusCode::MULTI_STATUS, headers, Body::from_stream(whole)).into_response())
+    (
+        StatusCode::MULTI_STATUS,
+        [(header::CONTENT_TYPE, kind)],
+        body,
+    )
+        .into_response()
 }
 
 async fn fetch(app: &App, tenant: &TenantScope, head: &Parts) -> Result<Response, ApiError> {
@@ -282,8 +296,16 @@ fn watched(body: Body, idle: std::time::Duration, fault: Arc<OnceLock<Fault>>) -
 /// Removes one note; what it was stays among the versions, where the store has them.
 async fn remove(app: &App, tenant: &TenantScope, head: &Parts) -> Result<Response, ApiError> {
     let key = note_key(head)?;
-    app.objects.head(tenant.bucket(), &key).await?;
-    app.objects.delete(tenant.bucket(), &key).await?;
+    let found = app.objects.head(tenant.bucket(), &key).await?;
+    let condition = match condition(&head.headers)? {
+        Condition::None => Condition::None,
+        Condition::Is(any) if any == "*" => Condition::None,
+        // A store that knows no conditions on deletes is not the only one to look.
+        Condition::Is(etag) if found.get(header::ETAG) == Some(&etag) => Condition::Is(etag),
+        Condition::Is(_) | Condition::Absent => return Err(ApiError::PreconditionFailed),
+    };
+    let deleted = app.objects.delete(tenant.bucket(), &key, condition);
+    deleted.await?;
     announce(app, tenant, ChangeKind::Delete, key, None, None).await;
     Ok(StatusCode::NO_CONTENT.into_response())
 }
@@ -332,6 +354,8 @@ pub(super) fn routes() -> Routes {
         "/webdav/{project}",
         "/webdav/{project}/",
         "/webdav/{project}/{*path}",
+        "/proxy/webdav/{project}",
+        "/proxy/webdav/{project}/",
         "/proxy/webdav/{project}/{*path}",
     ] {
         let methods = [

@@ -70,7 +70,7 @@ pub(crate) struct Wanted<'a> {
     pub(crate) version: Option<&'a str>,
 }
 
-/// What must hold for a write.
+/// What must hold for a change.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Condition {
     None,
@@ -78,6 +78,20 @@ pub(crate) enum Condition {
     Absent,
     /// What is there has this `ETag`, quotes included.
     Is(HeaderValue),
+}
+
+impl Condition {
+    fn write_to(self, headers: &mut HeaderMap) {
+        match self {
+            Self::None => {}
+            Self::Absent => {
+                headers.insert(header::IF_NONE_MATCH, HeaderValue::from_static("*"));
+            }
+            Self::Is(etag) => {
+                headers.insert(header::IF_MATCH, etag);
+            }
+        }
+    }
 }
 
 /// Bytes on their way in.
@@ -192,15 +206,7 @@ impl Objects {
         if let Some(edited_at) = incoming.edited_at_s {
             headers.insert(MTIME, HeaderValue::from(edited_at));
         }
-        match incoming.condition {
-            Condition::None => {}
-            Condition::Absent => {
-                headers.insert(header::IF_NONE_MATCH, HeaderValue::from_static("*"));
-            }
-            Condition::Is(etag) => {
-                headers.insert(header::IF_MATCH, etag);
-            }
-        }
+        incoming.condition.write_to(&mut headers);
         let answer = self
             .send(Request {
                 operation: "PutObject",
@@ -216,19 +222,26 @@ impl Objects {
     }
 
     /// Makes the object's current version go out of sight; older ones stay where there are any.
-    pub(crate) async fn delete(&self, bucket: &str, key: &str) -> Result<(), ObjectError> {
+    pub(crate) async fn delete(
+        &self,
+        bucket: &str,
+        key: &str,
+        condition: Condition,
+    ) -> Result<(), ObjectError> {
         let wanted = Wanted {
             bucket,
             key,
             version: None,
         };
+        let mut headers = HeaderMap::new();
+        condition.write_to(&mut headers);
         let answer = self
             .send(Request {
                 operation: "DeleteObject",
                 method: Method::DELETE,
                 bucket,
                 path_and_query: object_path(wanted),
-                headers: HeaderMap::new(),
+                headers,
                 body: None,
             })
             .await?;

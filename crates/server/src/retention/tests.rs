@@ -131,7 +131,8 @@ impl Rig {
     }
 
     async fn delete(&self, key: &str) {
-        self.objects.delete(BUCKET, key).await.unwrap();
+        let deleted = self.objects.delete(BUCKET, key, Condition::None);
+        deleted.await.unwrap();
     }
 
     async fn read(&self, key: &str) -> Option<String> {

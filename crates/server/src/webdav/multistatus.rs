@@ -59,6 +59,14 @@ impl Multistatus {
         text
     }
 
+    /// All of the answer where the place is a note.
+    pub(crate) fn alone(&self, note: &Held) -> String {
+        let mut text = HEAD.to_owned();
+        push_note(&mut text, &self.href(&self.place.path, ""), note);
+        text.push_str(TAIL);
+        text
+    }
+
     pub(crate) fn tail() -> &'static str {
         TAIL
     }

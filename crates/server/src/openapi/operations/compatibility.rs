@@ -11,7 +11,7 @@ use crate::api::{
 };
 
 /// `PROPFIND` is answered, too; `OpenAPI` has no place for it.
-const NOTE_METHODS: [(&str, &str, [&str; 4]); 4] = [
+const NOTE_METHODS: [(&str, &str, [&str; 6]); 4] = [
     (
         "GET",
         "Fetch a note",
@@ -19,6 +19,8 @@ const NOTE_METHODS: [(&str, &str, [&str; 4]); 4] = [
             "note_root_get",
             "note_folder_get",
             "note_get",
+            "note_proxied_root_get",
+            "note_proxied_folder_get",
             "note_proxied_get",
         ],
     ),
@@ -29,6 +31,8 @@ const NOTE_METHODS: [(&str, &str, [&str; 4]); 4] = [
             "note_root_put",
             "note_folder_put",
             "note_put",
+            "note_proxied_root_put",
+            "note_proxied_folder_put",
             "note_proxied_put",
         ],
     ),
@@ -39,6 +43,8 @@ const NOTE_METHODS: [(&str, &str, [&str; 4]); 4] = [
             "note_root_delete",
             "note_folder_delete",
             "note_delete",
+            "note_proxied_root_delete",
+            "note_proxied_folder_delete",
             "note_proxied_delete",
         ],
     ),
@@ -49,20 +55,24 @@ const NOTE_METHODS: [(&str, &str, [&str; 4]); 4] = [
             "note_root_options",
             "note_folder_options",
             "note_options",
+            "note_proxied_root_options",
+            "note_proxied_folder_options",
             "note_proxied_options",
         ],
     ),
 ];
-const NOTE_PATHS: [&str; 4] = [
+const NOTE_PATHS: [&str; 6] = [
     "/webdav/{project}",
     "/webdav/{project}/",
     "/webdav/{project}/{*path}",
+    "/proxy/webdav/{project}",
+    "/proxy/webdav/{project}/",
     "/proxy/webdav/{project}/{*path}",
 ];
 const NOTES_SAY: &str = "WebDAV, as far as `bm` uses it: `PROPFIND` with `Depth: 0`, `1` or \
     `infinity` lists, too. The project goes by its name; its folder in the bucket is that name in \
     small letters with hyphens. `ETag` is the MD5 of the bytes where the note was written in one \
-    piece. A note that is overwritten or removed stays among the versions, where the store has them.";
+    piece; `If-Match` holds for `PUT` and `DELETE`. A note that is overwritten or removed stays among the versions, where the store has them.";
 
 pub(super) fn all(schemas: &mut Schemas) -> Vec<Operation> {
     let mut operations = workspaces(schemas);

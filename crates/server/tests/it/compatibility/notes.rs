@@ -101,8 +101,17 @@ async fn a_note_is_written_listed_fetched_and_removed() {
     let stale = send(stale.body("late")).await;
     assert_eq!(stale.status(), StatusCode::PRECONDITION_FAILED);
 
-    assert_eq!(notes.status("DELETE", path).await, 204);
+    for (condition, known) in [("If-Match", HELLO), ("If-None-Match", "*")] {
+        let late = send(notes.request("DELETE", path).header(condition, known)).await;
+        assert_eq!(late.status(), StatusCode::PRECONDITION_FAILED);
+    }
+    let now = &replaced.headers()["etag"];
+    let removed = send(notes.request("DELETE", path).header("If-Match", now)).await;
+    assert_eq!(removed.status(), StatusCode::NO_CONTENT);
     assert_eq!(notes.status("GET", path).await, 404);
+    assert_eq!(notes.put(path, "again").await.status(), 204);
+    let any = send(notes.request("DELETE", path).header("If-Match", "*")).await;
+    assert_eq!(any.status(), StatusCode::NO_CONTENT);
     assert_eq!(notes.status("DELETE", path).await, 404);
     assert_eq!(notes.status("PATCH", path).await, 405);
     let options = send(notes.request("OPTIONS", path)).await;
@@ -112,6 +121,40 @@ async fn a_note_is_written_listed_fetched_and_removed() {
             .unwrap()
             .contains("PROPFIND")
     );
+}
+
+#[tokio::test]
+async fn a_project_and_a_single_note_are_listed_at_both_addresses() {
+    let server = Server::start().await;
+    let notes = Notes {
+        server: &server,
+        token: server.ready_member(ANA).await,
+    };
+    notes.put("/webdav/main/sub/a.md", "hello").await;
+    notes.put("/webdav/main/sub/a.md2", "another").await;
+    for root in ["/webdav/main", "/proxy/webdav/main"] {
+        for address in [root.to_owned(), format!("{root}/")] {
+            let whole = notes.listing(&address).await;
+            let entries = ["/", "/sub/", "/sub/a.md", "/sub/a.md2"];
+            for entry in entries {
+                let href = format!("<D:href>{root}{entry}</D:href>");
+                assert!(whole.contains(&href), "{href} in {whole}");
+            }
+            assert_eq!(whole.matches("<D:response>").count(), entries.len());
+        }
+        let one = notes.listing(&format!("{root}/sub/a.md")).await;
+        assert_eq!(one.matches("<D:response>").count(), 1, "{one}");
+        let href = format!("<D:href>{root}/sub/a.md</D:href>");
+        assert!(
+            one.contains(&href) && one.contains("5d41402abc4b2a76"),
+            "{one}"
+        );
+        assert!(!one.contains("collection"), "{one}");
+        for nothing in ["/sub/a.md/", "/sub/a.m", "/other"] {
+            let path = format!("{root}{nothing}");
+            assert_eq!(notes.status("PROPFIND", &path).await, 404, "{path}");
+        }
+    }
 }
 
 #[tokio::test]
