@@ -16,7 +16,7 @@ use testkit::{scratch, wait_for, wait_until};
 use wire::{MountCredentials, SignedHeaders, canonical_message};
 
 use crate::deployment::sign_in;
-use crate::proxy::{StandIn, host, member_with_instance, standin_sees};
+use crate::proxy::{StandIn, exchange_with, host, member_with_instance, standin_sees, status};
 use crate::storage::s3;
 use crate::support::{read, text};
 
@@ -60,6 +60,13 @@ struct Embedded {
 struct Person {
     token: String,
     tenant: String,
+}
+
+/// What a person made, by which others may try to reach it.
+struct Ids {
+    credential: String,
+    key: String,
+    snapshot: String,
 }
 
 impl Embedded {
@@ -138,6 +145,68 @@ impl Embedded {
         serde_json::from_str(&text).unwrap()
     }
 
+    /// Makes what a person can have beside notes.
+    async fn ids(&self, token: &str) -> Ids {
+        let post = async |path: &str, body: Value| {
+            let url = format!("{}{path}", self.server().url);
+            let request = self.http.post(url).bearer_auth(token).json(&body);
+            let (status, made) = read(request.send().await.unwrap()).await;
+            assert!(status.is_success(), "{path}: {status} {made}");
+            made
+        };
+        let credentials = "/tenant/mount/credentials";
+        let (status, made) = self.call(token, "POST", credentials).await;
+        assert!(status.is_success(), "{status} {made}");
+        let (_, keys) = self.call(token, "GET", credentials).await;
+        let key = post("/api/keys", json!({ "name": "agent" })).await;
+        let snapshot = post("/api/bucket-snapshots", json!({})).await;
+        Ids {
+            credential: text(&keys[0], "id"),
+            key: text(&key, "id"),
+            snapshot: text(&snapshot, "id"),
+        }
+    }
+
+    /// Tries the addresses of what another tenant has, and those that climb out of one's own.
+    async fn no_path_leads_to(&self, theirs: &Ids, tenant: &str, token: &str) {
+        let Ids {
+            credential,
+            key,
+            snapshot,
+        } = theirs;
+        for (method, path) in [
+            ("DELETE", format!("/tenant/mount/credentials/{credential}")),
+            ("DELETE", format!("/api/keys/{key}")),
+            ("GET", format!("/api/bucket-snapshots/{snapshot}")),
+            ("GET", format!("/api/bucket-snapshots/{snapshot}/browse")),
+            ("DELETE", format!("/api/bucket-snapshots/{snapshot}")),
+        ] {
+            let (status, body) = self.call(token, method, &path).await;
+            assert_eq!(status, StatusCode::NOT_FOUND, "{method} {path}: {body}");
+        }
+        for path in [
+            format!("/proxy/../{tenant}/x"),
+            format!("/proxy/..%2f{tenant}/x"),
+            format!("/proxy/%2e%2e/{tenant}/x"),
+            format!("/proxy/%252e%252e/{tenant}/x"),
+            format!("/proxy/x/..%5c{tenant}"),
+            format!("/proxy/webdav/../../{tenant}/a.md"),
+        ] {
+            let status = self.as_written(token, &path).await;
+            assert_eq!(status, 400, "{path}");
+        }
+    }
+
+    /// Asks for a path that clients would make another one of.
+    async fn as_written(&self, token: &str, path: &str) -> u16 {
+        let host = host(&self.server().url).to_owned();
+        let request = format!(
+            "GET {path} HTTP/1.1\r\nhost: {host}\r\nauthorization: Bearer {token}\r\n\
+             connection: close\r\n\r\n"
+        );
+        status(&exchange_with(&self.server().url, request).await)
+    }
+
     /// Asks an instance itself, signed with one tenant's key in the name of another.
     async fn ask_past_the_proxy(&self, at: &str, key_of: &str, in_name_of: &str) -> StatusCode {
         let master = fs::read(self.state.path().join("keys/instance.secret")).unwrap();
@@ -206,6 +275,8 @@ async fn ten_tenants_on_one_machine_do_not_reach_each_other() {
         (0..PEOPLE).map(async |number| embedded.person(&format!("p{number}@example.org")).await),
     )
     .await;
+    let ids = people.iter().map(|person| embedded.ids(&person.token));
+    let ids = futures::future::join_all(ids).await;
     let mut memory = Vec::new();
     for person in &people {
         let (status, body) = embedded.call(&person.token, "GET", "/proxy/x").await;
@@ -216,8 +287,12 @@ async fn ten_tenants_on_one_machine_do_not_reach_each_other() {
     println!("memory of an idle instance, without Basic Memory: {memory:?} kB, at most {most}");
     assert!(*most < 64 * 1024, "{memory:?}");
 
-    for (person, other) in people.iter().zip(people.iter().cycle().skip(1)) {
+    for (at, person) in people.iter().enumerate() {
+        let other = &people[(at + 1) % PEOPLE];
         let (own, others) = (&person.tenant, &other.tenant);
+        embedded
+            .no_path_leads_to(&ids[(at + 1) % PEOPLE], others, &person.token)
+            .await;
         let proc = PathBuf::from(format!(
             "/proc/{}",
             embedded.pid(own).unwrap().as_raw_nonzero()
@@ -277,7 +352,12 @@ async fn ten_tenants_on_one_machine_do_not_reach_each_other() {
         let (_, listed) = embedded
             .call(&person.token, "GET", "/tenant/mount/credentials")
             .await;
-        assert_eq!(listed, json!([]), "an instance's key is shown");
+        let listed: Vec<&Value> = listed.as_array().unwrap().iter().collect();
+        assert_eq!(listed.len(), 1, "an instance's key is shown: {listed:?}");
+        assert_eq!(
+            listed[0]["id"], ids[at].credential,
+            "it is the person's own"
+        );
     }
     let pids: Vec<Pid> = people
         .iter()

@@ -81,14 +81,14 @@ pub(crate) fn host(url: &str) -> &str {
 }
 
 /// Like [`exchange`], away from the threads that serve.
-async fn exchange_with(url: &str, request: String) -> String {
+pub(crate) async fn exchange_with(url: &str, request: String) -> String {
     let host = host(url).to_owned();
     tokio::task::spawn_blocking(move || exchange(&host, request.as_bytes()))
         .await
         .unwrap()
 }
 
-fn status(answer: &str) -> u16 {
+pub(crate) fn status(answer: &str) -> u16 {
     answer
         .split(' ')
         .nth(1)
