@@ -7,6 +7,7 @@ mod look;
 mod projects;
 mod refused;
 mod round;
+mod unreadable;
 mod walk;
 
 use std::collections::BTreeSet;

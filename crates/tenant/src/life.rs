@@ -117,8 +117,15 @@ fn start_upstream(
         pace: Pace::default(),
     };
     let readable = Arc::clone(files);
+    let home = spec.home.clone();
     let upstream = Upstream::start(spec, async move { readable.ready().await })?;
-    let round = Round::new(upstream.caller(), generation, data.to_owned(), files.turn());
+    let round = Round::new(
+        upstream.caller(),
+        generation,
+        data.to_owned(),
+        &home,
+        files.turn(),
+    );
     let (index, _) = index::start(round, upstream.state(), arrived);
     let seen = UpstreamSeen {
         caller: upstream.caller(),

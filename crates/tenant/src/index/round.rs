@@ -1,38 +1,26 @@
 //! One round of indexing: everything that waits, in as few requests as it takes.
 
+mod watch;
+
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
 use http::{Method, StatusCode};
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio::sync::Mutex;
-use tokio::time::Instant;
 
 use super::Backlog;
 use super::look::{Seen, top};
 use super::projects::{self, Projects};
 use super::refused::{Next, Refused};
+use super::unreadable::Unreadable;
 use super::walk::{Ended, Walk, Walked};
 use crate::generation::Generation;
 use crate::upstream::{CallError, Caller};
 
 /// More notes of one project than this are found faster by a walk over it.
 const MOST_BY_NAME: usize = 40;
-/// A watcher that waits a tenth of a second has begun by then.
-const FIRST_LOOK: Duration = Duration::from_millis(150);
-const LONGEST_LOOK: Duration = Duration::from_secs(2);
-/// A watcher that has not begun by then missed something, unless it looks at many notes first:
-/// then it has so much longer for each.
-const BEGINS_WITHIN: Duration = Duration::from_secs(1);
-const LOOKS_AT_ONE: Duration = Duration::from_millis(20);
-/// So long nothing moves while somebody is at work.
-const STUCK_AFTER: Duration = Duration::from_secs(4);
-/// What a permalink may have besides letters and digits.
-const PLAIN: &percent_encoding::AsciiSet = &NON_ALPHANUMERIC.remove(b'-');
-
 pub(crate) struct Round {
     caller: Caller,
     generation: Generation,
@@ -41,6 +29,7 @@ pub(crate) struct Round {
     turn: Arc<Mutex<()>>,
     walked: BTreeMap<String, Walked>,
     refused: Refused,
+    unreadable: Unreadable,
 }
 
 /// What has to be done for one project.
@@ -52,13 +41,15 @@ struct Errand {
 }
 
 impl Round {
-    /// Indexing a note rewrites it: `turn` is held for that long.
+    /// Indexing a note rewrites it: `turn` is held for that long. `home` is Basic Memory's.
     pub(crate) fn new(
         caller: Caller,
         generation: Generation,
         data: PathBuf,
+        home: &Path,
         turn: Arc<Mutex<()>>,
     ) -> Self {
+        let unreadable = Unreadable::new(data.clone(), home);
         Self {
             caller,
             generation,
@@ -67,12 +58,13 @@ impl Round {
             turn,
             walked: BTreeMap::new(),
             refused: Refused::default(),
+            unreadable,
         }
     }
 
     /// How much is left alone until it arrives again.
     pub(super) fn refused(&self) -> usize {
-        self.refused.count()
+        self.refused.count() + self.unreadable.count()
     }
 
     /// They are others than they were.
@@ -275,90 +267,6 @@ impl Round {
         }
         left
     }
-
-    /// Its own watcher indexes, and "sync initiated" proves nothing: its report is read until it
-    /// finds nothing to do. A walk is asked for only while nothing moves, because two at once get
-    /// in each other's way.
-    async fn watch_until_found(&mut self, folder: &str) -> Result<(), CallError> {
-        let name = utf8_percent_encode(folder, PLAIN);
-        let (sync, status) = (
-            format!("/{name}/project/sync"),
-            format!("/{name}/project/status"),
-        );
-        let mut moved = Instant::now();
-        let mut last = None;
-        let mut pause = FIRST_LOOK;
-        let mut patience = BEGINS_WITHIN;
-        loop {
-            tokio::time::sleep(pause).await;
-            let asked = Instant::now();
-            let report = self.caller.json(Method::POST, &status, None).await?;
-            let report = Report::read(&report)?;
-            let left = report.left(&self.refused.left_in(folder));
-            if left == 0 {
-                return Ok(());
-            }
-            if last != Some(left) {
-                last = Some(left);
-                moved = Instant::now();
-            } else if moved.elapsed() >= patience + looks_at(left) {
-                self.caller.json(Method::POST, &sync, None).await?;
-                if patience == STUCK_AFTER {
-                    return self.refuse_all(folder, &report);
-                }
-                patience = STUCK_AFTER;
-                moved = Instant::now();
-                pause = FIRST_LOOK;
-            }
-            // Its report costs a look at every note.
-            pause = (pause * 2).min(LONGEST_LOOK).max(asked.elapsed() * 2);
-        }
-    }
-
-    /// It was asked, and nothing moves.
-    fn refuse_all(&mut self, folder: &str, report: &Report) -> Result<(), CallError> {
-        for note in &report.notes {
-            // Asked for again with the others.
-            let _next = self
-                .refused
-                .take(&format!("{folder}/{note}"), &CallError::TooSlow);
-        }
-        match report.left(&self.refused.left_in(folder)) {
-            0 => Ok(()),
-            _ => Err(CallError::TooSlow),
-        }
-    }
-}
-
-/// What 0.15 says that it has not indexed.
-#[derive(Debug, PartialEq, Eq)]
-struct Report {
-    changes: u64,
-    /// Those that are new or changed.
-    notes: BTreeSet<String>,
-}
-
-impl Report {
-    fn read(report: &Value) -> Result<Self, CallError> {
-        let named = ["new", "modified"].map(|kind| report[kind].as_array());
-        let named = named.into_iter().flatten().flatten();
-        Ok(Self {
-            changes: report["total"].as_u64().ok_or(CallError::Malformed)?,
-            notes: named.filter_map(Value::as_str).map(str::to_owned).collect(),
-        })
-    }
-
-    /// How many changes there are but those that it refuses.
-    fn left(&self, refused: &BTreeSet<&str>) -> u64 {
-        let known = |note: &&String| refused.contains(note.as_str());
-        let refused = self.notes.iter().filter(known).count();
-        self.changes
-            .saturating_sub(u64::try_from(refused).unwrap_or(u64::MAX))
-    }
-}
-
-fn looks_at(notes: u64) -> Duration {
-    LOOKS_AT_ONE * u32::try_from(notes).unwrap_or(u32::MAX)
 }
 
 #[cfg(test)]
@@ -367,7 +275,8 @@ mod tests {
 
     fn round(generation: Generation, data: &std::path::Path) -> Round {
         let caller = Caller::new("/nowhere".into());
-        let mut round = Round::new(caller, generation, data.to_owned(), Arc::default());
+        let nowhere = Path::new("/nowhere");
+        let mut round = Round::new(caller, generation, data.to_owned(), nowhere, Arc::default());
         round.projects.insert("main".into(), "id-1".into());
         round
     }
@@ -442,32 +351,5 @@ mod tests {
             round.goes_beside("main", &whole(0)),
             "it is the first again"
         );
-    }
-
-    #[test]
-    fn what_is_refused_does_not_count_as_left() {
-        let report =
-            json!({ "total": 3, "new": ["bad.md"], "modified": ["a.md"], "deleted": ["b.md"] });
-        let report = Report::read(&report).unwrap();
-        assert_eq!(report.left(&BTreeSet::new()), 3);
-        assert_eq!(report.left(&BTreeSet::from(["bad.md", "gone.md"])), 2);
-        assert!(Report::read(&json!({})).is_err());
-
-        let mut round = round(Generation::V0_15, std::path::Path::new("/nowhere"));
-        let stuck = json!({ "total": 1, "new": ["bad.md"] });
-        let stuck = Report::read(&stuck).unwrap();
-        assert!(round.refuse_all("main", &stuck).is_err());
-        assert!(round.refuse_all("main", &stuck).is_err());
-        assert!(round.refuse_all("main", &stuck).is_ok());
-        assert_eq!(round.refused(), 1);
-        round.ask_again_for(&BTreeSet::from(["main/bad.md".to_owned()]));
-        assert!(round.refuse_all("main", &stuck).is_err());
-    }
-
-    #[test]
-    fn many_notes_are_looked_at_for_long_before_anything_is_found() {
-        assert_eq!(looks_at(1), LOOKS_AT_ONE);
-        assert!(looks_at(10_000) > Duration::from_secs(120));
-        assert!(looks_at(u64::MAX) >= looks_at(1 << 31));
     }
 }
