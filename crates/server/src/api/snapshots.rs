@@ -11,7 +11,7 @@ use uuid::Uuid;
 use wire::ChangeKind;
 
 use crate::app::App;
-use crate::buckets::{History, ObjectError, Old, Standing};
+use crate::buckets::{BucketError, History, ObjectError, Old, Standing};
 use crate::clock::rfc3339;
 use crate::error::{ApiError, chain};
 use crate::events::{NewEvent, Teller};
@@ -271,10 +271,11 @@ async fn restore(
         .objects
         .list_as_of(tenant.bucket(), &path, snapshot.taken_at)
         .await?;
-    let wanted = then
+    let wanted: Vec<Old> = then
         .into_iter()
-        .filter(|old| is_asked_for(&old.held.key, &path) && old.standing == Standing::Replaced);
-    let restored = bring_back(&app, &tenant, wanted).await?;
+        .filter(|old| is_asked_for(&old.held.key, &path) && old.standing == Standing::Replaced)
+        .collect();
+    let restored = to_its_end(&app, &tenant, wanted).await?;
     app.store
         .record_restore(&tenant, &snapshot.id, &member.origin(&app))
         .await?;
@@ -283,6 +284,17 @@ async fn restore(
         snapshot_version: snapshot.taken_at.to_string(),
         snapshot_id: snapshot.id,
     }))
+}
+
+/// Brings back all, also when the caller does not stay to hear of it.
+async fn to_its_end(
+    app: &App,
+    tenant: &TenantScope,
+    wanted: Vec<Old>,
+) -> Result<Vec<Old>, ObjectError> {
+    let (app, tenant) = (app.clone(), tenant.clone());
+    let work = tokio::spawn(async move { bring_back(&app, &tenant, wanted.into_iter()).await });
+    work.await.map_err(BucketError::from)?
 }
 
 /// Brings back a few at once until one fails, and tells of those that are back either way: whoever
@@ -354,20 +366,18 @@ pub(super) fn routes() -> Routes {
 mod tests {
     use std::sync::Arc;
 
+    use axum::Router;
+    use axum::http::Uri;
+    use tokio::sync::Notify;
+
     use super::*;
     use crate::api::tests::Fixture;
     use crate::buckets::{AdminKey, Endpoint, Held, ObjectKeys, Objects};
     use crate::store::tests::origin;
 
-    /// An app whose store takes everything but one note, and a tenant in its database.
-    async fn app_that_cannot_store(key: &'static str) -> (Fixture, App, TenantScope) {
+    /// An app with this store, and a tenant in its database.
+    async fn app_on(routes: Router) -> (Fixture, App, TenantScope) {
         let fixture = Fixture::new().await;
-        let routes = axum::Router::new().fallback(async move |uri: axum::http::Uri| {
-            match uri.path().ends_with(key) {
-                true => StatusCode::SERVICE_UNAVAILABLE,
-                false => StatusCode::OK,
-            }
-        });
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let endpoint = Endpoint {
             url: format!("http://{}", listener.local_addr().unwrap()),
@@ -405,13 +415,47 @@ mod tests {
         }
     }
 
+    async fn told(app: &App, tenant: &TenantScope) -> Vec<String> {
+        let told = app.store.events_after(tenant, 0, 1_000).await.unwrap();
+        told.events.into_iter().map(|event| event.path).collect()
+    }
+
+    #[tokio::test]
+    async fn a_caller_who_does_not_stay_leaves_no_note_unannounced() {
+        let (reached, slow) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+        let (notes, gate) = (Arc::clone(&reached), Arc::clone(&slow));
+        let (_fixture, app, tenant) = app_on(Router::new().fallback(async move |uri: Uri| {
+            if uri.path().ends_with("/main/3.md") {
+                notes.notify_one();
+                gate.notified().await;
+            }
+        }))
+        .await;
+        let (held, scope) = (app.clone(), tenant.clone());
+        let wanted = (0..20).map(old).collect();
+        let caller = tokio::spawn(async move { to_its_end(&held, &scope, wanted).await });
+        reached.notified().await;
+        caller.abort();
+        assert!(caller.await.unwrap_err().is_cancelled());
+        slow.notify_one();
+        testkit::wait_until(std::time::Duration::from_secs(60), async || {
+            told(&app, &tenant).await.len() == 20
+        })
+        .await;
+    }
+
     #[tokio::test]
     async fn what_was_brought_back_before_a_failure_is_announced() {
-        let (_fixture, app, tenant) = app_that_cannot_store("/main/20.md").await;
+        let (_fixture, app, tenant) = app_on(Router::new().fallback(async move |uri: Uri| {
+            match uri.path().ends_with("/main/20.md") {
+                true => StatusCode::SERVICE_UNAVAILABLE,
+                false => StatusCode::OK,
+            }
+        }))
+        .await;
         let failed = bring_back(&app, &tenant, (0..1_000).map(old)).await;
         assert!(matches!(failed, Err(ObjectError::Bucket(_))), "{failed:?}");
-        let told = app.store.events_after(&tenant, 0, 1_000).await.unwrap();
-        let told: Vec<String> = told.events.into_iter().map(|event| event.path).collect();
+        let told = told(&app, &tenant).await;
         let before: Vec<String> = (0..20).map(|number| old(number).held.key).collect();
         assert_eq!(told[..20], before);
         assert!(!told.contains(&old(20).held.key), "{told:?}");
