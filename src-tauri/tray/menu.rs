@@ -5,7 +5,7 @@ mod places;
 mod words;
 
 use engine::View;
-use engine::view::{AccountView, SyncSwitch};
+use engine::view::{AccountView, Status, SyncSwitch};
 use time::UtcOffset;
 
 use crate::clipboard;
@@ -75,14 +75,17 @@ pub(crate) fn menu(view: &View, around: Surroundings<'_>) -> Menu {
         AccountView::SignedIn { .. } => {
             items.extend(at_work(view, around));
         }
+        AccountView::SignedOut { .. } if !engine_runs(view) => {
+            items.push(command(Action::Open(Page::Any), "Open window…"));
+        }
         AccountView::SignedOut { .. } => {
-            items.push(command(Action::Open(Page::Any), "Sign in…"));
+            items.push(command(Action::Open(Page::SignIn), "Sign in…"));
             if has_folder {
                 items.push(command(Action::OpenFolder(None), "Open notes folder"));
             }
         }
         AccountView::SigningIn { .. } => {
-            items.push(command(Action::Open(Page::Any), "Show sign-in…"));
+            items.push(command(Action::Open(Page::SignIn), "Show sign-in…"));
             items.push(command(Action::CancelSignIn, "Cancel sign-in"));
         }
         AccountView::AwaitingBrowser { user_code, .. } => {
@@ -91,7 +94,7 @@ pub(crate) fn menu(view: &View, around: Surroundings<'_>) -> Menu {
             if clipboard::WORKS {
                 items.push(command(Action::CopySignInLink, "Copy link"));
             }
-            items.push(command(Action::Open(Page::Any), "Show sign-in…"));
+            items.push(command(Action::Open(Page::SignIn), "Show sign-in…"));
             items.push(command(Action::CancelSignIn, "Cancel sign-in"));
         }
     }
@@ -145,22 +148,31 @@ fn pause(view: &View, around: Surroundings<'_>) -> Option<Item> {
     })
 }
 
+/// Without one nobody is known to be signed in, and no page can be filled.
+fn engine_runs(view: &View) -> bool {
+    let without = matches!(view.status, Status::Starting | Status::Error);
+    !(without && matches!(view.account, AccountView::SignedOut { .. }))
+}
+
+/// Only what leads somewhere: there is nothing to set up again before somebody has signed in.
 fn ending(view: &View, around: Surroundings<'_>) -> Vec<Item> {
-    let mut items = vec![command(Action::Open(Page::Settings), "Settings…")];
+    let runs = engine_runs(view);
+    let signed_in = matches!(view.account, AccountView::SignedIn { .. });
+    let settings = runs.then(|| command(Action::Open(Page::Settings), "Settings…"));
+    let mut items: Vec<Item> = settings.into_iter().collect();
     items.extend(login(around).map(|checked| Item::Toggle {
         action: Action::ToggleLogin,
         label: "Start at login".to_owned(),
         checked,
     }));
+    let mut help = vec![command(Action::OpenDocumentation, "Documentation")];
+    help.extend(signed_in.then(|| command(Action::Open(Page::SetUp), "Set up again…")));
+    help.extend(runs.then(|| command(Action::Open(Page::Diagnostics), "Export diagnostics…")));
+    help.push(Item::Fact(format!("Basic Memory {}", view.version)));
     items.push(Item::Submenu {
         branch: Branch::Help,
         label: "Help".to_owned(),
-        items: vec![
-            command(Action::OpenDocumentation, "Documentation"),
-            command(Action::Open(Page::SetUp), "Set up again…"),
-            command(Action::Open(Page::Diagnostics), "Export diagnostics…"),
-            Item::Fact(format!("Basic Memory {}", view.version)),
-        ],
+        items: help,
     });
     items.push(Item::Separator);
     items.push(command(Action::Quit, around.quit));

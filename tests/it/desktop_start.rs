@@ -64,7 +64,6 @@ async fn start_at_login_writes_and_removes_an_autostart_entry() {
 [{mark}] Start at login
   > Help
       > Documentation
-      > Set up again…
       > Export diagnostics…
       - Basic Memory 0.1.0
 ---

@@ -65,7 +65,6 @@ async fn offers_sign_in_when_nobody_is_signed_in() {
 [ ] Start at login
   > Help
       > Documentation
-      > Set up again…
       > Export diagnostics…
       - Basic Memory 0.1.0
 ---

@@ -1,6 +1,7 @@
 import type { AccountView } from "./bindings/AccountView";
 import type { View } from "./bindings/View";
 import { never } from "./never";
+import type { Place } from "./places";
 
 export type SignedIn = Extract<AccountView, { type: "signedIn" }>;
 export type SignedOut = Extract<AccountView, { type: "signedOut" }>;
@@ -50,4 +51,33 @@ export function screenOf(view: View, person: "new" | "looked"): Screen {
     default:
       return never(account);
   }
+}
+
+/** A page that was asked for by name while another screen waits, and can be shown there. */
+export type Aside =
+  | { place: "settings" }
+  | { place: "diagnostics" }
+  | { place: "account"; account: SignedIn };
+
+/** Without an engine no page can be filled; on the overview every page has its own way there. */
+export function asideOf(screen: Screen, place: Place): Aside | null {
+  switch (screen.name) {
+    case "starting":
+    case "cannotRun":
+    case "overview":
+      return null;
+    case "subscriptionRequired":
+    case "setUp":
+      if (place === "account") return { place, account: screen.account };
+      break;
+    case "keyringLocked":
+    case "detect":
+    case "signIn":
+    case "signingIn":
+    case "awaitingBrowser":
+      break;
+    default:
+      return never(screen);
+  }
+  return place === "settings" || place === "diagnostics" ? { place } : null;
 }

@@ -112,7 +112,7 @@ export const texts = {
   secretStore,
   phase: (phase: string) => phases[phase] ?? "Working",
 
-  nav: { ...places, label: "Pages", open: " to review" },
+  nav: { ...places, label: "Pages", back: "Back", open: " to review" },
   conflict,
   ...pages,
 

@@ -66,6 +66,7 @@ const screens: Record<FixtureName, Screen["name"] | Place | "conflict"> = {
   accountLapsed: "account",
   settings: "settings",
   settingsFilled: "settings",
+  settingsSignedOut: "settings",
   diagnostics: "diagnostics",
   diagnosticsTrouble: "diagnostics",
   setUpAgain: "setUp",
@@ -178,6 +179,7 @@ const words: Record<FixtureName, string[]> = {
   accountLapsed: ["Read-only since 11 Mar", "Renew"],
   settings: ["Start when I log in", "Upload limit", "Quiet hours"],
   settingsFilled: ["From", "Quiet hours", "No notifications until 20:20.", "Tell me again"],
+  settingsSignedOut: ["Back", "Sign in", "Upload limit"],
   diagnostics: ["System keyring", "1.75.2", "4 things looked at, all in order"],
   diagnosticsTrouble: ["and 104 more", "This system watches too few folders.", "Problem", "Repair"],
   setUpAgain: ["Choose your notes folder", "Leave as it is", "nothing changes on this device"],
@@ -216,7 +218,8 @@ describe.each(fixtureNames)("the view %s", (name) => {
   it("chooses its screen", () => {
     const person = name.startsWith("detect") ? "new" : "looked";
     const screen = screenOf(views[name], person).name;
-    expect(screen).toBe(name in pagePlaces ? "overview" : screens[name]);
+    const behind = name === "settingsSignedOut" ? "signIn" : "overview";
+    expect(screen).toBe(name in pagePlaces ? behind : screens[name]);
   });
 
   it("says what a person must know", async () => {

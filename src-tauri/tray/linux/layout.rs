@@ -200,7 +200,12 @@ fn icon(action: &Action) -> Option<&'static str> {
             Some("dialog-warning-symbolic")
         }
         Action::Open(
-            Page::Any | Page::Account | Page::Settings | Page::Diagnostics | Page::SetUp,
+            Page::Any
+            | Page::SignIn
+            | Page::Account
+            | Page::Settings
+            | Page::Diagnostics
+            | Page::SetUp,
         )
         | Action::OpenFolder(_)
         | Action::OpenMount(_)

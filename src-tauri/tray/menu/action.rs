@@ -33,6 +33,8 @@ pub(crate) enum Action {
 pub(crate) enum Page {
     /// Wherever the window is, or the first.
     Any,
+    /// Where a person signs in: on the first page.
+    SignIn,
     /// Where a passphrase is asked for: on the first page.
     Passphrase,
     Folders,
@@ -85,7 +87,7 @@ impl Page {
     pub(crate) fn place(self) -> Option<&'static str> {
         match self {
             Self::Any => None,
-            Self::Passphrase => Some("overview"),
+            Self::SignIn | Self::Passphrase => Some("overview"),
             Self::Folders => Some("folders"),
             Self::Conflicts => Some("conflicts"),
             Self::Account => Some("account"),

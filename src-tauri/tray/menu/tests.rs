@@ -249,12 +249,36 @@ fn offers_sign_in_and_little_else_when_signed_out() {
     [ ] Start at login
       > Help >
           > Documentation
-          > Set up again…
           > Export diagnostics…
             Basic Memory 0.1.0
     ---
       > Quit and stop syncing
     ");
+}
+
+#[test]
+fn names_no_page_that_nobody_can_fill_while_no_engine_runs() {
+    let stopped = View {
+        status: Status::Error,
+        headline: "Sync cannot run: the disk is full".to_owned(),
+        ..View::starting("laptop")
+    };
+    for view in [View::starting("laptop"), stopped] {
+        let shown = text(&view);
+        let rest = shown.split_once('\n').unwrap().1;
+        insta::allow_duplicates! {
+            insta::assert_snapshot!(rest, @r"
+              > Open window…
+            ---
+            [ ] Start at login
+              > Help >
+                  > Documentation
+                    Basic Memory 0.1.0
+            ---
+              > Quit and stop syncing
+            ");
+        }
+    }
 }
 
 #[test]
