@@ -22,6 +22,8 @@ export class Session {
   person = $state<"new" | "looked">("new");
   /** How rclone is to be got at the end of the set-up; null for the app's own copy. */
   rcloneWay = $state.raw<InstallWayView | null>(null);
+  /** A folder that was picked for a halted one's place: the set-up begins with it. */
+  replacement = $state.raw<{ pair: string; folder: string } | null>(null);
   readonly clock: Clock;
   #wanted = $state.raw<Location>({ place: "overview", subject: null });
   readonly #bridge: Bridge;
@@ -43,7 +45,14 @@ export class Session {
 
   go(place: Place, subject: string | null = null): void {
     this.refused = null;
+    this.replacement = null;
     this.#wanted = { place, subject };
+  }
+
+  /** Leads to the set-up, which shows what would happen before anything does. */
+  replaceFolder(pair: string, folder: string): void {
+    this.go("setUp");
+    this.replacement = { pair, folder };
   }
 
   /** Follows the engine until the returned function is called. */

@@ -1,7 +1,8 @@
 import { cleanup } from "@testing-library/svelte";
 import { afterEach, expect, it, vi } from "vitest";
 
-import { fill, openWindow, settle, views } from "./window";
+import { answersOf } from "../src/fixtures/answers";
+import { fill, now, openWindow, settle, views } from "./window";
 
 afterEach(() => void vi.useRealTimers());
 
@@ -197,3 +198,49 @@ async function openWindowWithTimers(name: "noSubscription") {
   await vi.advanceTimersByTimeAsync(100);
   return opening;
 }
+
+it("takes another folder for one that is missing, after the preview and the summary", async () => {
+  const [pair] = views.rootMissing.pairs;
+  if (!pair?.halt) throw new Error("the fixture has no halt");
+  const halt = { ...pair.halt, actions: ["chooseFolder" as const] };
+  const missing = { ...pair, profile: "safe" as const, halt };
+  const window = await openWindow({ ...views.rootMissing, pairs: [missing] });
+  window.bridge.answer = answersOf("rootMissing", now);
+  window.bridge.picked = null;
+  await window.press("button", "Choose folder…");
+  expect(window.root.querySelector("[data-screen=setUp]")).toBeNull();
+
+  window.bridge.picked = "/home/ana/Documents/Notes";
+  await window.press("button", "Choose folder…");
+  const field = window.find("textbox", "Notes folder") as HTMLInputElement;
+  expect(field.value).toBe("/home/ana/Documents/Notes");
+  await window.press("button", "Continue");
+  expect(window.text()).toContain("Only here312");
+  await window.press("button", "Continue");
+  await window.press("button", "Continue");
+  expect(window.text()).toContain("Sync of /media/ana/stick/Notes ends.");
+  expect(window.text()).toContain("The folder /home/ana/Documents/Notes is kept in sync");
+  expect(window.sent()).toEqual([]);
+  await window.press("button", "Start syncing");
+  expect(window.sent()).toEqual([
+    { type: "setUp", folder: "/home/ana/Documents/Notes", profile: "safe", insteadOf: pair.id },
+  ]);
+});
+
+it("adds a folder when the set-up is opened again, whatever was picked for another before", async () => {
+  const [pair] = views.rootMissing.pairs;
+  if (!pair?.halt) throw new Error("the fixture has no halt");
+  const missing = { ...pair, halt: { ...pair.halt, actions: ["chooseFolder" as const] } };
+  const window = await openWindow({ ...views.rootMissing, pairs: [missing] });
+  window.bridge.answer = answersOf("rootMissing", now);
+  window.bridge.picked = "/home/ana/Other";
+  await window.press("button", "Choose folder…");
+  await window.press("button", "Leave as it is");
+  window.bridge.showPlace("setUp");
+  await settle();
+  await fill(window.find("textbox", "Notes folder"), "/home/ana/More");
+  for (let page = 0; page < 3; page += 1) await window.press("button", "Continue");
+  expect(window.text()).not.toContain("ends. What is in that folder");
+  await window.press("button", "Start syncing");
+  expect(window.sent()).toEqual([{ type: "setUp", folder: "/home/ana/More", profile: "balanced" }]);
+});

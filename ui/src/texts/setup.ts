@@ -47,6 +47,7 @@ export const setUp = {
   does: {
     use: (folder: string) => `The folder ${folder} is kept in sync with your cloud.`,
     create: (folder: string) => `The folder ${folder} is created and kept in sync with your cloud.`,
+    replace: (folder: string) => `Sync of ${folder} ends. What is in that folder stays as it is.`,
     upload: (n: number) => `${some(n, "note goes", "notes go")} up to the cloud.`,
     download: (n: number) => `${some(n, "note comes", "notes come")} down to this folder.`,
     keepBoth: (n: number) =>
