@@ -173,3 +173,58 @@ it("opens where something outside the window points", async () => {
   await settle();
   expect(window.root.querySelector("h1")?.textContent).toContain("Rye, second attempt.md");
 });
+
+it("shows all of many, and settles all of them at once", async () => {
+  const [first] = views.attention.conflicts;
+  if (!first) throw new Error("the fixture has no conflict");
+  let all = Array.from({ length: 8 }, (_, index) => ({ ...first, id: `c${index}`, path: `Note ${index}.md` }));
+  const held = () => ({ ...views.attention, conflicts: all.slice(0, 3), openConflictCount: all.length });
+  const window = await openWindow(held());
+  window.bridge.answer = (request) => {
+    if (request.type === "listConflicts") return { type: "conflicts", conflicts: all };
+    if (request.type !== "resolveConflicts") return null;
+    const ids = new Set(request.choices.map(({ id }) => id));
+    all = all.filter(({ id }) => !ids.has(id));
+    return { type: "resolved", undo: "undo_bulk", stale: [] };
+  };
+  window.bridge.showPlace("conflicts");
+  await settle();
+  expect(window.text()).toContain("and 5 more");
+
+  await window.press("button", "Show all 8");
+  const rows = () => window.root.querySelectorAll("[data-conflict]").length;
+  expect(rows()).toBe(8);
+  expect(document.activeElement?.textContent).toContain("Note 3.md");
+  expect(window.text()).not.toContain("and 5 more");
+
+  // What another front end settled goes, though no view ever held it.
+  all = all.slice(0, 6);
+  await window.push(held());
+  expect(rows()).toBe(6);
+
+  window.root.querySelector<HTMLInputElement>(".bar input")?.click();
+  await settle();
+  await window.press("button", "Keep both");
+  await window.press("button", /^Settle 6/);
+  const last = window.sent().at(-1);
+  expect(last?.type === "resolveConflicts" && last.choices.length).toBe(6);
+  await window.push(held());
+  expect(rows()).toBe(0);
+});
+
+it("opens a conflict that only the whole list has", async () => {
+  const [first] = views.attention.conflicts;
+  if (!first) throw new Error("the fixture has no conflict");
+  const rest = { ...first, id: "rest", path: "Far down.md" };
+  const window = await openWindow({ ...views.attention, openConflictCount: 4 });
+  const detail = conflictDetail("conflict_1", now);
+  window.bridge.answer = (request) => {
+    if (request.type === "listConflicts") return { type: "conflicts", conflicts: [...views.attention.conflicts, rest] };
+    return request.type === "readConflict" && detail ? { type: "conflict", conflict: detail } : null;
+  };
+  window.bridge.showPlace("conflicts");
+  await settle();
+  await window.press("button", "Show all 4");
+  await window.press("button", "Review Far down.md");
+  expect(window.root.querySelector("h1")?.textContent).toContain("Far down.md");
+});

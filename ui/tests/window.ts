@@ -27,6 +27,7 @@ export interface OpenWindow {
 
 const reads = new Set<Request["type"]>([
   "readConflict",
+  "listConflicts",
   "listHistory",
   "listCredentials",
   "diagnose",

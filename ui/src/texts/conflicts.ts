@@ -34,6 +34,7 @@ export const conflict = {
   none: "No conflicts to review",
   noneText: "When a note changes in two places at once, both versions wait for you here.",
   keys: "Keys: ↑ ↓ move, Enter opens, 1 mine, 2 theirs, 3 both, M merge, N not now, U undo, Space selects.",
+  showAll: (amount: number) => `Show all ${count(amount)}`,
   settled: "Settled",
   putOff: "Put off until the next start",
   mergedItself: "Merged by itself, both versions are in the history",
