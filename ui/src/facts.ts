@@ -2,6 +2,7 @@ import type { Finding } from "./bindings/Finding";
 import type { RcloneView } from "./bindings/RcloneView";
 import type { View } from "./bindings/View";
 import type { TrayHost } from "./bridge";
+import { sentence } from "./format";
 import { never } from "./never";
 import { texts } from "./texts";
 
@@ -48,7 +49,7 @@ export function factsOf(
     ...(atLogin === true ? [login] : []),
     ...worth.map(({ level, message, hint }): Fact => {
       const state = level === "error" ? "missing" : "note";
-      return { state, name: message, words: "", hint };
+      return { state, name: sentence(message), words: "", hint };
     }),
   ];
 }
@@ -65,7 +66,7 @@ function rclone(view: RcloneView): Fact {
     case "missing":
       return { state: "missing", name, words: texts.detect.isMissing, hint: texts.detect.rclone };
     case "tooOld":
-      return { state: "missing", name, words: texts.device.tooOld(view.version), hint: view.message };
+      return { state: "missing", name, words: texts.device.tooOld(view.version), hint: sentence(view.message) };
     default:
       return never(view);
   }
@@ -90,8 +91,8 @@ function keys(view: View): Fact {
 function drives({ mountSupport }: View): Fact {
   const name = texts.detect.drives;
   return mountSupport.type === "ready"
-    ? { state: "found", name, words: mountSupport.driver, hint: null }
-    : { state: "note", name, words: mountSupport.message, hint: mountSupport.hint };
+    ? { state: "found", name, words: texts.detect.drivesReady(mountSupport.driver), hint: null }
+    : { state: "note", name, words: texts.detect.drivesMissing(mountSupport.message), hint: mountSupport.hint };
 }
 
 function trayFact(tray: TrayHost): Fact[] {

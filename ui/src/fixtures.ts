@@ -72,15 +72,16 @@ export function fixtures(now: number): Record<FixtureName, View> {
     manageUrl: "https://basicmemory.com/account",
   };
 
-  const activity: ActivityView[] = [
-    { atMs: now - 12 * second, path: "Journal/2026-03-14.md", action: "upload" },
-    { atMs: now - 14 * second, path: "Projects/Garden/Seed list.md", action: "upload" },
-    { atMs: now - 14 * second, path: "Reading/The Peregrine.md", action: "download" },
-    { atMs: now - 9 * minute, path: "Inbox/untitled 3.md", action: "removeInCloud" },
-    { atMs: now - 47 * minute, path: "Inbox/Call with Marta.md", action: "upload" },
-    { atMs: now - 3 * hour, path: "Recipes/Bread/Rye, second attempt.md", action: "conflict" },
-    { atMs: now - 26 * hour, path: "Archive/2019/Travel plans.md", action: "removeHere" },
+  const activityUntil = (last: number): ActivityView[] => [
+    { atMs: last, path: "Journal/2026-03-14.md", action: "upload" },
+    { atMs: last - 2 * second, path: "Projects/Garden/Seed list.md", action: "upload" },
+    { atMs: last - 2 * second, path: "Reading/The Peregrine.md", action: "download" },
+    { atMs: last - 9 * minute, path: "Inbox/untitled 3.md", action: "removeInCloud" },
+    { atMs: last - 47 * minute, path: "Inbox/Call with Marta.md", action: "upload" },
+    { atMs: last - 3 * hour, path: "Recipes/Bread/Rye, second attempt.md", action: "conflict" },
+    { atMs: last - 26 * hour, path: "Archive/2019/Travel plans.md", action: "removeHere" },
   ];
+  const activity = activityUntil(now - 12 * second);
 
   const idle: View = {
     version: "0.1.0",
@@ -120,8 +121,15 @@ export function fixtures(now: number): Record<FixtureName, View> {
       proxy: null,
     },
     mounts: [],
-    mountSupport: { type: "ready", driver: "FUSE 3" },
+    mountSupport: { type: "ready", driver: "FUSE" },
   };
+
+  /** Nothing was carried since then. */
+  const since = (ms: number, changes: Partial<PairView> = {}): Pick<View, "checkedAtMs" | "pairs" | "activity"> => ({
+    checkedAtMs: now - ms,
+    pairs: [{ ...pair, checkedAtMs: now - ms, lastRun: { ...run, endedAtMs: now - ms }, ...changes }],
+    activity: activityUntil(now - ms),
+  });
 
   const nothingYet = {
     checkedAtMs: null,
@@ -151,6 +159,8 @@ export function fixtures(now: number): Record<FixtureName, View> {
     },
   };
 
+  const rcloneHint = "Choose Install in the window; the app keeps a copy of its own.";
+
   const { openConflicts, settledConflicts } = listedConflicts(pair.id, now);
 
   const tooManyDeletes: PairView = {
@@ -160,8 +170,8 @@ export function fixtures(now: number): Record<FixtureName, View> {
     lastRun: { ...run, result: { type: "halted", code: "TooManyDeletes" }, uploaded: 0 },
     halt: {
       code: "TooManyDeletes",
-      message: "140 of 900 notes would be deleted in the cloud.",
-      hint: "If you moved or deleted them on purpose, go on. Otherwise put them back first.",
+      message: "140 of 900 notes would be removed in the cloud",
+      hint: "Everything else goes on. Look at the list, then go on or bring the notes back.",
       canConfirm: true,
       evidence: ["Archive/2019/Travel plans.md", "Archive/2019/Winter reading.md"],
       evidenceCount: 140,
@@ -180,12 +190,17 @@ export function fixtures(now: number): Record<FixtureName, View> {
     },
   };
 
-  const problems: ProblemView[] = Array.from({ length: 8 }, (_, index) => ({
-    pair: pair.id,
-    path: `Meetings/${2019 + index}/Q${(index % 4) + 1}: what we decided?.md`,
-    code: "IllegalName",
-    message: "This name cannot exist on Windows. Remove the “:” and “?” to carry the note.",
-  }));
+  const found: [path: string, code: string, message: string][] = [
+    ["Meetings/Plan.md", "name_twins", "another name here differs only in case or accents; rename one of them"],
+    ["Inbox/Draft.md", "file_in_use", "another program keeps the file open for writing"],
+    ["Archive/2019/Locked.md", "unreadable", "it cannot be read; check its permissions"],
+    ["Attachments/Scans", "other_file_system", "the folder is on another disk than the vault"],
+    ["Reading/Shared/List.md", "link_in_path", "a link stands where a folder should be; links do not sync"],
+  ];
+  const problems: ProblemView[] = Array.from({ length: 10 }, (_, index) => {
+    const [path, code, message] = found[index % found.length] ?? ["", "", ""];
+    return { pair: pair.id, path: index < found.length ? path : `Copies/${path}`, code, message };
+  });
 
   const states = {
     starting: {
@@ -197,7 +212,7 @@ export function fixtures(now: number): Record<FixtureName, View> {
     cannotRun: {
       ...signedOut,
       status: "error",
-      headline: "Sync cannot run: another account's sync holds this folder",
+      headline: "Sync cannot run: another program of this installation is already syncing",
       rclone: { type: "unknown" },
     },
     signedOut,
@@ -231,14 +246,14 @@ export function fixtures(now: number): Record<FixtureName, View> {
       ...signedOut,
       rclone: {
         type: "missing",
-        message: "No rclone was found on this device.",
-        hint: "Install the app's own copy (25 MB). Nothing else on the system changes.",
+        message: "rclone was not found",
+        hint: rcloneHint,
       },
       secretStore: "encryptedFile",
       mountSupport: {
         type: "missing",
-        message: "This system cannot show drives yet.",
-        hint: "Install the package fuse3.",
+        message: "the program fusermount3 is missing",
+        hint: "Install the package `fuse3`, for example with `sudo apt install fuse3`. Folders sync without it.",
       },
     },
     detectPassphrase: { ...signedOut, secretStore: "encryptedFile" },
@@ -326,67 +341,89 @@ export function fixtures(now: number): Record<FixtureName, View> {
       status: "paused",
       headline: "Paused",
       sync: { type: "pausedUntil", untilMs: now + 26 * minute },
-      checkedAtMs: now - 4 * minute,
-      pairs: [{ ...pair, waiting: 2, lastRun: { ...verified, endedAtMs: now - 4 * minute } }],
+      ...since(4 * minute, { waiting: 2 }),
     },
     switchedOff: {
       ...idle,
       status: "paused",
       headline: "Sync is off",
       sync: { type: "off" },
-      checkedAtMs: now - 31 * minute,
-      pairs: [{ ...pair, waiting: 1, lastRun: { ...run, endedAtMs: now - 31 * minute } }],
+      ...since(31 * minute, { waiting: 1 }),
+    },
+    pausedBattery: {
+      ...idle,
+      status: "paused",
+      headline: "Paused on battery",
+      settings: { ...idle.settings, onBattery: "pause" },
+      ...since(38 * minute, { waiting: 3 }),
+    },
+    pausedMetered: {
+      ...idle,
+      status: "paused",
+      headline: "Paused on a metered connection",
+      ...since(52 * minute, { waiting: 5 }),
+    },
+    late: {
+      ...idle,
+      status: "attention",
+      headline: "Not checked for 34 minutes",
+      ...since(34 * minute, {
+        waiting: 2,
+        lastRun: {
+          ...verified,
+          endedAtMs: now - 3 * minute,
+          result: {
+            type: "failed",
+            code: "unsettled",
+            message: "something changed each time that the two sides were compared",
+            hint: "It is tried again by itself.",
+            transient: true,
+          },
+        },
+      }),
     },
     offline: {
       ...idle,
       status: "offline",
       headline: "Connection lost · 4 changes waiting",
-      checkedAtMs: now - 8 * minute,
-      pairs: [
-        {
-          ...pair,
-          waiting: 4,
-          checkedAtMs: now - 8 * minute,
-          lastRun: { ...run, endedAtMs: now - 8 * minute },
-        },
-      ],
+      ...since(8 * minute, { waiting: 4 }),
     },
     attention: {
       ...idle,
       status: "attention",
-      headline: "2 conflicts to review",
+      headline: "3 conflicts to review",
       conflicts: [...openConflicts, ...settledConflicts],
-      openConflictCount: 2,
+      openConflictCount: 3,
       problems: problems.slice(0, 1),
       problemCount: 1,
     },
     halt: {
       ...idle,
       status: "attention",
-      headline: "140 of 900 notes would be deleted in the cloud.",
+      headline: "140 of 900 notes would be removed in the cloud",
       pairs: [tooManyDeletes],
     },
     rootMissing: {
       ...idle,
       status: "attention",
-      headline: "The notes folder is not available.",
-      checkedAtMs: now - 18 * minute,
-      pairs: [
-        {
-          ...pair,
-          folder: "/media/ana/stick/Notes",
-          halt: {
-            code: "RootMissing",
-            message: "The notes folder is not available.",
-            hint: "Sync waits and goes on when it returns. Nothing was deleted in the cloud.",
-            canConfirm: false,
-            evidence: [],
-            evidenceCount: 0,
-            actions: [],
-          },
-          lastRun: { ...verified, result: { type: "halted", code: "RootMissing" } },
+      headline: "the notes folder is missing",
+      ...since(18 * minute, {
+        folder: "/media/ana/stick/Notes",
+        halt: {
+          code: "RootMissing",
+          message: "the notes folder is missing",
+          hint: "Bring the folder back (connect its disk); sync goes on by itself. Nothing was deleted in the cloud.",
+          canConfirm: false,
+          evidence: [],
+          evidenceCount: 0,
+          actions: ["chooseFolder"],
         },
-      ],
+        lastRun: {
+          ...verified,
+          endedAtMs: now - 2 * minute,
+          result: { type: "halted", code: "RootMissing" },
+        },
+      }),
     },
     preview: {
       ...idle,
@@ -430,26 +467,26 @@ export function fixtures(now: number): Record<FixtureName, View> {
     rcloneMissing: {
       ...idle,
       status: "error",
-      headline: "Sync cannot run: No rclone was found on this device.",
+      headline: "Sync cannot run: rclone was not found",
       checkedAtMs: null,
       pairs: [{ ...pair, checkedAtMs: null, lastRun: null, files: 0, bytes: 0, waiting: 12 }],
       activity: [],
       rclone: {
         type: "missing",
-        message: "No rclone was found on this device.",
-        hint: "Install the app's own copy (25 MB). Nothing else on the system changes.",
+        message: "rclone was not found",
+        hint: rcloneHint,
       },
     },
     rcloneTooOld: {
       ...idle,
       status: "error",
-      headline: "Sync cannot run: /usr/bin/rclone is 1.60.1; at least 1.74.2 is needed.",
+      headline: "Sync cannot run: rclone 1.60.1 at /usr/bin/rclone is too old, 1.74.2 is needed",
       rclone: {
         type: "tooOld",
         version: "1.60.1",
         path: "/usr/bin/rclone",
-        message: "/usr/bin/rclone is 1.60.1; at least 1.74.2 is needed.",
-        hint: "Install the app's own copy. The system's rclone stays as it is.",
+        message: "rclone 1.60.1 at /usr/bin/rclone is too old, 1.74.2 is needed",
+        hint: rcloneHint,
       },
     },
     rcloneInstalling: {
@@ -467,46 +504,40 @@ export function fixtures(now: number): Record<FixtureName, View> {
       ...idle,
       status: "error",
       headline: "Sync waits: the keyring is locked",
-      checkedAtMs: now - 22 * minute,
+      ...since(22 * minute, { waiting: 1 }),
       secretStore: "keyringLocked",
     },
     passphraseNeeded: {
       ...idle,
       status: "error",
       headline: "Sync waits for your passphrase",
-      checkedAtMs: now - 47 * minute,
+      ...since(47 * minute, { waiting: 3 }),
       secretStore: "fileLocked",
     },
     failedRun: {
       ...idle,
       status: "error",
-      headline: "Sync cannot run: The cloud answered with an error (503) three times.",
-      checkedAtMs: now - 11 * minute,
+      headline: "Sync cannot run: this cloud storage does not protect a note from being overwritten",
       secretStore: "encryptedFile",
-      pairs: [
-        {
-          ...pair,
-          waiting: 1,
-          lastRun: {
-            ...run,
-            uploaded: 0,
-            downloaded: 0,
-            removedInCloud: 0,
-            result: {
-              type: "failed",
-              code: "StoreUnavailable",
-              message: "The cloud answered with an error (503) three times.",
-              hint: "Nothing was changed on either side.",
-              transient: true,
-            },
+      ...since(11 * minute, {
+        waiting: 1,
+        lastRun: {
+          ...verified,
+          endedAtMs: now - minute,
+          result: {
+            type: "failed",
+            code: "unsafe_store",
+            message: "this cloud storage does not protect a note from being overwritten",
+            hint: "Ask whoever runs the server for a store with conditional writes (If-Match).",
+            transient: false,
           },
         },
-      ],
+      }),
     },
     manyProblems: {
       ...idle,
       status: "attention",
-      headline: "112 problems to look at",
+      headline: "104 conflicts to review",
       problems,
       problemCount: 112,
       conflicts: openConflicts.slice(0, 1),

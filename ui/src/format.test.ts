@@ -1,6 +1,6 @@
 import { expect, it } from "vitest";
 
-import { ageOf, countdown, duration, serverName, splitPath, tomorrowMorning } from "./format";
+import { ageOf, countdown, duration, sentence, serverName, splitPath, tomorrowMorning } from "./format";
 
 const now = new Date(2026, 2, 14, 12, 20, 0).getTime();
 const second = 1000;
@@ -53,4 +53,13 @@ it("names a server by its host, and an odd address by itself", () => {
 
 it("begins tomorrow at eight", () => {
   expect(tomorrowMorning(now)).toBe(new Date(2026, 2, 15, 8).getTime());
+});
+
+it.each([
+  ["the notes folder is missing", "The notes folder is missing."],
+  ["rclone was not found", "rclone was not found."],
+  ["https://cloud.example.org answers", "https://cloud.example.org answers."],
+  ["Already whole.", "Already whole."],
+])("makes a sentence of %s", (words, expected) => {
+  expect(sentence(words)).toBe(expected);
 });

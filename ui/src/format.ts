@@ -68,6 +68,17 @@ export function countdown(untilMs: number, now: number): string {
   return `${Math.floor(left / 60)}:${String(left % 60).padStart(2, "0")}`;
 }
 
+/** Begun with a capital; names of programs keep their case. */
+export function capital(words: string): string {
+  return /^(rclone\b|[a-z]+:\/\/)/.test(words) ? words : words.charAt(0).toUpperCase() + words.slice(1);
+}
+
+/** What the engine or a library said, as a sentence among others. */
+export function sentence(words: string): string {
+  const begun = capital(words);
+  return /[.!?…:]$/.test(begun) || begun === "" ? begun : `${begun}.`;
+}
+
 export interface SplitPath {
   /** With its last separator; empty for a bare name. */
   parent: string;

@@ -123,6 +123,7 @@ export const texts = {
   copied: "Copied",
   tryAgain: "Try again",
   hide: "Hide",
+  today: "Today",
   more: (amount: number) => `and ${count(amount)} more`,
 
   starting: {
@@ -153,7 +154,7 @@ export const texts = {
   signIn: {
     title: "Sign in to your notes",
     again: "Sign in again",
-    text: "A page opens in your browser. Nothing on this device changes until you choose a folder.",
+    text: "A page opens in your browser. Only your sign-in is kept on this device, and “Sign out” removes it.",
     server: "Server address",
     serverHint: "Change this only if you use a server of your own.",
     button: "Sign in",
@@ -174,6 +175,7 @@ export const texts = {
     phone: "Or use your phone",
     retry: "Get a new code",
     expiresIn: (left: string) => `The code is good for ${left}`,
+    expiredTitle: "This code has expired",
     expired: "The code is no longer good. Nothing has changed on this device.",
     cancel: "Cancel sign-in",
   },
@@ -233,7 +235,7 @@ export const texts = {
     verified: "Nothing had changed",
     previewed: "Preview only, nothing was changed",
     stopped: "Stopped before its end, goes on with the next run",
-    halted: "Halted for your safety",
+    halted: "Stopped for your safety",
     transient: "Will be tried again by itself.",
     nothingMoved: "Both sides compared, nothing to carry",
     uploaded: (n: number) => `${count(n)} uploaded`,
@@ -249,7 +251,15 @@ export const texts = {
       chooseFolder: "Choose folder…",
       restore: "Bring them back",
     } satisfies Record<HaltAction, string>,
-    title: (name: string) => `Sync of “${name}” is halted`,
+    confirm: {
+      remove: (n: number) => `Go on and remove ${count(n)}`,
+      removeAll: "Go on and remove them all",
+      upload: (n: number) => `Go on and upload ${count(n)}`,
+      otherFolder: "Go on with this folder",
+      unversioned: "Go on without old versions",
+      keepBoth: "Go on and keep both",
+    },
+    title: (name: string) => `Sync of “${name}” has stopped`,
     evidence: (n: number) => `Show the ${some(n, "note", "notes")}`,
   },
   preview: {
@@ -262,7 +272,12 @@ export const texts = {
     title: "Conflicts",
     toReview: (n: number) => `${count(n)} to review`,
   },
-  problems: { title: "Problems" },
+  problems: {
+    title: "Problems",
+    all: "Show all problems",
+    open: (name: string) => `Open “${name}”`,
+    cut: (shown: number, all: number) => `The first ${count(shown)} of ${count(all)} problems.`,
+  },
   activity: {
     title: "Recent activity",
     none: "Nothing yet. Changed notes appear here.",

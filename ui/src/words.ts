@@ -1,5 +1,8 @@
+import type { HaltAction } from "./bindings/HaltAction";
+import type { HaltView } from "./bindings/HaltView";
 import type { SubscriptionView } from "./bindings/SubscriptionView";
-import { calendarDay } from "./format";
+import type { View } from "./bindings/View";
+import { calendarDay, capital, moment } from "./format";
 import { texts } from "./texts";
 
 /** The plan with the day on which it renews or ends. */
@@ -14,4 +17,38 @@ export function planWords(subscription: SubscriptionView, now: number): string {
   return subscription.status === "active"
     ? texts.subscription.renews(plan, date)
     : texts.subscription.until(plan, date);
+}
+
+/** The headline with the end of a pause, and without a full stop: its age follows. */
+export function headlineWords(view: View, now: number): string {
+  return view.status === "paused" && view.sync.type === "pausedUntil"
+    ? texts.headline.pausedUntil(moment(view.sync.untilMs, now))
+    : capital(view.headline.replace(/\.$/, ""));
+}
+
+/** A day as the title of what happened on it. */
+export function dayName(atMs: number, now: number): string {
+  return new Date(atMs).toDateString() === new Date(now).toDateString() ? texts.today : calendarDay(atMs, now);
+}
+
+/** What a way out of a halt does, as its button says it. */
+export function wayWords(way: HaltAction, halt: HaltView): string {
+  if (way !== "confirm") return texts.halt.way[way];
+  const { confirm } = texts.halt;
+  switch (halt.code) {
+    case "TooManyDeletes":
+      return confirm.remove(halt.evidenceCount);
+    case "RootEmptied":
+      return confirm.removeAll;
+    case "MassRewrite":
+      return halt.evidenceCount > 0 ? confirm.upload(halt.evidenceCount) : texts.halt.way.confirm;
+    case "RootReplaced":
+      return confirm.otherFolder;
+    case "VersioningOff":
+      return confirm.unversioned;
+    case "ListingsLost":
+      return confirm.keepBoth;
+    default:
+      return texts.halt.way.confirm;
+  }
 }

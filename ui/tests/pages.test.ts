@@ -126,17 +126,19 @@ it("starts at login when asked", async () => {
   expect(window.bridge.atLogin).toBe(true);
 });
 
-it("asks before it disconnects what still holds files", async () => {
+it("asks before it unmounts what still holds files", async () => {
   const window = await openWindow("mountsUnmount");
   expect(window.sent()).toEqual([]);
   expect(document.activeElement).toBe(window.find("button", "Wait"));
-  await window.press("button", "Disconnect anyway");
+  await window.press("button", "Unmount anyway");
   expect(window.sent()).toEqual([{ type: "unmount", id: "mount_1" }]);
 });
 
-it("disconnects at once what holds nothing", async () => {
+it("unmounts at once what holds nothing", async () => {
   const window = await openWindow("mounts");
-  window.root.querySelector<HTMLElement>("[data-state=mounted] button")?.click();
+  [...window.root.querySelectorAll<HTMLElement>("[data-state=mounted] button")]
+    .find((button) => button.textContent?.trim() === "Unmount")
+    ?.click();
   await settle();
   expect(window.sent()).toEqual([{ type: "unmount", id: "mount_1" }]);
 });
@@ -151,8 +153,8 @@ it("revokes the keys of another device after a second question", async () => {
 
 it("repairs what a program can mend, and looks again", async () => {
   const window = await openWindow("diagnosticsTrouble");
-  await window.press("button", /^Repair: The entry that starts/);
-  expect(window.sent()).toEqual([{ type: "repair", code: "AutostartBroken" }]);
+  await window.press("button", /^Repair: Others on this computer/);
+  expect(window.sent()).toEqual([{ type: "repair", code: "config_permissions" }]);
 });
 
 it("saves a report where the person wants it", async () => {
@@ -168,5 +170,5 @@ it("explains why a note is not synced", async () => {
   await fill(window.find("textbox", "Path of the file"), " draft.tmp ");
   await window.press("button", "Explain");
   expect(window.sent()).toEqual([{ type: "explain", path: "draft.tmp" }]);
-  expect(window.text()).toContain("Left out by a rule. Line 3 of the rules leaves it out");
+  expect(window.text()).toContain("Left out by a rule. The filter `- *.tmp` leaves it out.");
 });

@@ -58,11 +58,11 @@ it("sets up once, however often the button is pressed", async () => {
   expect(window.sent().map(({ type }) => type)).toEqual(["installRcloneWith", "setUp"]);
 });
 
-it("connects a drive alone, with a summary before and no folder touched", async () => {
+it("mounts a drive alone, with a summary before and no folder touched", async () => {
   const window = await openWindow("setUpDriveSummary");
   expect(window.text()).not.toContain("Sync works with the profile");
   expect(window.sent()).toEqual([]);
-  await window.press("button", "Connect the drive");
+  await window.press("button", "Mount the drive");
   expect(window.sent()).toEqual([{ type: "mount", folder: "/home/ana/Cloud", profile: "balanced" }]);
   expect(window.bridge.sent.some(({ type }) => type === "previewSetUp")).toBe(false);
   await window.push(views.driveOnly);
@@ -154,7 +154,7 @@ it("takes a new passphrase only when it was written twice alike, and none where 
 
 it("tells a desktop without a tray where everything is", async () => {
   const window = await openWindow(views.detect);
-  expect(window.text()).toContain("has a place for the icon");
+  expect(window.text()).toContain("Tray shows the icon");
   window.bridge.tray = "missing";
   await window.push(views.idle);
   await window.press("button", "Settings");

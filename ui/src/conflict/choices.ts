@@ -29,7 +29,7 @@ export function offersOf(conflict: ConflictDetail): Offer[] {
     },
   ];
   return mine && theirs
-    ? [...offers, { choice: "keepBoth", label: texts.conflict.keepBoth, key: "3" }]
+    ? [...offers, { choice: "keepBoth", label: texts.conflict.keepBoth(conflict.path), key: "3" }]
     : offers;
 }
 

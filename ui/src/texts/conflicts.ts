@@ -3,11 +3,15 @@ import type { ConflictKind } from "../bindings/ConflictKind";
 import { count } from "../format";
 import { some } from "./words";
 
-const kind: Record<ConflictKind, string> = {
-  bothEdited: "This note was changed here and on another device.",
-  editedHereRemovedThere: "You changed this note; on another device it was removed.",
-  removedHereEditedThere: "You removed this note; on another device it was changed.",
-  createdTwice: "Two different notes were created under this name.",
+/** What a path names: notes are Markdown, all else are files. */
+type Thing = "note" | "file";
+const thing = (path: string): Thing => (/\.(md|markdown)$/i.test(path) ? "note" : "file");
+
+const kind: Record<ConflictKind, (thing: Thing) => string> = {
+  bothEdited: (it) => `This ${it} was changed here and on another device.`,
+  editedHereRemovedThere: (it) => `You changed this ${it}; on another device it was removed.`,
+  removedHereEditedThere: (it) => `You removed this ${it}; on another device it was changed.`,
+  createdTwice: (it) => `Two different ${it}s were created under this name.`,
 };
 
 const simple: Record<Simple, string> = {
@@ -25,7 +29,7 @@ const bulkTitle: Record<Simple, (amount: number) => string> = {
 const possessive = (device: string | null) => (device === null ? "the other device's" : `${device}'s`);
 
 export const conflict = {
-  kind,
+  kind: (of: ConflictKind, path: string) => kind[of](thing(path)),
   simple,
   bulkTitle,
   inbox: "Each of these notes has two versions. Nothing is lost: both stay until you decide.",
@@ -41,7 +45,7 @@ export const conflict = {
   here: "This device",
   otherDevice: "Other device",
   removed: "removed",
-  removedHere: "The note was removed.",
+  removedHere: (path: string) => `The ${thing(path)} was removed.`,
   review: "Review",
   reviewThis: (path: string) => `Review ${path}`,
   notNow: "Not now",
@@ -72,13 +76,15 @@ export const conflict = {
   line: "Line",
   mineShort: "this device",
   same: (lines: number) => `${some(lines, "line is", "lines are")} the same`,
-  noText: "These files cannot be shown as text, or are too large. Decide by their dates and sizes.",
+  noText: "These files cannot be shown as text, or are too large. Look at them in the folder.",
+  copy: "The other version is beside it:",
+  openFolder: "Open folder",
   decide: "Decide",
   keepMine: "Keep this device's",
   keepRemoved: "Keep it removed",
   keepTheirs: (device: string | null) => `Keep ${possessive(device)}`,
   removeHere: "Remove it here too",
-  keepBoth: "Keep both notes",
+  keepBoth: (path: string) => `Keep both ${thing(path)}s`,
   merge: "Merge…",
   safe: "What is not kept goes to the history, and you can undo your choice.",
 

@@ -17,11 +17,11 @@ const reason: Record<VersionReason, string> = {
 };
 
 const mountState: Record<MountState, string> = {
-  starting: "Connecting",
-  mounted: "Connected",
+  starting: "Mounting",
+  mounted: "Mounted",
   reconnecting: "Connection lost, trying again",
-  unmounting: "Disconnecting",
-  unmounted: "Not connected",
+  unmounting: "Unmounting",
+  unmounted: "Not mounted",
   failed: "Failed",
 };
 
@@ -93,7 +93,10 @@ export const check = {
   differ: (n: number) => `${some(n, "note differs", "notes differ")} between this folder and the cloud.`,
   equal: (n: number) => `${some(n, "note is", "notes are")} the same.`,
   difference,
-  receipt: "Receipt:",
+  ways: "The next sync carries what differs; what could not be read stays as it is.",
+  syncNow: "Sync now",
+  receipt: "Receipt",
+  receiptText: "One sum of all equal notes. A device that holds the same notes shows the same receipt.",
 };
 
 export const filters = {
@@ -110,21 +113,22 @@ export const filters = {
 
 export const mounts = {
   title: "Mounts",
-  text: "A mount shows your cloud as a drive, without copying everything to this device. It needs a connection.",
-  when: "A folder in sync is on this device and works offline. A mount takes no space and shows everything, but only while you are online.",
-  first: "Connect a mount",
-  another: "Connect another mount",
+  text: "Your cloud shown as a drive, without copying everything to this device. It needs a connection.",
+  when: "A folder in sync is on this device and works offline. A drive takes no space and shows everything, but only while you are online.",
+  first: "Mount a drive",
+  another: "Mount another drive",
   folder: "Where to show it",
   folderHint: "An empty folder. One that does not exist yet is created.",
   profile: "How current",
-  mount: "Connect",
-  unmount: "Disconnect",
-  unmountAnyway: "Disconnect anyway",
+  mount: "Mount",
+  open: "Open",
+  unmount: "Unmount",
+  unmountAnyway: "Unmount anyway",
   wait: "Wait",
-  again: "Connect again",
+  again: "Mount again",
   forget: "Remove from this list",
   sure: (n: number) =>
-    `${some(n, "file is", "files are")} not in the cloud yet. They are kept and carried when you connect again.`,
+    `${some(n, "file is", "files are")} not in the cloud yet. They are kept and carried when you mount it again.`,
   waiting: (n: number, size: string) => `${some(n, "file", "files")} (${size}) on the way to the cloud`,
   state: mountState,
   sentence: mountSentence,
@@ -153,7 +157,7 @@ export const programs = {
   name: "Name",
   help: "The name by which you will know these keys in the list above.",
   create: "Create keys…",
-  rclone: "Use your notes from your own rclone: adds them to its settings, after a copy of those.",
+  rclone: "Use your notes from your own rclone. They are added to its settings; a copy of the settings as they were stays beside them.",
   export: "Add to rclone",
   written: (path: string, backup: string | null) =>
     backup === null ? `Written to ${path}.` : `Written to ${path}. The settings before are in ${backup}.`,
@@ -182,6 +186,8 @@ export const explain = {
   placeholder: "Journal/2026-03-14.md",
   ask: "Explain",
   state: explainState,
+  rules: "Look at the rules of the folder",
+  overview: "Go to the overview",
 };
 
 export const settings = {
@@ -222,5 +228,6 @@ export const settings = {
   historyHelp: "The oldest versions go first.",
   unsaved: "Not saved yet",
   saved: "Saved",
+  timeHelp: "As 22:30.",
   reset: "Discard changes",
 };
