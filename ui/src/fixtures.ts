@@ -159,7 +159,7 @@ export function fixtures(now: number): Record<FixtureName, View> {
     },
   };
 
-  const rcloneHint = "Choose Install in the window; the app keeps a copy of its own.";
+  const rcloneHint = "Choose Install; the app keeps a copy of its own.";
 
   const { openConflicts, settledConflicts } = listedConflicts(pair.id, now);
 
@@ -194,7 +194,7 @@ export function fixtures(now: number): Record<FixtureName, View> {
     ["Meetings/Plan.md", "name_twins", "another name here differs only in case or accents; rename one of them"],
     ["Inbox/Draft.md", "file_in_use", "another program keeps the file open for writing"],
     ["Archive/2019/Locked.md", "unreadable", "it cannot be read; check its permissions"],
-    ["Attachments/Scans", "other_file_system", "the folder is on another disk than the vault"],
+    ["Attachments/Scans", "other_file_system", "the folder is on another disk than the notes folder"],
     ["Reading/Shared/List.md", "link_in_path", "a link stands where a folder should be; links do not sync"],
   ];
   const problems: ProblemView[] = Array.from({ length: 10 }, (_, index) => {

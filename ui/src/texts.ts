@@ -176,7 +176,7 @@ export const texts = {
     retry: "Get a new code",
     expiresIn: (left: string) => `The code is good for ${left}`,
     expiredTitle: "This code has expired",
-    expired: "The code is no longer good. Nothing has changed on this device.",
+    expired: "Nothing has changed on this device.",
     cancel: "Cancel sign-in",
   },
   keyring: {

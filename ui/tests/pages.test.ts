@@ -170,5 +170,5 @@ it("explains why a note is not synced", async () => {
   await fill(window.find("textbox", "Path of the file"), " draft.tmp ");
   await window.press("button", "Explain");
   expect(window.sent()).toEqual([{ type: "explain", path: "draft.tmp" }]);
-  expect(window.text()).toContain("Left out by a rule. The filter `- *.tmp` leaves it out.");
+  expect(window.text()).toContain("Left out by a rule. The filter - *.tmp leaves it out.");
 });

@@ -69,7 +69,7 @@ it("counts the code down to its end", async () => {
   expect(root.textContent).toContain("good for 0:01");
   time += 1000;
   await vi.advanceTimersByTimeAsync(1000);
-  expect(root.textContent).toContain("The code is no longer good");
+  expect(root.textContent).toContain("This code has expired");
 });
 
 it("tells why there is no view yet, and tries again", async () => {
