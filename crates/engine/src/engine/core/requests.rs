@@ -209,7 +209,10 @@ impl Core {
 
     fn open_folder(&self, pair: Option<&str>) -> Result<Reply, Refusal> {
         let folder = match pair {
-            Some(id) => &self.pair(id)?.settings.folder,
+            Some(id) => match self.model.mounts.iter().find(|mount| mount.settings.id == id) {
+                Some(mount) => &mount.settings.folder,
+                None => &self.pair(id)?.settings.folder,
+            },
             None => match self.model.pairs.first() {
                 Some(pair) => &pair.settings.folder,
                 None => return Err(Refusal::new("not_set_up", "No folder is set up yet")),
