@@ -121,7 +121,7 @@ export const passphrase = {
     "Then you sign in again, and this device gets new keys. Your folder stays as it is, and what you wrote waits. Revoke the old keys on the page Account afterwards.",
   beginAnew: "Sign out and begin anew",
   choice: "Where this device's keys are kept",
-  choiceText: "No keyring answers here. The keys go into an encrypted file at the sign-in.",
+  choiceText: "No keyring answers here. At the sign-in the keys go into a file.",
   alone: "In a file that only you can read",
   aloneText: "Nothing to type. Whoever can read all your files can read this one.",
   sealed: "In a file with a passphrase",
