@@ -209,7 +209,12 @@ impl Core {
 
     fn open_folder(&self, pair: Option<&str>) -> Result<Reply, Refusal> {
         let folder = match pair {
-            Some(id) => match self.model.mounts.iter().find(|mount| mount.settings.id == id) {
+            Some(id) => match self
+                .model
+                .mounts
+                .iter()
+                .find(|mount| mount.settings.id == id)
+            {
                 Some(mount) => &mount.settings.folder,
                 None => &self.pair(id)?.settings.folder,
             },
