@@ -12,13 +12,17 @@ pub(super) fn waiting(view: &View) -> Vec<Item> {
     let conflicts = counted(view.open_conflict_count, "conflict to review")
         .map(|words| command(Action::Open(Page::Conflicts), &format!("{words}…")));
     let mut items: Vec<Item> = [passphrase, conflicts].into_iter().flatten().collect();
-    let mut halts = view.pairs.iter().filter_map(|pair| pair.halt.as_ref());
-    if let Some(halt) = halts.next() {
-        items.push(command(
-            Action::Open(Page::Folders),
-            &format!("Stopped: {}…", beginning(&halt.message)),
-        ));
-    }
+    let halts: Vec<_> = view
+        .pairs
+        .iter()
+        .filter_map(|pair| pair.halt.as_ref())
+        .collect();
+    let stopped = match halts[..] {
+        [] => None,
+        [halt] => Some(format!("Stopped: {}", beginning(&halt.message))),
+        [..] => Some(format!("{} folders stopped", halts.len())),
+    };
+    items.extend(stopped.map(|words| command(Action::Open(Page::Folders), &format!("{words}…"))));
     let problems = match (view.problem_count, view.problems.first()) {
         (1, Some(problem)) => Some(format!("1 problem: {}", beginning(&problem.message))),
         (count, _) => counted(count, "problem to look at"),

@@ -194,6 +194,18 @@ fn a_safety_stop_is_named_and_leads_to_its_folder() {
         "{shown}"
     );
     assert!(shown.contains("Notes · stopped\n"), "{shown}");
+
+    let work = PairView::new("pair_2", "/home/ana/Work", "b", ProfileName::Safe);
+    view.pairs.push(work);
+    assert!(
+        text(&view).contains("  > Stopped: 140 of 900"),
+        "{}",
+        text(&view)
+    );
+    view.pairs[1].halt = view.pairs[0].halt.clone();
+    let shown = text(&view);
+    assert!(shown.contains("  > 2 folders stopped…\n"), "{shown}");
+    assert!(!shown.contains("Stopped: "), "{shown}");
 }
 
 #[test]
@@ -384,7 +396,11 @@ fn the_account_line_tells_what_the_subscription_is() {
     );
     assert_eq!(
         line(true, "canceled", Some(NOW + 7 * day)),
-        format!("{ana} Plus, ends 3 May")
+        format!("{ana} Plus, until 3 May")
+    );
+    assert_eq!(
+        line(true, "trialing", Some(NOW + 7 * day)),
+        format!("{ana} Plus, until 3 May")
     );
     assert_eq!(
         line(false, "active", Some(NOW - day)),

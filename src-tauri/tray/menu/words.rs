@@ -83,8 +83,8 @@ fn plan(subscription: &SubscriptionView, around: Surroundings<'_>) -> Option<Str
         });
     }
     let turns = match subscription.status.as_str() {
-        "active" | "trialing" => "renews",
-        _ => "ends",
+        "active" => "renews",
+        _ => "until",
     };
     match (&subscription.plan, end) {
         (Some(plan), Some(end)) => Some(format!("{plan}, {turns} {end}")),
