@@ -1,5 +1,10 @@
 //! Whether the desktop starts the app when a person logs in.
 
+#[cfg(target_os = "linux")]
+mod entry;
+
+use std::path::PathBuf;
+
 use tauri::AppHandle;
 use tauri_plugin_autostart::ManagerExt as _;
 
@@ -12,7 +17,39 @@ pub(crate) enum StartAtLogin {
     Unknown,
 }
 
+/// Why start at login stays as it is.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum LoginError {
+    #[cfg_attr(
+        not(target_os = "linux"),
+        expect(
+            dead_code,
+            reason = "elsewhere the entry is no file that others could have made"
+        )
+    )]
+    #[error("{} starts something else", .0.display())]
+    Foreign(PathBuf),
+    #[error(transparent)]
+    Entry(#[from] std::io::Error),
+    #[error(transparent)]
+    Desktop(#[from] tauri_plugin_autostart::Error),
+}
+
+impl LoginError {
+    /// What a person can do.
+    pub(crate) fn hint(&self) -> &'static str {
+        match self {
+            Self::Foreign(_) => "Move that file away if nothing needs it.",
+            Self::Entry(_) | Self::Desktop(_) => "Look at the folder ~/.config/autostart.",
+        }
+    }
+}
+
 pub(crate) fn start_at_login(app: &AppHandle) -> StartAtLogin {
+    #[cfg(target_os = "linux")]
+    if let Some(entry) = entry::look(app) {
+        return entry.answer();
+    }
     match app.autolaunch().is_enabled() {
         Ok(true) => StartAtLogin::On,
         Ok(false) => StartAtLogin::Off,
@@ -26,95 +63,14 @@ pub(crate) fn start_at_login(app: &AppHandle) -> StartAtLogin {
 /// Makes or removes the entry that starts the app without a window.
 ///
 /// # Errors
-/// If the desktop's folder of such entries cannot be written.
-pub(crate) fn set_start_at_login(
-    app: &AppHandle,
-    wanted: StartAtLogin,
-) -> Result<(), tauri_plugin_autostart::Error> {
+/// If the desktop's folder of such entries cannot be written, or the entry is another program's.
+pub(crate) fn set_start_at_login(app: &AppHandle, wanted: StartAtLogin) -> Result<(), LoginError> {
     let login = app.autolaunch();
     match wanted {
-        StartAtLogin::On => {
-            login.enable()?;
-            #[cfg(target_os = "linux")]
-            quote_entry(app)?;
-            Ok(())
-        }
-        StartAtLogin::Off | StartAtLogin::Unknown => login.disable(),
-    }
-}
-
-/// The plugin writes the program's path as it is; with a blank or a `$` in it nothing would start.
-#[cfg(target_os = "linux")]
-fn quote_entry(app: &AppHandle) -> Result<(), tauri_plugin_autostart::Error> {
-    use tauri::Manager as _;
-
-    let Ok(folder) = app.path().config_dir() else {
-        return Ok(());
-    };
-    let name = format!("{}.desktop", app.package_info().name);
-    let file = folder.join("autostart").join(name);
-    let entry = std::fs::read_to_string(&file)?;
-    let quoted = quoted(&entry);
-    if quoted != entry {
-        std::fs::write(&file, quoted)?;
-    }
-    Ok(())
-}
-
-/// The entry with its program in the quotes of the Desktop Entry Specification, where it needs them.
-#[cfg(target_os = "linux")]
-fn quoted(entry: &str) -> String {
-    const RESERVED: &[char] = &[
-        ' ', '\t', '"', '\'', '\\', '>', '<', '~', '|', '&', ';', '$', '*', '?', '#', '(', ')', '`',
-    ];
-    let lines = entry.lines().map(|line| {
-        let program = line
-            .strip_prefix("Exec=")
-            .and_then(|rest| rest.strip_suffix(" --background"));
-        let Some(program) = program.filter(|program| !program.starts_with('"')) else {
-            return line.to_owned();
-        };
-        // A lone per cent sign would begin one of the launcher's own codes.
-        let program = program.replace('%', "%%");
-        if !program.contains(RESERVED) {
-            return format!("Exec={program} --background");
-        }
-        let mut inside = String::new();
-        for letter in program.chars() {
-            // Once for the quotes, and once more for every string of such a file.
-            match letter {
-                '\\' => inside.push_str(r"\\\\"),
-                '"' | '`' | '$' => {
-                    inside.push_str(r"\\");
-                    inside.push(letter);
-                }
-                letter => inside.push(letter),
-            }
-        }
-        format!("Exec=\"{inside}\" --background")
-    });
-    lines.collect::<Vec<_>>().join("\n")
-}
-
-#[cfg(all(test, target_os = "linux"))]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_path_that_needs_quotes_gets_them() {
-        let exec = |path: &str| {
-            let entry = format!("[Desktop Entry]\nExec={path} --background\nTerminal=false");
-            let quoted = quoted(&entry);
-            let line = quoted.lines().nth(1).unwrap().to_owned();
-            assert_eq!(super::quoted(&quoted).lines().count(), 3);
-            line
-        };
-        assert_eq!(exec("/usr/bin/app"), "Exec=/usr/bin/app --background");
-        assert_eq!(
-            exec("/home/ana/My Apps/Notes.AppImage"),
-            "Exec=\"/home/ana/My Apps/Notes.AppImage\" --background"
-        );
-        assert_eq!(exec("/opt/100%/app"), "Exec=/opt/100%%/app --background");
-        assert_eq!(exec(r"/opt/a$b"), r#"Exec="/opt/a\\$b" --background"#);
+        #[cfg(target_os = "linux")]
+        StartAtLogin::On => entry::make(app, || login.enable()),
+        #[cfg(not(target_os = "linux"))]
+        StartAtLogin::On => Ok(login.enable()?),
+        StartAtLogin::Off | StartAtLogin::Unknown => Ok(login.disable()?),
     }
 }

@@ -5,7 +5,7 @@ use engine::{Request, RunKind, View};
 use tauri::{AppHandle, Manager as _};
 
 use super::Tray;
-use super::menu::Action;
+use super::menu::{Action, Page};
 use crate::login::{StartAtLogin, set_start_at_login, start_at_login};
 use crate::shell::Shell;
 use crate::{app, clipboard, commands, window};
@@ -93,6 +93,7 @@ fn toggle_login(app: &AppHandle) {
     };
     if let Err(error) = set_start_at_login(app, wanted) {
         tracing::warn!(%error, "start at login could not be changed");
+        window::show(app, Page::Settings.place());
     }
     let app = app.clone();
     tauri::async_runtime::spawn(async move { app.state::<Tray>().set_again(&app) });
