@@ -52,11 +52,30 @@ impl Theme {
         }
     }
 
-    #[cfg(not(target_os = "linux"))]
+    /// Windows has one theme for programs and one for the taskbar, where the icon stands.
+    #[cfg(windows)]
+    pub(crate) fn read() -> Self {
+        const THEMES: &str = r"Software\Microsoft\Windows\CurrentVersion\Themes\Personalize";
+        let themes = windows_registry::CURRENT_USER.open(THEMES);
+        let light = themes.and_then(|themes| themes.get_u32("SystemUsesLightTheme"));
+        Self::of_taskbar(light.ok())
+    }
+
+    /// macOS draws the template in its own ink.
+    #[cfg(target_os = "macos")]
     pub(crate) fn read() -> Self {
         Self {
             name: String::new(),
             prefers_dark: true,
+        }
+    }
+
+    /// What the value `SystemUsesLightTheme` says; without it the taskbar is dark.
+    #[cfg(any(windows, test))]
+    fn of_taskbar(uses_light: Option<u32>) -> Self {
+        Self {
+            name: String::new(),
+            prefers_dark: !matches!(uses_light, Some(1..)),
         }
     }
 }
@@ -94,5 +113,12 @@ mod tests {
             panel("", Some("Adwaita:dark"), "Adwaita", false),
             Panel::Dark
         );
+    }
+    #[test]
+    fn a_taskbar_is_light_only_where_it_says_so() {
+        let panel = |light| Looks::default().panel(&Theme::of_taskbar(light));
+        assert_eq!(panel(Some(1)), Panel::Light);
+        assert_eq!(panel(Some(0)), Panel::Dark);
+        assert_eq!(panel(None), Panel::Dark);
     }
 }
