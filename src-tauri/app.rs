@@ -3,7 +3,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use engine::{Config, Connection, View};
+use engine::{Config, Connection, Refusal, View};
 use tauri::{AppHandle, Emitter as _, Manager as _, RunEvent};
 use tauri_plugin_autostart::MacosLauncher;
 use time::UtcOffset;
@@ -65,7 +65,8 @@ pub fn run(config: Config, options: Options) -> anyhow::Result<()> {
             commands::pick_file,
             commands::starts_at_login,
             commands::set_start_at_login,
-            commands::tray_host
+            commands::tray_host,
+            commands::quit
         ])
         .setup(move |app| {
             let handle = app.handle().clone();
@@ -107,6 +108,12 @@ async fn follow(app: AppHandle, shell: Shell, config: Config) {
             Err(error) => {
                 tracing::error!(%error, hint = error.hint(), "the engine did not start");
                 let view = View::not_running(&config.device, &error);
+                shell.fail(Refusal {
+                    code: error.code().to_owned(),
+                    message: view.headline.clone(),
+                    hint: Some(error.hint().to_owned()),
+                    field: None,
+                });
                 show(&app, &shell, &Arc::new(view));
                 tokio::time::sleep(RETRY).await;
             }

@@ -10,6 +10,7 @@ fn main() {
         "starts_at_login",
         "set_start_at_login",
         "tray_host",
+        "quit",
     ]);
     let attributes = Attributes::new()
         .app_manifest(commands)

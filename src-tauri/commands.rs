@@ -5,6 +5,7 @@ use engine::{Refusal, Reply, Request, View};
 use tauri::{AppHandle, Manager as _, State};
 use tauri_plugin_dialog::DialogExt as _;
 
+use crate::app;
 use crate::login::{self, StartAtLogin, start_at_login};
 use crate::shell::Shell;
 use crate::tray::{Tray, TrayHost};
@@ -103,8 +104,8 @@ pub(crate) fn set_start_at_login(app: AppHandle, on: bool) -> Result<bool, Refus
     app.state::<Tray>().set_again(&app);
     done.map(|()| true).map_err(|error| Refusal {
         code: "login_entry".to_owned(),
+        hint: Some(error.hint().to_owned()),
         message: format!("Start at login could not be changed: {error}"),
-        hint: Some("Look at the folder ~/.config/autostart.".to_owned()),
         field: None,
     })
 }
@@ -121,6 +122,16 @@ pub(crate) fn tray_host(tray: State<'_, Tray>) -> &'static str {
         TrayHost::Present => "present",
         TrayHost::Missing => "missing",
     }
+}
+
+/// Ends the app as the menu does; its first page offers it where no engine starts.
+#[tauri::command]
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "the command macro passes the handle by value"
+)]
+pub(crate) fn quit(app: AppHandle) {
+    app::quit(&app);
 }
 
 /// The web addresses in a view.

@@ -10,6 +10,8 @@ pub(crate) struct Shell(Arc<Mutex<Inner>>);
 struct Inner {
     view: Arc<View>,
     connection: Option<Arc<Connection>>,
+    /// Why there is no connection, once an attempt failed.
+    fault: Option<Refusal>,
     server_url: Option<String>,
     quitting: bool,
 }
@@ -23,6 +25,7 @@ impl Shell {
         Self(Arc::new(Mutex::new(Inner {
             view,
             connection: None,
+            fault: None,
             server_url,
             quitting: false,
         })))
@@ -37,11 +40,19 @@ impl Shell {
     }
 
     pub(crate) fn connect(&self, connection: Arc<Connection>) {
-        self.with(|inner| inner.connection = Some(connection));
+        self.with(|inner| {
+            inner.connection = Some(connection);
+            inner.fault = None;
+        });
     }
 
     pub(crate) fn disconnect(&self) {
         self.with(|inner| inner.connection = None);
+    }
+
+    /// From now on requests are refused with this.
+    pub(crate) fn fail(&self, fault: Refusal) {
+        self.with(|inner| inner.fault = Some(fault));
     }
 
     pub(crate) fn server_url(&self) -> Option<String> {
@@ -68,15 +79,16 @@ impl Shell {
     }
 
     pub(crate) async fn send(&self, request: Request) -> Result<Reply, Refusal> {
-        let connection = self.with(|inner| inner.connection.clone());
+        let (connection, fault) =
+            self.with(|inner| (inner.connection.clone(), inner.fault.clone()));
         match connection {
             Some(connection) => connection.send(request).await,
-            None => Err(Refusal {
+            None => Err(fault.unwrap_or_else(|| Refusal {
                 code: "starting".to_owned(),
                 message: "Still starting; try again in a moment".to_owned(),
                 hint: None,
                 field: None,
-            }),
+            })),
         }
     }
 
@@ -100,5 +112,26 @@ impl Shell {
 
     fn with<T>(&self, work: impl FnOnce(&mut Inner) -> T) -> T {
         work(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn says_why_no_engine_answers() {
+        let shell = Shell::new("laptop", None);
+        let refused = async || shell.send(Request::Diagnose).await.unwrap_err();
+        assert_eq!(refused().await.code, "starting");
+
+        let fault = Refusal {
+            code: "folder".to_owned(),
+            message: "Sync cannot run: the disk is full".to_owned(),
+            hint: Some("Check the free space.".to_owned()),
+            field: None,
+        };
+        shell.fail(fault.clone());
+        assert_eq!(refused().await, fault);
     }
 }

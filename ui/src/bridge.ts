@@ -31,6 +31,8 @@ export interface Bridge {
   startsAtLogin(): Promise<boolean | null>;
   setStartAtLogin(on: boolean): Promise<true>;
   trayHost(): Promise<TrayHost>;
+  /** Ends the app. */
+  quit(): Promise<void>;
 }
 
 export const tauriBridge: Bridge = {
@@ -46,6 +48,7 @@ export const tauriBridge: Bridge = {
   startsAtLogin: () => invoke<boolean | null>("starts_at_login"),
   setStartAtLogin: (on) => invoke<true>("set_start_at_login", { on }),
   trayHost: () => invoke<TrayHost>("tray_host"),
+  quit: () => invoke<void>("quit"),
 };
 
 export function insideTauri(): boolean {

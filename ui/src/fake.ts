@@ -14,6 +14,8 @@ export class FakeBridge implements Bridge {
   /** What the next calls of `send` reject with. */
   refusal: unknown = null;
   picked: string | null = null;
+  /** Whether the app was told to end. */
+  ended = false;
   /** Answers a request with the view that follows it; by default nothing follows. */
   react: (view: View, request: Request) => View = (view) => view;
   /** What a request is answered with, where it is more than "done". */
@@ -95,6 +97,11 @@ export class FakeBridge implements Bridge {
 
   trayHost(): Promise<TrayHost> {
     return Promise.resolve(this.tray);
+  }
+
+  quit(): Promise<void> {
+    this.ended = true;
+    return Promise.resolve();
   }
 
   push(view: View): void {

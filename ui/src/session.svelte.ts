@@ -10,7 +10,7 @@ import type { View } from "./bindings/View";
 import { rememberFocus } from "./focus";
 import { type Location, locationOf, type Place, placesOf } from "./places";
 
-export type Asked = Request["type"] | "view" | "openLink" | "pickFolder" | "startAtLogin";
+export type Asked = Request["type"] | "view" | "quit" | "openLink" | "pickFolder" | "startAtLogin";
 export type Answer<Type extends Reply["type"]> = Extract<Reply, { type: Type }>;
 
 /** The newest view, and what became of the newest thing that was asked for. */
@@ -158,6 +158,10 @@ export class Session {
 
   async trayHost(): Promise<TrayHost> {
     return (await this.#ask("startAtLogin", () => this.#bridge.trayHost())) ?? "unknown";
+  }
+
+  async quit(): Promise<void> {
+    await this.#ask("quit", () => this.#bridge.quit());
   }
 
   /** Leaves the first page of the set-up. */

@@ -136,8 +136,11 @@ export const texts = {
     text: "Sync itself goes on. Your notes are not affected.",
     again: "Show it again",
   },
-  cannotRun:
-    "Your folder and the cloud stay as they are. When the cause is gone, quit the app and start it again.",
+  cannotRun: {
+    text: "It is tried again by itself every few seconds. Your folder and the cloud stay as they are.",
+    copy: "Copy this message",
+    quit: "Quit",
+  },
   alone: "This page is the window of the Basic Memory app and works only there.",
 
   steps: {
@@ -155,6 +158,7 @@ export const texts = {
     title: "Sign in to your notes",
     again: "Sign in again",
     text: "A page opens in your browser. Only your sign-in is kept on this device, and “Sign out” removes it.",
+    untilNow: "Signing in changes nothing in your folders or in the cloud. That begins with the last step of the set-up.",
     server: "Server address",
     serverHint: "Change this only if you use a server of your own.",
     button: "Sign in",
@@ -301,6 +305,7 @@ export const texts = {
     lapsedTitle: "Your subscription has ended",
     lapsed: (date: string | null) =>
       `Read-only${date === null ? "" : ` since ${date}`}. Changes from the cloud still arrive; yours wait here and go up when you renew.`,
+    allHere: "All your notes are files in your folder. They stay there, whatever you decide.",
     renew: "Renew",
   },
   device: {

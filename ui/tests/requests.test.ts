@@ -276,3 +276,34 @@ it("keeps a half-typed folder through view pushes", async () => {
   expect(document.activeElement).toBe(folder);
   expect(folder.value).toBe("/home/ana/No");
 });
+
+it("leaves a lapsed person's notes one click away", async () => {
+  const window = await openWindow("accountLapsed");
+  await window.press("button", "Open notes folder");
+  expect(window.sent()).toEqual([{ type: "openFolder", pair: null }]);
+
+  await window.push({ ...views.expired, pairs: [], mounts: views.mounts.mounts });
+  expect(window.text()).not.toContain("files in your folder");
+});
+
+it("says what to do where no engine starts, to copy or to quit", async () => {
+  const written: string[] = [];
+  Object.defineProperty(navigator, "clipboard", {
+    configurable: true,
+    value: { writeText: (text: string) => Promise.resolve(void written.push(text)) },
+  });
+  const window = await openWindow("cannotRun");
+  await window.press("button", "Copy this message");
+  expect(written.join()).toContain("already syncing\nUse the tray app, or stop the other program first.");
+  await window.press("button", "Quit");
+  expect(window.bridge.ended).toBe(true);
+
+  await window.push(views.idle);
+  expect(window.root.querySelector("[data-screen=overview]")).not.toBeNull();
+});
+
+it("tells a person who signs in again that the notes stay", async () => {
+  const window = await openWindow({ ...views.awaitingBrowser, pairs: views.signedOutFolder.pairs });
+  expect(window.text()).toContain("4 changes wait to be uploaded");
+  expect(window.text()).not.toContain("changes nothing in your folders");
+});

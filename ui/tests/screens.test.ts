@@ -102,7 +102,7 @@ const screens: Record<FixtureName, Screen["name"] | Place | "conflict"> = {
 /** What a person must be able to read in each state. */
 const words: Record<FixtureName, string[]> = {
   starting: ["Starting"],
-  cannotRun: ["another program of this installation is already syncing", "stay as they are"],
+  cannotRun: ["another program of this installation", "stop the other program first", "tried again by itself", "stay as they are"],
   detect: ["Keep your notes the same everywhere", "rclone 1.75.2", "system keyring", "Drives are possible (FUSE)", "Tray shows the icon"],
   detectLacking: [
     "rclone is missing",
@@ -121,8 +121,8 @@ const words: Record<FixtureName, string[]> = {
   signedOutReason: ["The server ended this device's session."],
   signedOutFolder: ["Sign in again", "4 changes wait to be uploaded", "revoked on another device"],
   signedOutPassphrase: ["Your passphrase is needed", "kept in memory only", "Server address"],
-  signingIn: ["Asking cloud.basicmemory.com for a code"],
-  awaitingBrowser: ["WDJB-MJHT", "https://auth.basicmemory.com/device", "good for 4:38"],
+  signingIn: ["Asking cloud.basicmemory.com for a code", "changes nothing in your folders"],
+  awaitingBrowser: ["WDJB-MJHT", "https://auth.basicmemory.com/device", "good for 4:38", "changes nothing in your folders"],
   codeExpired: ["This code has expired", "QRTK-ZBNP", "Nothing has changed on this device", "Get a new code"],
   noSubscription: ["Subscription required", "https://basicmemory.com/subscribe", "ana@example.org"],
   setUp: ["Choose your notes folder", "nothing changes on this device"],
@@ -155,7 +155,7 @@ const words: Record<FixtureName, string[]> = {
   halt: ["Sync of “Notes” has stopped", "140 of 900 notes would be removed in the cloud. Everything else goes on.", "Go on and remove 140", "Bring them back"],
   rootMissing: ["The notes folder is missing", "sync goes on by itself", "Choose folder…"],
   preview: ["What the next run would do", "Remove in cloud Inbox/untitled 3.md", "1,200 notes are"],
-  expired: ["Read-only since 11 Mar", "https://basicmemory.com/subscribe", "Ended 11 Mar"],
+  expired: ["Read-only since 11 Mar", "https://basicmemory.com/subscribe", "Ended 11 Mar", "All your notes are files in your folder"],
   rcloneMissing: ["rclone is missing", "rclone was not found. Choose Install"],
   rcloneTooOld: ["rclone 1.60.1 is too old", "is too old, 1.74.2 is needed."],
   rcloneInstalling: ["Installing rclone. Sync starts when it is ready."],
