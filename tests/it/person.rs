@@ -166,6 +166,7 @@ async fn set_up(connection: &Connection, folder: &Path) {
     let request = Request::SetUp {
         folder: folder.to_owned(),
         profile: ProfileName::Safe,
+        instead_of: None,
     };
     run(connection, request).await;
 }

@@ -7,6 +7,7 @@ use engine::view::{Finding, FindingLevel};
 use engine::{Connection, Reply, Request};
 use serde_json::json;
 
+use crate::commands;
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -99,7 +100,8 @@ fn lines(finding: &Finding) -> Vec<String> {
         FindingLevel::Error => '✗',
     };
     let mut lines = vec![format!("{sign} {}", finding.message)];
-    lines.extend(finding.hint.iter().map(|hint| format!("  hint: {hint}")));
+    let hint = commands::hint(&finding.code, finding.hint.clone());
+    lines.extend(hint.map(|hint| format!("  hint: {hint}")));
     lines.extend(
         finding
             .repair

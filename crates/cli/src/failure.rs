@@ -4,6 +4,7 @@ use engine::view::SubscriptionView;
 use engine::{Refusal, StartError};
 use serde::Serialize;
 
+use crate::commands;
 use crate::exit::Exit;
 
 /// Says what happened and what to do.
@@ -127,7 +128,7 @@ impl From<Refusal> for Failure {
             };
         }
         Self {
-            hint: refusal.hint,
+            hint: commands::hint(&refusal.code, refusal.hint),
             ..Self::new(&refusal.code, refusal.message)
         }
     }

@@ -10,6 +10,7 @@ mod account;
 mod arguments;
 mod bisync;
 mod check;
+mod commands;
 mod conflicts;
 mod context;
 mod credentials;

@@ -186,7 +186,8 @@ fn lines(view: &View) -> Vec<String> {
             ));
         }
         lines.extend(mount.message.iter().map(|message| format!("  {message}")));
-        lines.extend(mount.hint.iter().map(|hint| format!("  hint: {hint}")));
+        let hint = crate::commands::hint("mount", mount.hint.clone());
+        lines.extend(hint.map(|hint| format!("  hint: {hint}")));
     }
     lines
 }

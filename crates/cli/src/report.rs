@@ -11,7 +11,7 @@ use time::UtcOffset;
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::failure::{Failure, SUBSCRIPTION_REQUIRED};
-use crate::{halts, words};
+use crate::{commands, halts, words};
 
 /// Problems that are told one by one.
 const PROBLEMS: usize = 10;
@@ -143,7 +143,10 @@ pub(crate) fn failure(pair: &PairView) -> Option<Failure> {
         RunResult::Verified | RunResult::Synced | RunResult::Previewed => None,
         RunResult::Halted { code } => {
             let (message, hint) = match &pair.halt {
-                Some(halt) => (words::capitalized(&halt.message), Some(halt.hint.clone())),
+                Some(halt) => (
+                    words::capitalized(&halt.message),
+                    commands::hint(code, Some(halt.hint.clone())),
+                ),
                 None => (format!("Halted: {code}"), None),
             };
             Some(Failure {
@@ -177,7 +180,7 @@ pub(crate) fn failure(pair: &PairView) -> Option<Failure> {
             };
             let failure = Failure::new(code, message).exit(exit);
             Some(Failure {
-                hint: hint.clone(),
+                hint: commands::hint(code, hint.clone()),
                 ..failure
             })
         }

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use engine::view::{AccountView, RcloneView};
+use engine::view::{AccountView, HaltAction, PairView, RcloneView};
 use engine::{Connection, Request, View};
 use tokio::time::timeout;
 
@@ -52,9 +52,11 @@ async fn set_up(
     output.good(&format!("rclone: {rclone}"));
     let known: Vec<String> = view.pairs.iter().map(|pair| pair.id.clone()).collect();
     let profile = arguments.profile.into();
+    let left = left(&view);
     let request = Request::SetUp {
         folder: folder.to_owned(),
         profile,
+        instead_of: left.map(|pair| pair.id.clone()),
     };
     let reply = context.ask(connection, request).await?;
     let engine::Reply::Run { number } = reply else {
@@ -77,10 +79,23 @@ async fn set_up(
         "Folder: {} ({words}) is one with {}{again}",
         pair.folder, pair.bucket
     ));
+    if let Some(left) = left.filter(|left| left.id != pair.id) {
+        output.say(&format!("It takes the place of {}.", left.folder));
+    }
     output.say("First sync: equal notes are taken as they are, of different ones both are kept.");
     let asked = [pair.id];
     let view = runs::follow(context, connection, number, &asked).await?;
     Ok(Report::new(&view, &asked))
+}
+
+/// The one folder whose stop asks for another.
+fn left(view: &View) -> Option<&PairView> {
+    let asks = |pair: &&PairView| {
+        let halt = pair.halt.as_ref();
+        halt.is_some_and(|halt| halt.actions.contains(&HaltAction::ChooseFolder))
+    };
+    let mut asking = view.pairs.iter().filter(asks);
+    asking.next().filter(|_| asking.next().is_none())
 }
 
 /// What is known of rclone once it was looked for.

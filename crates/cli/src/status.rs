@@ -8,6 +8,7 @@ use time::UtcOffset;
 use tokio::time::timeout;
 
 use crate::account;
+use crate::commands;
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -220,7 +221,8 @@ fn folder(pair: &PairView, now_ms: i64) -> Vec<String> {
     }
     if let Some(halt) = &pair.halt {
         lines.push(format!("  Halted: {}", halt.message));
-        lines.push(format!("  hint: {}", halt.hint));
+        let hint = commands::hint(&halt.code, Some(halt.hint.clone()));
+        lines.extend(hint.map(|hint| format!("  hint: {hint}")));
         let more = halts::evidence(halt).into_iter().chain(halts::ways(halt));
         lines.extend(more.map(|line| format!("  {line}")));
     }
@@ -231,7 +233,12 @@ fn rclone(rclone: &RcloneView) -> Vec<String> {
     match rclone {
         RcloneView::Ready { version, path } => vec![format!("rclone: {version} ({path})")],
         RcloneView::Missing { message, hint } | RcloneView::TooOld { message, hint, .. } => {
-            vec![format!("rclone: {message}"), format!("hint: {hint}")]
+            let hint = commands::hint("rclone", Some(hint.clone()));
+            let hint = hint.map(|hint| format!("hint: {hint}"));
+            [format!("rclone: {message}")]
+                .into_iter()
+                .chain(hint)
+                .collect()
         }
         RcloneView::Installing => vec!["rclone: is being installed".to_owned()],
         RcloneView::Unknown => Vec::new(),

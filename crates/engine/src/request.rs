@@ -44,6 +44,11 @@ pub enum Request {
         #[ts(type = "string")]
         folder: PathBuf,
         profile: ProfileName,
+        /// The halted pair whose place it takes, where that halt offers to choose a folder; it
+        /// keeps the filters. Files of the old folder stay as they are.
+        #[serde(default)]
+        #[ts(optional)]
+        instead_of: Option<String>,
     },
     SetProfile {
         pair: String,

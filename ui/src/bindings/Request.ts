@@ -10,7 +10,12 @@ import type { SettingsView } from "./SettingsView";
  *
  * Long work answers at once with a run number; its progress and result appear in the view.
  */
-export type Request = { "type": "signIn", serverUrl: string, openBrowser: boolean, } | { "type": "cancelSignIn" } | { "type": "signOut" } | { "type": "openSecrets", passphrase: string, } | { "type": "forgetSecrets" } | { "type": "checkSubscription" } | { "type": "setUp", folder: string, profile: ProfileName, } | { "type": "setProfile", pair: string, profile: ProfileName, } | { "type": "previewSetUp", folder: string, } | { "type": "checkFilters", pair: string, lines: Array<string>, } | { "type": "setFilters", pair: string, lines: Array<string>, } | { "type": "changeSettings", settings: SettingsView, } | { "type": "setSync", on: boolean, } | { "type": "pauseUntil", untilMs: number, } | { "type": "syncNow", pair: string | null, run: RunKind, } | { "type": "confirmHalt", pair: string, } | { "type": "restoreHalted", pair: string, } | { "type": "listHistory", pair: string | null, path: string | null, 
+export type Request = { "type": "signIn", serverUrl: string, openBrowser: boolean, } | { "type": "cancelSignIn" } | { "type": "signOut" } | { "type": "openSecrets", passphrase: string, } | { "type": "forgetSecrets" } | { "type": "checkSubscription" } | { "type": "setUp", folder: string, profile: ProfileName, 
+/**
+ * The halted pair whose place it takes, where that halt offers to choose a folder; it
+ * keeps the filters. Files of the old folder stay as they are.
+ */
+insteadOf?: string, } | { "type": "setProfile", pair: string, profile: ProfileName, } | { "type": "previewSetUp", folder: string, } | { "type": "checkFilters", pair: string, lines: Array<string>, } | { "type": "setFilters", pair: string, lines: Array<string>, } | { "type": "changeSettings", settings: SettingsView, } | { "type": "setSync", on: boolean, } | { "type": "pauseUntil", untilMs: number, } | { "type": "syncNow", pair: string | null, run: RunKind, } | { "type": "confirmHalt", pair: string, } | { "type": "restoreHalted", pair: string, } | { "type": "listHistory", pair: string | null, path: string | null, 
 /**
  * Only what is older (Unix milliseconds): the time of the last one of the page before.
  */

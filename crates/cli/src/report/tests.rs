@@ -109,7 +109,10 @@ fn a_halt_tells_its_way_out() {
     assert_eq!((report.ok, report.exit_code), (false, 5));
     assert_eq!(report.confirmable(), ["pair_1"]);
     let failure = report.failure.unwrap();
-    let expected = ["9 of 10 notes would be removed", "hint: Look at the list."];
+    let expected = [
+        "9 of 10 notes would be removed",
+        "hint: Look at the list. The whole list: `bm-cloud bisync --dry-run`.",
+    ];
     assert_eq!(failure.lines(), expected);
 }
 

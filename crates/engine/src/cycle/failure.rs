@@ -237,12 +237,12 @@ impl CycleFailure {
             "unsafe_store" => {
                 "Ask whoever runs the server for a store with conditional writes (If-Match)."
             }
-            "refused" => "Sign in again: run `bm-cloud login`.",
+            "refused" => "Sign in again.",
             "name_too_long" | "side_folder" => {
                 "Choose a folder with a shorter path on a local disk."
             }
             _ if self.is_transient() => "It is tried again by itself.",
-            _ => "Run `bm-cloud doctor`; it looks for the cause.",
+            _ => "A check-up in Diagnostics looks for the cause.",
         };
         Some(hint.to_owned())
     }

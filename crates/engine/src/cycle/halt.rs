@@ -89,7 +89,7 @@ pub(super) fn words(brake: &Brake) -> Words {
         Brake::CloudEmptied { known } => said(
             format!("The cloud is empty, but {known} notes are known"),
             "To remove the notes here too (they stay in history), go on. To put them back into \
-             the cloud: `bm-cloud bisync --resync`.",
+             the cloud, bring them back or compare again.",
             "RootEmptied",
             &[
                 HaltAction::Restore,
@@ -112,8 +112,7 @@ pub(super) fn words(brake: &Brake) -> Words {
             };
             said(
                 format!("{deletes} of {known} notes would be removed {place}"),
-                "Everything else goes on. Look at the list with `bm-cloud bisync --dry-run`, then \
-                 go on or bring the notes back.",
+                "Everything else goes on. Look at the list, then go on or bring the notes back.",
                 "TooManyDeletes",
                 &[HaltAction::Restore, HaltAction::Confirm],
             )
@@ -134,8 +133,7 @@ pub(super) fn words(brake: &Brake) -> Words {
         ),
         Brake::AccessCheckFailed => said(
             "The cloud side is not what we left: its sync marker is gone".to_owned(),
-            "Check that the account is the right one, then compare again: \
-             `bm-cloud bisync --resync`.",
+            "Check that the account is the right one, then compare again.",
             "AccessCheckFailed",
             &[HaltAction::CompareAgain],
         ),
@@ -202,6 +200,36 @@ mod tests {
         let halt = CycleFailure::ClockSkew { ahead_ms: None }.halt().unwrap();
         assert_eq!((halt.code.as_str(), halt.can_confirm), ("ClockSkew", false));
         assert!(halt.hint.contains("clock right"), "{halt:?}");
+    }
+
+    #[test]
+    fn no_halt_speaks_of_commands_that_a_window_has_not() {
+        let held = || vec!["a.md".to_owned()];
+        let brakes = [
+            Brake::VaultEmptied { known: 3 },
+            Brake::CloudEmptied { known: 3 },
+            Brake::MarkerRewritten,
+            Brake::AccessCheckFailed,
+            Brake::VersioningOff { held: held() },
+            Brake::ListingsLost { held: held() },
+            Brake::DiskFull { held: held() },
+            Brake::CaseCollision { names: held() },
+            Brake::MassRewrite {
+                changed: 60,
+                known: 100,
+                held: held(),
+            },
+            Brake::TooManyDeletes {
+                deletes: 4,
+                known: 5,
+                side: ChangeAction::RemoveHere,
+                held: held(),
+            },
+        ];
+        for halt in brakes.iter().map(of_brake) {
+            let said = format!("{} {}", halt.message, halt.hint);
+            assert!(!said.contains('`') && !said.contains("bm-cloud"), "{said}");
+        }
     }
 
     #[test]

@@ -125,8 +125,7 @@ fn rclone(view: &RcloneView) -> Finding {
 fn server(server: &ServerSeen) -> Finding {
     match server {
         ServerSeen::SignedOut => {
-            finding("signed_out", FindingLevel::Warning, "Nobody is signed in")
-                .hint("Run `bm-cloud login`, or use the window.")
+            finding("signed_out", FindingLevel::Warning, "Nobody is signed in").hint("Sign in.")
         }
         ServerSeen::Unreachable { message, hint } => {
             let finding = finding("server_unreachable", FindingLevel::Error, message);

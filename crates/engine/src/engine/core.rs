@@ -29,7 +29,6 @@ use crate::notice::Told;
 use crate::places::Places;
 use crate::proxy::ChosenProxy;
 use crate::secrets::{SecretError, SecretStore};
-use crate::settings::PairSettings;
 use crate::view::{AccountView, ProgressView, RcloneView};
 use crate::{Refusal, Reply, View};
 use mounting::Mounts;
@@ -52,6 +51,7 @@ mod session;
 
 use conflicts::{Decision, DecisionEnd};
 use history::RestoreEnd;
+use requests::NewPair;
 
 /// Conflicts and activity lines that a view holds at most.
 const CONFLICTS: u32 = 100;
@@ -66,7 +66,7 @@ pub(super) enum Input {
     Subscription(Box<Result<SubscriptionOut, AuthError>>, Option<Answer>),
     SignedOut(Result<(), AuthError>, Answer),
     SecretsOpened(Result<(), SecretError>, Answer),
-    SetUp(Box<Result<PairSettings, Refusal>>, Answer),
+    SetUp(Box<Result<NewPair, Refusal>>, Answer),
     Rclone(Result<rclone::Binary, RcloneView>),
     RunEnded(Box<Ended>),
     /// Something happened at these paths.

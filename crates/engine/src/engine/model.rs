@@ -306,17 +306,30 @@ fn status(model: &Model, now_ms: i64) -> (Status, String) {
         };
         return (Status::Expired, words.to_owned());
     }
-    if model.secret_store == SecretStoreView::FileLocked {
-        return (Status::Error, "Sync waits for your passphrase".to_owned());
+    match model.secret_store {
+        SecretStoreView::FileLocked => {
+            return (Status::Error, "Sync waits for your passphrase".to_owned());
+        }
+        SecretStoreView::KeyringLocked => {
+            let words = "Sync waits: the keyring is locked";
+            return (Status::Error, words.to_owned());
+        }
+        SecretStoreView::Keyring | SecretStoreView::EncryptedFile => {}
     }
     match &model.rclone {
         RcloneView::Missing { message, .. } | RcloneView::TooOld { message, .. } => {
-            return (Status::Error, format!("Sync cannot run: {message}"));
+            return (
+                Status::Error,
+                format!("Sync cannot run: {}", clause(message)),
+            );
         }
         RcloneView::Unknown | RcloneView::Ready { .. } | RcloneView::Installing => {}
     }
     if let Some(failure) = model.pairs.iter().find_map(PairModel::failure) {
-        return (Status::Error, format!("Sync cannot run: {failure}"));
+        return (
+            Status::Error,
+            format!("Sync cannot run: {}", clause(&failure)),
+        );
     }
     if let Some(words) = attention(model).or_else(|| late(model, now_ms)) {
         return (Status::Attention, words);
@@ -365,6 +378,19 @@ fn status(model: &Model, now_ms: i64) -> (Status, String) {
         return (Status::Starting, "Starting".to_owned());
     }
     (Status::Idle, "Up to date".to_owned())
+}
+
+/// A sentence as the part of one that follows a colon.
+fn clause(sentence: &str) -> String {
+    let sentence = sentence.strip_suffix('.').unwrap_or(sentence);
+    let mut rest = sentence.chars();
+    match rest.next() {
+        // `PATH is …` keeps its capitals.
+        Some(first) if !rest.as_str().starts_with(char::is_uppercase) => {
+            first.to_lowercase().chain(rest).collect()
+        }
+        Some(_) | None => sentence.to_owned(),
+    }
 }
 
 fn attention(model: &Model) -> Option<String> {

@@ -408,8 +408,7 @@ fn candidates(config: &Config) -> Vec<std::path::PathBuf> {
 fn told(found: Result<rclone::Binary, rclone::FindError>) -> Result<rclone::Binary, RcloneView> {
     found.map_err(|error| {
         let message = error.to_string();
-        let hint = "Choose Install in the window or run `bm-cloud setup`; \
-                    the app keeps a copy of its own.";
+        let hint = "Choose Install; the app keeps a copy of its own.";
         match error {
             rclone::FindError::TooOld { path, found, .. } => RcloneView::TooOld {
                 version: found.to_string(),
@@ -503,7 +502,7 @@ impl RunFailure {
             }
             Self::History(error) => failed(error.code(), error.to_string(), None, false),
             Self::Filters(error) => {
-                let hint = "Mend the line: run `bm-cloud filters edit`, or use the window.";
+                let hint = "Mend the line; until then nothing of this folder is carried.";
                 failed("filters", error.to_string(), Some(hint.to_owned()), false)
             }
         }

@@ -39,9 +39,7 @@ impl StartError {
         match self {
             Self::AlreadyRunning => "Use the tray app, or stop the other program first.",
             Self::Folder { .. } => "Check the folder's permissions and the free space.",
-            Self::Settings(_) => {
-                "Mend or move away the file; folders are set up again by `bm-cloud setup`."
-            }
+            Self::Settings(_) => "Mend or move away the file; then the folders are set up again.",
             Self::State(_) => "Update this program; the state is left as it is.",
         }
     }

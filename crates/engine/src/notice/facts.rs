@@ -69,22 +69,36 @@ fn lapsed(model: &Model) -> Option<Fact> {
 
 /// After a start at login no window is there to ask.
 fn locked(model: &Model) -> Option<Fact> {
-    let waits = model.secret_store == SecretStoreView::FileLocked
-        && matches!(model.account, AccountView::SignedIn { .. });
-    waits.then(|| Fact {
+    let (subject, title, body) = match model.secret_store {
+        SecretStoreView::FileLocked => (
+            "passphrase",
+            "Sync waits for your passphrase",
+            "The keys of this device are in an encrypted file. What you write waits here.",
+        ),
+        SecretStoreView::KeyringLocked => (
+            "keyring",
+            "Sync waits: the keyring is locked",
+            "The keys of this device are in your system's keyring. Unlock it; what you write waits \
+             here.",
+        ),
+        SecretStoreView::Keyring | SecretStoreView::EncryptedFile => return None,
+    };
+    matches!(model.account, AccountView::SignedIn { .. }).then(|| Fact {
         cause: NoticeCause::AuthExpired,
         level: NoticeLevel::Error,
         hope: Hope::NeedsPerson,
-        subjects: ["passphrase".to_owned()].into(),
-        title: "Sync waits for your passphrase".to_owned(),
-        body: "The keys of this device are in an encrypted file. What you write waits here."
-            .to_owned(),
+        subjects: [subject.to_owned()].into(),
+        title: title.to_owned(),
+        body: body.to_owned(),
         actions: vec![NoticeAction::OpenWindow],
     })
 }
 
 fn cannot_run(model: &Model) -> Option<Fact> {
-    if model.secret_store == SecretStoreView::FileLocked {
+    if matches!(
+        model.secret_store,
+        SecretStoreView::FileLocked | SecretStoreView::KeyringLocked
+    ) {
         return None;
     }
     let of_rclone = match &model.rclone {

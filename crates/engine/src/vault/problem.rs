@@ -67,7 +67,7 @@ impl ProblemCode {
             Self::DamagedInCloud => {
                 "the cloud's version is damaged; save it again on the device that it came from"
             }
-            Self::OtherFileSystem => "the folder is on another disk than the vault",
+            Self::OtherFileSystem => "the folder is on another disk than the notes folder",
             Self::LinkInPath => "a link stands where a folder should be; links do not sync",
             Self::NotAFile => "something other than a file has this name",
             Self::ParentIsAFile => "a file stands where a folder should be",

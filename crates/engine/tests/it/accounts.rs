@@ -113,6 +113,7 @@ async fn another_account_on_the_same_device_sees_and_mixes_nothing() {
     let taken = Request::SetUp {
         folder: home.vault(),
         profile: ProfileName::Safe,
+        instead_of: None,
     };
     assert_eq!(
         device.try_ask(taken).await.unwrap_err().code,

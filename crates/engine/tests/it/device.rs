@@ -282,7 +282,13 @@ impl Device {
     /// Makes the folder a pair and waits for its first run.
     pub(crate) async fn set_up(&self, folder: &Path, profile: ProfileName) -> RunView {
         let folder = folder.to_owned();
-        let reply = self.ask(Request::SetUp { folder, profile }).await;
+        let reply = self
+            .ask(Request::SetUp {
+                folder,
+                profile,
+                instead_of: None,
+            })
+            .await;
         self.finished(&reply).await
     }
 
@@ -295,7 +301,14 @@ impl Device {
         let end = tokio::time::Instant::now() + 3 * LONG;
         loop {
             let folder = folder.to_owned();
-            match self.try_ask(Request::SetUp { folder, profile }).await {
+            match self
+                .try_ask(Request::SetUp {
+                    folder,
+                    profile,
+                    instead_of: None,
+                })
+                .await
+            {
                 Ok(reply) => return self.finished(&reply).await,
                 Err(refusal) => {
                     let is_late = tokio::time::Instant::now() > end;
@@ -414,7 +427,7 @@ pub(crate) fn write(file: &Path, text: &str) {
 }
 
 #[expect(clippy::disallowed_methods, reason = "the test plays the user")]
-fn rename(from: &Path, to: &Path) {
+pub(crate) fn rename(from: &Path, to: &Path) {
     fs::rename(from, to).unwrap();
 }
 

@@ -64,7 +64,7 @@ impl Core {
                     let message = format!("There is no repair called {code:?}");
                     return Err(Refusal::new("no_repair", message)
                         .field("code")
-                        .hint("`bm-cloud doctor` names the repairs there are."));
+                        .hint("A check-up names the repairs there are."));
                 }
             }
             Ok(Reply::Done)

@@ -126,7 +126,7 @@ impl Core {
         match last {
             Ok(versions) if versions.is_empty() => {
                 let refusal = Refusal::new("nothing_to_undo", "Sync replaced or removed nothing");
-                Err(refusal.hint("`bm-cloud history` lists what it ever did."))
+                Err(refusal.hint("History lists what it ever did."))
             }
             Ok(_) => {
                 let number = self.queue_runs(vec![id], RunKind::Sync, Confirmed::Undo);
@@ -246,7 +246,7 @@ async fn opened(account: &Account, clock: &Clock) -> Option<Bucket> {
 fn refusal(error: &HistoryError) -> Refusal {
     let refusal = Refusal::new(error.code(), error.to_string());
     match error {
-        HistoryError::NotFound => refusal.hint("`bm-cloud history` lists versions with their ids."),
+        HistoryError::NotFound => refusal.hint("History lists the versions that there are."),
         HistoryError::Gone => refusal.hint("History keeps versions for a time; see the settings."),
         HistoryError::Offline => refusal.hint("Versions of this device are here all the same."),
         HistoryError::Busy

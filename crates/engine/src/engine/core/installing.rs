@@ -18,7 +18,7 @@ impl Core {
         let refused = || {
             Refusal::new("no_such_way", "This machine has no such way to get rclone")
                 .field("way")
-                .hint("`bm-cloud rclone ways` shows what it has.")
+                .hint("The list of ways shows what it has.")
         };
         let Some(way) = rclone::Way::named(way) else {
             return self.reply(answer, Err(refused()));

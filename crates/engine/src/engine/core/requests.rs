@@ -11,7 +11,7 @@ use crate::engine::model::PairModel;
 use crate::engine::start::settings_path;
 use crate::filters::Filters;
 use crate::settings::PairSettings;
-use crate::view::{ProfileName, RcloneView, SyncSwitch};
+use crate::view::{HaltAction, ProfileName, RcloneView, SyncSwitch};
 use crate::{Refusal, Reply, Request, RunKind};
 
 impl Core {
@@ -34,7 +34,11 @@ impl Core {
             Request::OpenSecrets { passphrase } => return self.open_secrets(passphrase, answer),
             Request::ForgetSecrets => return self.forget_secrets(answer),
             Request::CheckSubscription => return self.ask_subscription(Some(answer)),
-            Request::SetUp { folder, profile } => return self.set_up(&folder, profile, answer),
+            Request::SetUp {
+                folder,
+                profile,
+                instead_of,
+            } => return self.set_up(&folder, profile, instead_of, answer),
             Request::SetProfile { pair, profile } => self.set_profile(&pair, profile),
             Request::PreviewSetUp { folder } => return self.preview_set_up(&folder, answer),
             Request::CheckFilters { pair, lines } => {
@@ -110,7 +114,7 @@ impl Core {
         };
         if chosen.is_empty() {
             return Err(Refusal::new("not_set_up", "No folder is set up yet")
-                .hint("Run `bm-cloud setup --folder PATH`, or use the window."));
+                .hint("Choose your folder of notes first."));
         }
         if matches!(
             self.model.rclone,
@@ -232,11 +236,22 @@ impl Core {
         }
     }
 
-    fn set_up(&mut self, folder: &Path, profile: ProfileName, answer: Answer) {
+    fn set_up(
+        &mut self,
+        folder: &Path,
+        profile: ProfileName,
+        instead_of: Option<String>,
+        answer: Answer,
+    ) {
         let prepared = self.must_be_signed_in().and_then(|()| {
+            if let Some(id) = &instead_of {
+                self.must_want_a_folder(id)?;
+            }
             let account = self.account.as_ref().map_or("", |account| account.key());
             let own = &self.config.places.state;
-            fit_for_notes(folder, &self.model.settings.pairs, account, own)
+            let mut others = self.model.settings.pairs.clone();
+            others.retain(|pair| Some(&pair.id) != instead_of.as_ref());
+            fit_for_notes(folder, &others, account, own)
         });
         let (folder, account) = match (prepared, &self.account) {
             (Ok(folder), Some(account)) => (folder, account.clone()),
@@ -248,22 +263,27 @@ impl Core {
             .pairs
             .iter()
             .find(|pair| pair.settings.folder == folder);
+        let left = instead_of.as_deref().and_then(|id| self.pair(id).ok());
         let id = known.map_or_else(
             || format!("pair_{}", &Uuid::now_v7().simple().to_string()[20..]),
             |pair| pair.settings.id.clone(),
         );
-        let filters =
-            known.map_or_else(Filters::default_lines, |pair| pair.settings.filters.clone());
+        let filters = known
+            .or(left)
+            .map_or_else(Filters::default_lines, |pair| pair.settings.filters.clone());
         let inputs = self.inputs.clone();
         tokio::spawn(async move {
             let result = match account.bucket_credentials().await {
-                Ok(credentials) => Ok(PairSettings {
-                    id,
-                    folder,
-                    profile,
-                    account: account.key().to_owned(),
-                    bucket: credentials.bucket,
-                    filters,
+                Ok(credentials) => Ok(NewPair {
+                    settings: PairSettings {
+                        id,
+                        folder,
+                        profile,
+                        account: account.key().to_owned(),
+                        bucket: credentials.bucket,
+                        filters,
+                    },
+                    instead_of,
                 }),
                 Err(error) => Err(super::session::refusal(&error)),
             };
@@ -273,19 +293,18 @@ impl Core {
         });
     }
 
-    pub(super) async fn finish_set_up(
-        &mut self,
-        result: Result<PairSettings, Refusal>,
-        answer: Answer,
-    ) {
-        let pair = match result {
+    pub(super) async fn finish_set_up(&mut self, result: Result<NewPair, Refusal>, answer: Answer) {
+        let NewPair {
+            settings: pair,
+            instead_of,
+        } = match result {
             Ok(pair) => pair,
             Err(refusal) => return self.reply(answer, Err(refusal)),
         };
         self.model
             .settings
             .pairs
-            .retain(|known| known.id != pair.id);
+            .retain(|known| known.id != pair.id && Some(&known.id) != instead_of.as_ref());
         self.model.settings.pairs.push(pair.clone());
         let saved = self.save_settings();
         self.load_pairs().await;
@@ -315,6 +334,16 @@ impl Core {
             .ok_or_else(|| Refusal::new("not_found", "There is no such folder").field("pair"))
     }
 
+    /// Only a pair that asks for another folder is given up for one.
+    fn must_want_a_folder(&self, id: &str) -> Result<(), Refusal> {
+        let halt = self.pair(id)?.halt.as_ref();
+        if halt.is_some_and(|halt| halt.actions.contains(&HaltAction::ChooseFolder)) {
+            return Ok(());
+        }
+        let message = "That folder is in its place; sync of it goes on";
+        Err(Refusal::new("not_halted", message).field("insteadOf"))
+    }
+
     pub(super) fn must_be_signed_in(&self) -> Result<(), Refusal> {
         if self.account.is_some() {
             Ok(())
@@ -324,8 +353,14 @@ impl Core {
     }
 }
 
+/// A set-up that only has to be written down.
+pub(in crate::engine) struct NewPair {
+    settings: PairSettings,
+    instead_of: Option<String>,
+}
+
 pub(super) fn signed_out() -> Refusal {
-    Refusal::new("signed_out", "Nobody is signed in").hint("Run `bm-cloud login`.")
+    Refusal::new("signed_out", "Nobody is signed in").hint("Sign in.")
 }
 
 /// Checks a folder for use as a vault and makes it if it is missing.

@@ -162,7 +162,7 @@ impl Core {
         let Some(account) = self.account.clone() else {
             if let Some(answer) = answer {
                 let refusal = Refusal::new("signed_out", "Nobody is signed in");
-                self.reply(answer, Err(refusal.hint("Run `bm-cloud login`.")));
+                self.reply(answer, Err(refusal.hint("Sign in.")));
             }
             return;
         };

@@ -60,6 +60,9 @@ fn ways() -> Vec<(Status, Change)> {
         (Status::Error, |model| {
             model.secret_store = SecretStoreView::FileLocked
         }),
+        (Status::Error, |model| {
+            model.secret_store = SecretStoreView::KeyringLocked
+        }),
         (Status::Attention, |model| model.open_conflicts = 2),
         (Status::Paused, |model| {
             model.settings.sync = SyncSwitch::Off
@@ -97,8 +100,18 @@ fn says_in_words_what_is_so() {
         render(&model, NOW).headline
     };
     assert_eq!(headline(|_| ()), "Up to date");
-    assert_eq!(headline(ways()[7].1), "Syncing 3 of 40");
+    assert_eq!(headline(ways()[8].1), "Syncing 3 of 40");
     assert_eq!(headline(ways()[3].1), "Sync waits for your passphrase");
+    assert_eq!(headline(ways()[4].1), "Sync waits: the keyring is locked");
+    assert_eq!(
+        headline(|model| {
+            model.rclone = RcloneView::Missing {
+                message: "No rclone was found.".into(),
+                hint: String::new(),
+            };
+        }),
+        "Sync cannot run: no rclone was found"
+    );
     assert_eq!(
         headline(|model| model.open_conflicts = 1),
         "1 conflict to review"

@@ -55,13 +55,13 @@ impl From<MountError> for Failure {
     fn from(error: MountError) -> Self {
         let hint = match &error {
             MountError::Unreachable => "It is tried again by itself.",
-            MountError::BucketRefused => "Run `bm-cloud status`, or sign in again.",
+            MountError::BucketRefused => "Sign in again.",
             MountError::NotEmpty => {
                 "Move its files elsewhere, or choose another folder: a mount would hide them."
             }
             MountError::AlreadyMounted => "Unmount it there first, or choose another folder.",
             MountError::FolderMissing => "Make the folder, or choose another.",
-            MountError::TooOld { .. } => "Run `bm-cloud doctor`.",
+            MountError::TooOld { .. } => "A check-up in Diagnostics puts a newer one in place.",
             MountError::Stuck { .. } => "End the programs that use the folder, and try again.",
             MountError::SocketPathTooLong
             | MountError::PathNotUnicode

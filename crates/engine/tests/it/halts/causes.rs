@@ -6,7 +6,7 @@ use engine::view::{HaltAction, HaltView, ProfileName, RunResult};
 use engine::{Clock, Request};
 use testkit::{Server, SmallDisk};
 
-use super::super::device::{Device, Home, is_running, write};
+use super::super::device::{Device, Home, is_running, rename, write};
 use super::super::storm::City;
 use super::ANA;
 
@@ -117,6 +117,41 @@ async fn a_full_disk_holds_downloads_and_edits_still_go_up() {
     assert_eq!(device.sync().await.downloaded, 1);
     assert_eq!(device.view().pairs[0].halt, None);
     assert_eq!(home.notes(), desktop.notes());
+    device.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_folder_takes_the_place_of_one_that_is_missing() {
+    let state = testkit::scratch();
+    let server = Server::start(state.path()).await;
+    server.activate(ANA).await;
+    let home = Home::new("laptop");
+    let device = home.join(&server, ANA, ProfileName::Safe).await;
+    home.save("note.md", "note\n");
+    device.settle().await;
+    let old = device.view().pairs[0].id.clone();
+    let elsewhere = home.root().join("Elsewhere");
+    let choose = || Request::SetUp {
+        folder: elsewhere.clone(),
+        profile: ProfileName::Safe,
+        instead_of: Some(old.clone()),
+    };
+    let refusal = device.try_ask(choose()).await.unwrap_err();
+    assert_eq!(refusal.code, "not_halted");
+
+    rename(&home.vault(), &home.root().join("Away"));
+    assert_eq!(device.run().await.result, halted("RootMissing"));
+    assert!(halt(&device).actions.contains(&HaltAction::ChooseFolder));
+    device.ask(choose()).await;
+    let view = device
+        .until(|view| view.pairs[0].id != old && view.pairs[0].checked_at_ms.is_some())
+        .await;
+    assert_eq!(view.pairs.len(), 1, "{:#?}", view.pairs);
+    assert_eq!(view.pairs[0].halt, None);
+    let note = std::fs::read_to_string(elsewhere.join("note.md")).unwrap();
+    assert_eq!(note, "note\n");
+    let away = std::fs::read_to_string(home.root().join("Away/note.md")).unwrap();
+    assert_eq!(away, "note\n", "the old folder stays as it is");
     device.close().await;
 }
 
