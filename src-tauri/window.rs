@@ -1,3 +1,5 @@
+use std::path::Path;
+
 use tauri::{
     AppHandle, Emitter as _, Manager as _, Url, WebviewUrl, WebviewWindowBuilder, WindowEvent,
 };
@@ -22,7 +24,10 @@ pub(crate) fn show(app: &AppHandle, place: Option<&str>) {
         }
         return;
     }
-    let made = WebviewWindowBuilder::new(app, LABEL, page(&app.state::<Shell>(), place))
+    // Only a draft: a person says which folder it is.
+    let notes = app.path().home_dir().ok().map(|home| home.join("Notes"));
+    let page = page(&app.state::<Shell>(), place, notes.as_deref());
+    let made = WebviewWindowBuilder::new(app, LABEL, page)
         .title("Basic Memory")
         .inner_size(960.0, 680.0)
         .min_inner_size(360.0, 420.0)
@@ -41,13 +46,14 @@ pub(crate) fn show(app: &AppHandle, place: Option<&str>) {
     }
 }
 
-/// The page, with the server that its sign-in form offers first and the place where it begins.
-fn page(shell: &Shell, place: Option<&str>) -> WebviewUrl {
+/// The page, with the server and the folder that it offers first and the place where it begins.
+fn page(shell: &Shell, place: Option<&str>, notes: Option<&Path>) -> WebviewUrl {
     let server = shell.server_url();
     let asked: Vec<(&str, String)> = server
         .map(|server| ("server", server))
         .into_iter()
         .chain(place.map(|place| ("place", place.to_owned())))
+        .chain(notes.map(|notes| ("folder", notes.display().to_string())))
         .collect();
     if asked.is_empty() {
         return WebviewUrl::default();

@@ -13,6 +13,8 @@ export type TrayHost = "unknown" | "present" | "missing";
 export interface Bridge {
   /** The server that the sign-in form offers first; null for the usual one. */
   readonly offeredServer: string | null;
+  /** The folder that the set-up offers first; null for none. */
+  readonly offeredFolder: string | null;
   /** The page that the window was opened for, such as `conflicts`; null for the first. */
   readonly offeredPlace: string | null;
   view(): Promise<View>;
@@ -37,6 +39,7 @@ export interface Bridge {
 
 export const tauriBridge: Bridge = {
   offeredServer: new URLSearchParams(location.search).get("server"),
+  offeredFolder: new URLSearchParams(location.search).get("folder"),
   offeredPlace: new URLSearchParams(location.search).get("place"),
   view: () => invoke<View>("view"),
   send: (request) => invoke<Reply>("send", { request }),

@@ -8,6 +8,7 @@ import { answersOf } from "./fixtures/answers";
 /** A bridge to canned views: what was sent is recorded, what is pushed appears. */
 export class FakeBridge implements Bridge {
   offeredServer: string | null = null;
+  offeredFolder: string | null = null;
   offeredPlace: string | null = null;
   readonly sent: Request[] = [];
   readonly opened: string[] = [];
@@ -119,6 +120,7 @@ export function bridgeFor(name: string | null, now: number): FakeBridge {
   const bridge = new FakeBridge(table[fixture]);
   bridge.offeredPlace = fixturePlaces[fixture] ?? null;
   bridge.answer = answersOf(fixture, now);
+  bridge.offeredFolder = "/home/ana/Notes";
   bridge.picked = "/home/ana/Notes";
   bridge.react = (view, request) => {
     if (request.type === "signIn") return table.awaitingBrowser;

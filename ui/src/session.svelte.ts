@@ -104,6 +104,10 @@ export class Session {
     return this.#bridge.offeredServer;
   }
 
+  get offeredFolder(): string | null {
+    return this.#bridge.offeredFolder;
+  }
+
   /** True once the engine took the request; a refusal is kept for the screen to show. */
   async send(request: Request): Promise<boolean> {
     const taken = await this.#ask(request.type, () => this.#bridge.send(request));

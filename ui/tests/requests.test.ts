@@ -178,6 +178,16 @@ it("offers the server that the app was started for", async () => {
   expect((getByLabelText("Server address") as HTMLInputElement).value).toBe(bridge.offeredServer);
 });
 
+it("offers a folder for the notes, and sets nothing up before it was agreed to", async () => {
+  const bridge = new FakeBridge(views.setUp);
+  bridge.offeredFolder = "/home/ana/Notes";
+  const { getByLabelText, findByRole } = render(App, { props: { bridge, readTime: () => now } });
+  await findByRole("main");
+  await settle();
+  expect((getByLabelText("Notes folder") as HTMLInputElement).value).toBe("/home/ana/Notes");
+  expect(bridge.sent).toEqual([]);
+});
+
 it("opens the page with the code in it, and cancels", async () => {
   const window = await openWindow("awaitingBrowser");
   await window.press("button", "Open the page");
