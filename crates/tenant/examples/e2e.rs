@@ -66,20 +66,8 @@ async fn main() {
         },
     );
     let began = Instant::now();
-    let instance = home.start().await;
-    let listening = ms(began);
-    let mut files = None;
-    wait_until(LATE, async || {
-        let Some(health) = instance.health().await else {
-            return false;
-        };
-        if health.files.state == InstanceStatus::Ok {
-            files.get_or_insert_with(|| ms(began));
-        }
-        health.status == InstanceStatus::Ok
-    })
-    .await;
-    say(&json!({ "listening": listening, "files": files, "ready": ms(began) }));
+    let (instance, started) = start(&home).await;
+    say(&started);
 
     let scratch = tempfile::tempdir().unwrap();
     let (device, folder) = device(&cloud, scratch.path()).await;
@@ -116,7 +104,29 @@ async fn main() {
     }
     device.stop(Duration::from_secs(5)).await;
     instance.end(&home).await;
-    say(&json!({ "on_disk": on_disk, "visible": visible, "found": found }));
+    let (instance, again) = start(&home).await;
+    instance.end(&home).await;
+    say(&json!({ "on_disk": on_disk, "visible": visible, "found": found, "again": again }));
+}
+
+/// Starts the instance and tells what that took.
+async fn start(home: &Home) -> (Running, serde_json::Value) {
+    let began = Instant::now();
+    let instance = home.start().await;
+    let listening = ms(began);
+    let mut files = None;
+    wait_until(LATE, async || {
+        let Some(health) = instance.health().await else {
+            return false;
+        };
+        if health.files.state == InstanceStatus::Ok {
+            files.get_or_insert_with(|| ms(began));
+        }
+        health.status == InstanceStatus::Ok
+    })
+    .await;
+    let told = json!({ "listening": listening, "files": files, "ready": ms(began) });
+    (instance, told)
 }
 
 #[expect(clippy::print_stdout, reason = "this is what it is for")]

@@ -59,15 +59,34 @@ impl Case {
     }
 
     /// What a start says of itself. Listening is no health, so it is shown and not judged.
-    fn started(&self, told: &Value) -> Result<Vec<Row>> {
-        let row = |what: &str, name: &str| Ok::<_, anyhow::Error>(self.row(what, one(told, name)?));
-        let files = row("first start to /health ok for the files", "files")?;
+    fn started(&self, which: Which, told: &Value) -> Result<Vec<Row>> {
+        let row = |what: &str, name: &str| {
+            let what = format!("{which} {what}");
+            Ok::<_, anyhow::Error>(self.row(&what, one(told, name)?))
+        };
+        let files = row("start to /health ok for the files", "files")?;
         let ready = row("start to healthy, Basic Memory's imports included", "ready")?;
         Ok(vec![
             row("start to listening", "listening")?,
             self.judged(files, STARTED_MS),
             ready.peer("the seeds' target", SEED_MS),
         ])
+    }
+}
+
+/// The first start fetches every note; a later one finds them on its disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Which {
+    First,
+    Later,
+}
+
+impl fmt::Display for Which {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::First => "first",
+            Self::Later => "later",
+        })
     }
 }
 
@@ -114,7 +133,7 @@ impl Course {
             turn,
         };
         let told = course.told(STARTS_WITHIN + Duration::from_millis(20) * case.notes)?;
-        let rows = case.started(&told)?;
+        let rows = case.started(Which::First, &told)?;
         Ok((course, rows))
     }
 
@@ -149,7 +168,7 @@ impl Course {
         let arrived = "saved to a file of the instance";
         let read = "saved to readable by the instance";
         let hit = "saved to found by a search";
-        Ok(vec![
+        let mut rows = vec![
             case.row(&format!("{arrived}, P50"), median(&on_disk)),
             case.row(&format!("{arrived}, P95"), percentile(&on_disk, 95)),
             case.judged(case.row(&format!("{read}, P50"), median(&visible)), 500.0),
@@ -167,7 +186,9 @@ impl Course {
                     .peer("the seeds' target", SEED_MS),
                 SEED_MS,
             ),
-        ])
+        ];
+        rows.extend(case.started(Which::Later, &told["again"])?);
+        Ok(rows)
     }
 
     fn told(&self, deadline: Duration) -> Result<Value> {
@@ -196,7 +217,7 @@ mod tests {
         let told = |files| json!({ "listening": 20.0, "files": files, "ready": 7_300.0 });
         let lines = |driver, files| {
             let case = &Case::of(&["0.24"], (1_000, 50), driver)[0];
-            let rows = case.started(&told(files)).unwrap();
+            let rows = case.started(Which::First, &told(files)).unwrap();
             rows.iter().map(Row::line).collect::<Vec<_>>()
         };
         let [listening, files, ready] = &lines("replica", 1_800.0)[..] else {
