@@ -241,8 +241,7 @@ impl CycleFailure {
             "name_too_long" | "side_folder" => {
                 "Choose a folder with a shorter path on a local disk."
             }
-            _ if self.is_transient() => "It is tried again by itself.",
-            _ => "A check-up in Diagnostics looks for the cause.",
+            _ => return None,
         };
         Some(hint.to_owned())
     }

@@ -328,7 +328,7 @@ fn status(model: &Model, now_ms: i64) -> (Status, String) {
     if let Some(failure) = model.pairs.iter().find_map(PairModel::failure) {
         return (
             Status::Error,
-            format!("Sync cannot run: {}", clause(&failure)),
+            format!("Sync cannot run: {}", clause(failure)),
         );
     }
     if let Some(words) = attention(model).or_else(|| late(model, now_ms)) {

@@ -484,7 +484,14 @@ impl RunFailure {
                 None => failed(
                     failure.code(),
                     failure.to_string(),
-                    failure.hint(),
+                    failure.hint().or_else(|| {
+                        let hint = if failure.is_transient() {
+                            "It is tried again by itself."
+                        } else {
+                            "A check-up in Diagnostics looks for the cause."
+                        };
+                        Some(hint.to_owned())
+                    }),
                     failure.is_transient(),
                 ),
             },
