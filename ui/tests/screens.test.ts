@@ -77,6 +77,7 @@ const screens: Record<FixtureName, Screen["name"] | Place | "conflict"> = {
   setUpWarnings: "setUp",
   setUpRefused: "setUp",
   setUpChoices: "setUp",
+  setUpChoicesDrive: "setUp",
   setUpSummary: "setUp",
   setUpInstall: "setUp",
   setUpDone: "overview",
@@ -197,6 +198,7 @@ const words: Record<FixtureName, string[]> = {
   setUpWarnings: ["which syncs already.", "Nextcloud syncs it too", "on a network disk", "1519 files take part"],
   setUpRefused: ["Give the folder's whole path."],
   setUpChoices: ["How careful should sync be?", "Also show my cloud as a drive", "Start when I log in"],
+  setUpChoicesDrive: ["Also show my cloud as a drive", "Where to show it", "How current", "Looks every 5 seconds"],
   setUpSummary: [
     "The folder /home/ana/Notes is kept in sync",
     "312 notes go up",
