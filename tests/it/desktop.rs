@@ -14,6 +14,8 @@ use testkit::{Bus, Child, Program, private_bus, program, scratch};
 /// Everything on a small, busy machine happens within this.
 pub(crate) const SOON: Duration = Duration::from_secs(60);
 
+const HOME_OF_ANA: &str = "/home/ana";
+
 /// The look of the desktop's programs.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Look {
@@ -26,6 +28,8 @@ pub(crate) struct Desktop {
     pub(crate) bus: Bus,
     environment: BTreeMap<&'static str, OsString>,
     look: Look,
+    /// Whether its programs find the home at [`HOME_OF_ANA`].
+    as_ana: bool,
     // Last, so that its programs are gone before their home.
     _screen: Child,
     home: TempDir,
@@ -84,6 +88,7 @@ impl Desktop {
             bus,
             environment,
             look,
+            as_ana: false,
             _screen: screen,
             home,
         }
@@ -107,13 +112,47 @@ impl Desktop {
         self.environment.insert(name, value.into());
     }
 
+    /// Has the programs started from now on find their home where a person's would be, for
+    /// pictures: in a mount namespace of each one's own. Where nobody may mount, it is said and
+    /// the home stays where it is.
+    pub(crate) async fn move_in(&mut self) -> PathBuf {
+        self.as_ana = true;
+        let hides_us = app_binary().starts_with("/home") || testkit::rclone().starts_with("/home");
+        if hides_us || !self.program("true").spawn().exit(SOON).await.success() {
+            eprintln!("SKIPPED: no {HOME_OF_ANA} can be mounted here");
+            self.as_ana = false;
+            return self.home().to_owned();
+        }
+        let settings = self.places().config.join("settings.json");
+        if let Ok(text) = fs::read_to_string(&settings) {
+            let moved = text.replace(&self.home().display().to_string(), HOME_OF_ANA);
+            fs::write(&settings, moved).unwrap();
+        }
+        PathBuf::from(HOME_OF_ANA)
+    }
+
     /// A program that sees this desktop and nothing of the machine's own.
     pub(crate) fn program(&self, path: impl AsRef<Path>) -> Program {
-        let mut program = program(path).env_clear();
+        if !self.as_ana {
+            let mut program = program(path).env_clear();
+            for (name, value) in &self.environment {
+                program = program.env(name, value);
+            }
+            return program.dir(self.home());
+        }
+        let home = self.home().display().to_string();
+        let mut program = program("unshare").env_clear();
         for (name, value) in &self.environment {
+            let value = value.to_str().unwrap().replace(&home, HOME_OF_ANA);
             program = program.env(name, value);
         }
-        program.dir(self.home())
+        let script = "mount -t tmpfs none /home && mkdir /home/ana \
+            && mount --bind \"$1\" /home/ana && shift && exec \"$@\"";
+        program
+            .args(["--mount", "sh", "-c", script, "sh"])
+            .arg(&home)
+            .arg(path.as_ref())
+            .dir(self.home())
     }
 
     /// The real app.

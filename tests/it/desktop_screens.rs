@@ -5,7 +5,7 @@ use std::path::Path;
 use testkit::{Server, scratch};
 
 use crate::desktop::{Desktop, Look};
-use crate::person::{ANA, Device, prepare, save};
+use crate::person::{Device, prepare, save, subscribe_to_plus};
 use crate::webdriver::Window;
 
 #[tokio::test]
@@ -21,12 +21,13 @@ async fn the_overview_shows_a_real_folder_in_dark() {
 async fn photograph(look: Look, name: &str) {
     let state = scratch();
     let server = Server::start(state.path()).await;
-    server.activate(ANA).await;
-    let desktop = Desktop::start_with(look).await;
+    subscribe_to_plus(&server, state.path()).await;
+    let mut desktop = Desktop::start_with(look).await;
     let folder = desktop.home().join("Notes");
     let notes = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/notes");
     copy(&notes, &folder);
     prepare(&desktop, &server, &folder).await;
+    let home = desktop.move_in().await;
     let other = Device::other(&server).await;
     other.save("daily/2026-02-19.md", "# Thursday\n\nBread rose well.\n");
     other.sync().await;
@@ -38,6 +39,9 @@ async fn photograph(look: Look, name: &str) {
     let look_now = "return matchMedia('(prefers-color-scheme: dark)').matches";
     let dark = window.run(look_now, serde_json::json!([])).await;
     assert_eq!(dark, matches!(look, Look::Dark));
+    let shown = window.find("main").await.text().await;
+    let notes = home.join("Notes").display().to_string();
+    assert!(shown.contains(&notes), "{shown}");
     let listed = window.find("section ol, section ul").await.text().await;
     assert!(!listed.is_empty());
     window.photograph(name).await;

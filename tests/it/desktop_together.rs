@@ -7,7 +7,7 @@ use testkit::wait_until;
 
 use crate::desktop::SOON;
 use crate::desktop_tray::UP_TO_DATE;
-use crate::person::{ANA, at_work, save};
+use crate::person::{ANA, at_work, save, subscribe_to_plus};
 use crate::tray::Panel;
 use crate::webdriver::Window;
 
@@ -45,7 +45,8 @@ async fn a_conflict_of_two_devices_is_decided_in_the_window_and_taken_back() {
         - Peas: sow in March, under glass\n- Beans: not before May\n";
     const DESK: &str = "# Start here\n\nNotes of the garden, by season.\n\n\
         - Peas: sow in April, in the open\n- Beans: not before May\n- Ask Marta for seed potatoes\n";
-    let (desktop, _server, _state, folder, other) = at_work().await;
+    let (desktop, server, state, folder, other) = at_work().await;
+    subscribe_to_plus(&server, state.path()).await;
     let mut panel = Panel::start(&desktop).await;
     let window = Window::open(&desktop).await;
     let icon = panel.icon().await;

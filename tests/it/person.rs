@@ -26,6 +26,20 @@ pub(crate) async fn at_work() -> (Desktop, Server, TempDir, PathBuf, Device) {
     (desktop, server, state, folder, other)
 }
 
+/// Gives Ana the subscription of a picture. The development door names no plan of its own and
+/// ends in the far future, so the row is put right where it lies.
+pub(crate) async fn subscribe_to_plus(server: &Server, state: &Path) {
+    server.activate(ANA).await;
+    let database = rusqlite::Connection::open(state.join("server.db")).unwrap();
+    database.busy_timeout(SOON).unwrap();
+    let end = Clock::system().now_ms() + 40 * 86_400_000;
+    let changed = database.execute(
+        "update subscriptions set plan = 'Plus', current_period_end = ?1",
+        [end],
+    );
+    assert_eq!(changed.unwrap(), 1);
+}
+
 /// A device without a desktop, driven by this test; it shows what is in the cloud.
 #[must_use]
 pub(crate) struct Device {

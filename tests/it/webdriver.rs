@@ -120,8 +120,9 @@ impl Window {
 
     /// Saves a picture of the page as `target/screens/<name>.png`.
     pub(crate) async fn photograph(&self, name: &str) {
-        // The picture may be one frame behind the page.
+        // The picture may be one frame behind the page, and a new page shows its scroll bar a while.
         let script = "const done = arguments[0];
+            document.documentElement.style.overflow = 'hidden';
             requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(done, 150)));";
         let body = json!({ "script": script, "args": [] });
         self.post("/execute/async", &body).await.unwrap();
@@ -129,6 +130,8 @@ impl Window {
             .call(Method::GET, "/screenshot", &Value::Null)
             .await
             .unwrap();
+        let script = "document.documentElement.style.overflow = ''";
+        self.run(script, json!([])).await;
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/screens");
         std::fs::create_dir_all(&folder).unwrap();
         let bytes = BASE64.decode(picture.as_str().unwrap()).unwrap();
