@@ -115,6 +115,7 @@ impl Desktop {
     /// Has the programs started from now on find their home where a person's would be, for
     /// pictures: in a mount namespace of each one's own. Where nobody may mount, it is said and
     /// the home stays where it is.
+    #[expect(clippy::print_stderr, reason = "a skip is loud")]
     pub(crate) async fn move_in(&mut self) -> PathBuf {
         self.as_ana = true;
         let hides_us = app_binary().starts_with("/home") || testkit::rclone().starts_with("/home");

@@ -88,6 +88,34 @@ async fn start_at_login_writes_and_removes_an_autostart_entry() {
 }
 
 #[tokio::test]
+async fn an_entry_that_starts_another_program_is_left_as_it_is() {
+    const FOREIGN: &str = "[Desktop Entry]\nType=Application\nExec=/usr/bin/other-notes\n";
+    let desktop = Desktop::start().await;
+    let folder = desktop.home().join(".config/autostart");
+    let mut panel = Panel::start(&desktop).await;
+    let _app = desktop.app(&["--background"]);
+    let icon = panel.icon().await;
+    icon.click("Start at login").await;
+    let entry = || Some(fs::read_dir(&folder).ok()?.next()?.ok()?.path());
+    wait_until(SOON, async || entry().is_some()).await;
+    let entry = entry().unwrap();
+    wait_until(SOON, async || {
+        icon.text().await.contains("[x] Start at login")
+    })
+    .await;
+
+    fs::write(&entry, FOREIGN).unwrap();
+    icon.click("Start at login").await;
+    // Instead of an entry there is the page where it can be asked for.
+    wait_until(SOON, async || desktop.windows(TITLE).await == 1).await;
+    wait_until(SOON, async || {
+        icon.text().await.contains("[ ] Start at login")
+    })
+    .await;
+    assert_eq!(fs::read_to_string(&entry).unwrap(), FOREIGN);
+}
+
+#[tokio::test]
 async fn the_icon_has_light_ink_on_a_dark_panel() {
     let desktop = Desktop::start_with(Look::Dark).await;
     let mut panel = Panel::start(&desktop).await;

@@ -1,5 +1,6 @@
 //! The window of the real app, from the first start to a synced folder.
 
+use std::fs;
 use std::path::Path;
 
 use serde_json::json;
@@ -162,4 +163,48 @@ async fn start_syncing(window: &Window, folder: &Path) {
         window.find(&format!("form[data-page={page}]")).await;
     }
     window.button("Start syncing").await.click().await;
+}
+
+#[tokio::test]
+async fn what_the_menu_names_is_shown_though_nobody_is_signed_in() {
+    let desktop = Desktop::start().await;
+    let mut panel = Panel::start(&desktop).await;
+    let window = Window::open(&desktop).await;
+    let icon = panel.icon().await;
+    window.screen("detect").await;
+    icon.click("Settings…").await;
+    window.screen("settings").await;
+    icon.click("Help / Export diagnostics…").await;
+    window.screen("diagnostics").await;
+    window.button("Back").await.click().await;
+    window.screen("detect").await;
+    icon.click("Settings…").await;
+    window.screen("settings").await;
+    icon.click("Sign in…").await;
+    window.screen("detect").await;
+    window.close().await;
+}
+
+#[tokio::test]
+async fn where_no_engine_starts_it_says_why_and_goes_on_by_itself() {
+    let desktop = Desktop::start().await;
+    let settings = desktop.places().config.join("settings.json");
+    fs::create_dir_all(settings.parent().unwrap()).unwrap();
+    fs::write(&settings, "{ this is no JSON").unwrap();
+    let mut panel = Panel::start(&desktop).await;
+    let window = Window::open(&desktop).await;
+    let icon = panel.icon().await;
+    window.screen("cannotRun").await;
+    wait_until(SOON, async || {
+        let shown = window.find("main").await.text().await;
+        shown.contains("Mend or move away the file")
+    })
+    .await;
+    let menu = icon.text().await;
+    assert!(menu.contains("Open window…"), "{menu}");
+    assert!(!menu.contains("Settings…"), "{menu}");
+
+    fs::remove_file(&settings).unwrap();
+    window.screen("detect").await;
+    window.close().await;
 }
