@@ -46,7 +46,7 @@ const profileName: Record<ProfileName, string> = {
 
 const profileSentence: Record<ProfileName, string> = {
   safe: "A note changed on both sides keeps both versions, and sync stops early before it deletes.",
-  balanced: "The newer version keeps the name, the older one stays in the history. Right for most people.",
+  balanced: "Merges what fits; else the newer has the name, the older is in History. Right for most people.",
   fast: "Like Balanced, with fewer checks before each run. For very large folders.",
 };
 

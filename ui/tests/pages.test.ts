@@ -67,6 +67,16 @@ it("leaves a person alone at once, without saving what is half edited", async ()
   expect(window.sent()[2]).toEqual({ type: "changeSettings", settings: { ...settings, snoozedUntilMs: null } });
 });
 
+it("tells what a folder's profile means, and compares everything anew when asked", async () => {
+  const window = await openWindow("foldersChecked");
+  const summaries = [...window.root.querySelectorAll("summary")];
+  summaries.find((one) => one.textContent === "Advanced")?.click();
+  await settle();
+  expect(window.text()).toContain("More than 25 % at once wait for you");
+  await window.press("button", "Compare everything anew");
+  expect(window.sent()).toEqual([{ type: "syncNow", pair: "pair_0198a6c2", run: "resync" }]);
+});
+
 it("compares both sides when asked", async () => {
   const window = await openWindow("foldersChecked");
   await window.press("button", "Compare both sides");

@@ -3,6 +3,7 @@ import type { ExplainState } from "../bindings/ExplainState";
 import type { Finding } from "../bindings/Finding";
 import type { MountProfileName } from "../bindings/MountProfileName";
 import type { MountState } from "../bindings/MountState";
+import type { ProfileName } from "../bindings/ProfileName";
 import type { VersionReason } from "../bindings/VersionReason";
 import { count } from "../format";
 import { some } from "./words";
@@ -230,4 +231,24 @@ export const settings = {
   saved: "Saved",
   timeHelp: "As 22:30.",
   reset: "Discard changes",
+};
+
+const merged = "Merged where both fit; else the newer has the name, and the older is in History";
+const checked = "Checked before each run";
+
+export const advanced = {
+  title: "Advanced",
+  bucket: "Bucket",
+  conflicts: "Conflicts",
+  deletes: "Deletions",
+  marker: "Marker in the cloud",
+  /** As the table of profiles in the engine. */
+  limits: {
+    safe: { conflicts: "Both versions are kept", deletes: "More than 10 % at once wait for you", marker: checked },
+    balanced: { conflicts: merged, deletes: "More than 25 % at once wait for you", marker: checked },
+    fast: { conflicts: merged, deletes: "More than 50 % at once wait for you", marker: "Not checked" },
+  } satisfies Record<ProfileName, { conflicts: string; deletes: string; marker: string }>,
+  anew: "Compare everything anew",
+  anewText:
+    "Forgets what was the same and looks at every note again. Nothing is overwritten: of notes that differ, both versions are kept.",
 };
