@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use crate::front_matter;
 use crate::hunks::hunks;
 use crate::lines::Format;
 
@@ -29,18 +30,92 @@ pub struct DiffLine {
 /// Lines longer than this, in bytes, are not compared word by word.
 const LONGEST_MARKED: usize = 4096;
 
-/// Compares two texts. Line endings do not count.
+/// How the front matter of two texts differs, by key: the order of the keys does not count.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HeadDiff {
+    /// The keys that differ, in the order of the first text, then those that only the second has.
+    pub keys: Vec<KeyDiff>,
+    /// How many keys have the same value in both.
+    pub same: u32,
+    /// Whether the keys that both have stand in another order.
+    pub reordered: bool,
+    /// The lines of each text's front matter, its fences included.
+    pub mine_lines: u32,
+    pub theirs_lines: u32,
+}
+
+/// A key with the lines of both of its values.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyDiff {
+    pub key: String,
+    pub lines: Vec<DiffLine>,
+}
+
+/// Compares two texts. Line endings do not count. A line of plain front matter never stands beside
+/// one of the text below it.
 pub fn diff(mine: &str, theirs: &str) -> Vec<DiffLine> {
     let format = Format::of_two(mine, theirs);
     let (mine, theirs) = (format.lines(mine), format.lines(theirs));
-    let mut lines = Vec::new();
-    let (mut at, mut there) = (0, 0);
-    for hunk in hunks(&mine, &theirs) {
-        lines.extend(same(&mine, at..hunk.old.start, there));
-        lines.extend(changed(&mine, &theirs, &hunk.old, &hunk.new));
-        (at, there) = (hunk.old.end, hunk.new.end);
+    let ends = match (front_matter::keys(&mine), front_matter::keys(&theirs)) {
+        (Some(ours), Some(others)) => (ours.lines, others.lines),
+        (Some(_) | None, Some(_) | None) => (0, 0),
+    };
+    let mut lines = compare(&mine, &theirs, 0..ends.0, 0..ends.1);
+    lines.extend(compare(
+        &mine,
+        &theirs,
+        ends.0..mine.len(),
+        ends.1..theirs.len(),
+    ));
+    lines
+}
+
+/// Compares the front matter of two texts by key. `None` where one has none, or anything unusual
+/// in it, and where both are the same line by line.
+pub fn head_diff(mine: &str, theirs: &str) -> Option<HeadDiff> {
+    let format = Format::of_two(mine, theirs);
+    let (mine, theirs) = (format.lines(mine), format.lines(theirs));
+    let (ours, others) = (front_matter::keys(&mine)?, front_matter::keys(&theirs)?);
+    let of_both: Vec<&str> = ours.names().filter(|key| others.has(key)).collect();
+    let mut head = HeadDiff {
+        keys: Vec::new(),
+        same: 0,
+        reordered: !others.names().filter(|key| ours.has(key)).eq(of_both),
+        mine_lines: small(ours.lines),
+        theirs_lines: small(others.lines),
+    };
+    let only_theirs = others.names().filter(|key| !ours.has(key));
+    for key in ours.names().chain(only_theirs) {
+        let (here, there) = (ours.span(key), others.span(key));
+        if mine[here.clone()] == theirs[there.clone()] {
+            head.same += 1;
+        } else {
+            head.keys.push(KeyDiff {
+                key: key.to_owned(),
+                lines: compare(&mine, &theirs, here, there),
+            });
+        }
     }
-    lines.extend(same(&mine, at..mine.len(), there));
+    (head.reordered || !head.keys.is_empty()).then_some(head)
+}
+
+/// Compares a part of one text with a part of the other.
+fn compare(
+    mine: &[&str],
+    theirs: &[&str],
+    here: Range<usize>,
+    there: Range<usize>,
+) -> Vec<DiffLine> {
+    let mut lines = Vec::new();
+    let (mut at, mut beside) = (here.start, there.start);
+    for hunk in hunks(&mine[here.clone()], &theirs[there.clone()]) {
+        let old = here.start + hunk.old.start..here.start + hunk.old.end;
+        let new = there.start + hunk.new.start..there.start + hunk.new.end;
+        lines.extend(same(mine, at..old.start, beside));
+        lines.extend(changed(mine, theirs, &old, &new));
+        (at, beside) = (old.end, new.end);
+    }
+    lines.extend(same(mine, at..here.end, beside));
     lines
 }
 

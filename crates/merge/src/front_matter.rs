@@ -2,6 +2,7 @@
 //! to the merge by lines.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use crate::weave::{Origin, Piece, Rules};
 
@@ -54,6 +55,44 @@ pub(crate) fn merge<'t>(
     Some(Head {
         pieces,
         rest: [base_rest, mine_rest, theirs_rest],
+    })
+}
+
+/// The keys of a text's front matter, each with the place of its lines.
+pub(crate) struct Keys<'t> {
+    spans: Vec<(&'t str, Range<usize>)>,
+    /// The lines of the front matter, its fences included.
+    pub(crate) lines: usize,
+}
+
+impl<'t> Keys<'t> {
+    pub(crate) fn names(&self) -> impl Iterator<Item = &'t str> {
+        self.spans.iter().map(|(key, _)| *key)
+    }
+
+    pub(crate) fn has(&self, key: &str) -> bool {
+        self.spans.iter().any(|(known, _)| *known == key)
+    }
+
+    /// Empty for a key that is not there.
+    pub(crate) fn span(&self, key: &str) -> Range<usize> {
+        let known = self.spans.iter().find(|(known, _)| *known == key);
+        known.map_or(0..0, |(_, span)| span.clone())
+    }
+}
+
+/// The keys of a text that has plain front matter.
+pub(crate) fn keys<'t>(lines: &[&'t str]) -> Option<Keys<'t>> {
+    let (entries, rest) = read(lines)?;
+    let mut at = 1;
+    let spans = entries.iter().map(|entry| {
+        let start = at;
+        at += entry.lines.len();
+        (entry.key, start..at)
+    });
+    Some(Keys {
+        spans: spans.collect(),
+        lines: lines.len() - rest.len(),
     })
 }
 

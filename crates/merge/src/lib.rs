@@ -15,5 +15,5 @@ mod weave;
 #[cfg(test)]
 mod tests;
 
-pub use diff::{DiffKind, DiffLine, diff};
+pub use diff::{DiffKind, DiffLine, HeadDiff, KeyDiff, diff, head_diff};
 pub use weave::{Chunk, Merge, Origin, merge};

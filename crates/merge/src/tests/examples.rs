@@ -134,3 +134,76 @@ fn lines_without_a_common_word_are_not_marked_and_endings_are_no_difference() {
     assert!(diff("a\r\nb\r\n", "a\nb").iter().all(same));
     assert_eq!(diff("", ""), []);
 }
+
+/// The keys that differ with their lines, how many are the same, and whether the order is.
+fn head(mine: &str, theirs: &str) -> Option<(Vec<String>, u32, bool)> {
+    let head = crate::head_diff(mine, theirs)?;
+    let shown = |line: &crate::DiffLine| {
+        let sign = match line.kind {
+            DiffKind::Same => ' ',
+            DiffKind::Mine => '-',
+            DiffKind::Theirs => '+',
+        };
+        format!("{sign}{}", line.text)
+    };
+    let keys = head.keys.iter().map(|key| {
+        let lines: Vec<String> = key.lines.iter().map(shown).collect();
+        format!("{}: {}", key.key, lines.join(" | "))
+    });
+    Some((keys.collect(), head.same, head.reordered))
+}
+
+#[test]
+fn front_matter_is_compared_by_key_in_any_order() {
+    let mine =
+        "---\ntitle: Plan\nstatus: planted\ntags:\n  - garden\n  - spring\nowner: ana\n---\ntext\n";
+    let theirs = "---\ntags:\n  - garden\nstatus: planned\ntitle: Plan\ndue: May\n---\ntext\n";
+    let keys = [
+        "status: -status: planted | +status: planned",
+        "tags:  tags: |    - garden | -  - spring",
+        "owner: -owner: ana",
+        "due: +due: May",
+    ]
+    .map(str::to_owned);
+    assert_eq!(head(mine, theirs), Some((keys.to_vec(), 1, true)));
+    let found = crate::head_diff(mine, theirs).unwrap();
+    assert_eq!((found.mine_lines, found.theirs_lines), (8, 7));
+    let status: Vec<_> = found.keys[0]
+        .lines
+        .iter()
+        .map(|line| (line.mine_line, line.theirs_line, line.marks.as_slice()))
+        .collect();
+    let marks = [std::ops::Range { start: 8, end: 15 }];
+    let expected = [
+        (Some(3), None, marks.as_slice()),
+        (None, Some(4), marks.as_slice()),
+    ];
+    assert_eq!(status, expected);
+}
+
+#[test]
+fn front_matter_in_another_order_alone_is_told_as_that() {
+    let mine = "---\na: 1\nb: 2\n---\ntext\n";
+    let theirs = "---\nb: 2\na: 1\n---\nother text\n";
+    assert_eq!(head(mine, theirs), Some((Vec::new(), 2, true)));
+    assert_eq!(head(mine, mine), None);
+    for unusual in [
+        "text\n",
+        "---\na: 1\na: 2\n---\n",
+        "---\n# why\na: 1\n---\n",
+    ] {
+        assert_eq!(head(mine, unusual), None, "{unusual:?}");
+    }
+}
+
+#[test]
+fn a_line_of_front_matter_stands_beside_none_of_the_text() {
+    let mine = "---\na: 1\n---\ntext\n";
+    let theirs = "---\nb: 1\n---\na: 1\ntext\n";
+    let beside: Vec<_> = diff(mine, theirs)
+        .into_iter()
+        .filter(|line| line.kind == DiffKind::Same)
+        .map(|line| (line.mine_line.unwrap(), line.theirs_line.unwrap()))
+        .collect();
+    assert_eq!(beside, [(1, 1), (3, 3), (4, 5)]);
+}
