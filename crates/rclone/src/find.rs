@@ -156,7 +156,7 @@ async fn ask(path: &Path) -> Result<Version, String> {
         .map_err(|error| error.to_string())?;
     if exit != Exit::Code(0) {
         let last = stderr.lines().last().unwrap_or("no output");
-        return Err(format!("it ended with {exit:?}: {last}"));
+        return Err(format!("it ended with {exit}: {last}"));
     }
     let VersionOut {
         decomposed: (major, minor, patch),

@@ -387,7 +387,12 @@ pub async fn clear_leftovers(
         if !table::is_mounted(folder, device_name) {
             return Ok(());
         }
-        detach(folder).await?;
+        if let Err(stuck) = detach(folder).await {
+            // A daemon that ends takes its own mount away, maybe in this moment.
+            if table::is_mounted(folder, device_name) {
+                return Err(stuck);
+            }
+        }
     }
     Err(MountError::Stuck {
         folder: folder.to_owned(),

@@ -43,7 +43,7 @@ async fn names_the_failure_that_helps_most() {
         })
     );
     let broken = script(&at("broken"), "echo no such command >&2; exit 3");
-    let reason = "it ended with Code(3): no such command".to_owned();
+    let reason = "it ended with exit code 3: no such command".to_owned();
     let expected = FindError::Broken {
         path: broken.clone(),
         reason,
