@@ -175,7 +175,6 @@ fn describe() {
     );
     describe_histogram!(DURATION, Unit::Seconds, "Time to the head of the answer");
     describe_counter!(REFUSALS, "Requests refused, by the code of the refusal");
-    describe_gauge!("bm_event_streams", "Change streams open");
     describe_counter!("bm_tenant_events_total", "Changes that became events");
     describe_counter!(
         "bm_versions_removed_total",

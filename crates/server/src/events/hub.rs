@@ -92,7 +92,6 @@ impl Hub {
         if of_user >= self.caps.per_user || of_tenant >= self.caps.per_tenant {
             return Err(TooManyStreams);
         }
-        metrics::gauge!("bm_event_streams").increment(1);
         open.last_id += 1;
         let id = open.last_id;
         *open.by_user.entry(reader.subject.clone()).or_default() += 1;
@@ -195,7 +194,6 @@ impl Open {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        metrics::gauge!("bm_event_streams").decrement(1);
         self.hub.leave(self.id, &self.reader);
         gauge!(OPEN_STREAMS).decrement(1);
     }
@@ -230,6 +228,27 @@ mod tests {
         drop(one);
         let _four = hub.enter(reader("ana", "t", None)).unwrap();
         assert_eq!(hub.streams(), 3);
+    }
+
+    #[test]
+    fn the_gauge_tells_how_many_streams_are_open() {
+        let recorder = metrics_exporter_prometheus::PrometheusBuilder::new().build_recorder();
+        let shown = || {
+            let text = recorder.handle().render();
+            let mut lines = text.lines();
+            let line = lines.find_map(|line| line.strip_prefix("bm_event_streams "));
+            line.map(|count| count.parse::<f64>().unwrap())
+        };
+        metrics::with_local_recorder(&recorder, || {
+            let hub = Hub::new(CAPS);
+            let one = hub.enter(reader("ana", "t", None)).unwrap();
+            let two = hub.enter(reader("ana", "t", None)).unwrap();
+            assert_eq!(shown(), Some(2.0));
+            drop(one);
+            assert_eq!(shown(), Some(1.0));
+            drop(two);
+            assert_eq!(shown(), Some(0.0));
+        });
     }
 
     #[test]

@@ -120,9 +120,11 @@ impl Multistatus {
 
     fn href(&self, path: &str, end: &str) -> String {
         let path = utf8_percent_encode(path, IN_PATH).to_string();
+        // As it was asked for, where `&` may stand for itself.
+        let place = self.place.href.replace('&', "&amp;");
         match path.as_str() {
-            "" => format!("{}{end}", self.place.href),
-            path => format!("{}/{path}{end}", self.place.href),
+            "" => format!("{place}{end}"),
+            path => format!("{place}/{path}{end}"),
         }
     }
 }
@@ -248,6 +250,12 @@ mod tests {
                 below("a/d%20%C3%A4.md")
             ]
         );
+    }
+
+    #[test]
+    fn an_ampersand_in_the_address_leaves_the_answer_well_formed() {
+        let told = hrefs("/webdav/r&d", Depth::Zero, &[]);
+        assert_eq!(told, ["/webdav/r&amp;d/"]);
     }
 
     #[test]
