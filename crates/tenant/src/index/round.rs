@@ -1,5 +1,6 @@
 //! One round of indexing: everything that waits, in as few requests as it takes.
 
+mod named;
 mod watch;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -98,9 +99,17 @@ impl Round {
                 errand.whole = false;
             }
             if !errand.whole {
-                left.paths
-                    .extend(self.index_named(&folder, &project, errand.notes).await);
-                continue;
+                let unknown = match self.generation {
+                    Generation::V0_24 => {
+                        let failed = self.index_named(&folder, &project, errand.notes).await;
+                        left.paths.extend(failed);
+                        continue;
+                    }
+                    Generation::V0_15 => self.watch_named(&folder, errand.notes).await,
+                };
+                if unknown.is_empty() {
+                    continue;
+                }
             }
             if let Err(error) = self.go_over(&folder, &project).await {
                 tracing::info!(%error, "a project was not indexed");
@@ -210,11 +219,10 @@ impl Round {
             };
             let is_note = seen.notes.contains(path);
             let errand = errands.entry(folder.to_owned()).or_default();
-            match (self.generation, is_note) {
-                (Generation::V0_24, true) => {
-                    errand.notes.insert(note.to_owned());
-                }
-                (Generation::V0_24, false) | (Generation::V0_15, _) => errand.whole = true,
+            if is_note {
+                errand.notes.insert(note.to_owned());
+            } else {
+                errand.whole = true;
             }
             errand.whole |= errand.notes.len() > MOST_BY_NAME;
         }
@@ -308,7 +316,8 @@ mod tests {
         for other in ["main/b.png", "main/gone.md"] {
             assert!(of(Generation::V0_24, &[other]).whole, "{other}");
         }
-        assert!(of(Generation::V0_15, &["main/a.md"]).whole);
+        assert!(!of(Generation::V0_15, &["main/a.md"]).whole);
+        assert!(of(Generation::V0_15, &["main/gone.md"]).whole);
         let all = all_of(Generation::V0_24, &backlog(&[], true));
         assert!(all["main"].whole);
         let root = all_of(Generation::V0_24, &backlog(&["a.md"], false));

@@ -21,7 +21,7 @@ const LOOKS_AT_ONE: Duration = Duration::from_millis(20);
 /// So long nothing moves while somebody is at work.
 const STUCK_AFTER: Duration = Duration::from_secs(4);
 /// What a permalink may have besides letters and digits.
-const PLAIN: &percent_encoding::AsciiSet = &NON_ALPHANUMERIC.remove(b'-');
+pub(super) const PLAIN: &percent_encoding::AsciiSet = &NON_ALPHANUMERIC.remove(b'-');
 
 impl Round {
     /// Its own watcher indexes, and "sync initiated" proves nothing: its report is read until it
