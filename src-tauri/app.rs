@@ -63,6 +63,8 @@ pub fn run(config: Config, options: Options) -> anyhow::Result<()> {
             commands::open_link,
             commands::pick_folder,
             commands::pick_file,
+            commands::pick_program,
+            commands::engine_runs,
             commands::starts_at_login,
             commands::set_start_at_login,
             commands::tray_host,

@@ -7,6 +7,8 @@ fn main() {
         "open_link",
         "pick_folder",
         "pick_file",
+        "pick_program",
+        "engine_runs",
         "starts_at_login",
         "set_start_at_login",
         "tray_host",

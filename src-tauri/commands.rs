@@ -75,6 +75,33 @@ pub(crate) async fn pick_file(app: AppHandle, name: String) -> Option<String> {
     Some(file.display().to_string())
 }
 
+/// Asks for a program that is on this computer.
+#[tauri::command]
+pub(crate) async fn pick_program(app: AppHandle) -> Option<String> {
+    let (chosen, answer) = tokio::sync::oneshot::channel();
+    app.dialog().file().pick_file(move |file| {
+        if chosen.send(file).is_err() {
+            tracing::debug!("the window closed before a program was chosen");
+        }
+    });
+    let file = answer.await.ok()??.into_path().ok()?;
+    Some(file.display().to_string())
+}
+
+/// Where sync runs: `here`, `elsewhere` in another program of this installation, or `nowhere`.
+#[tauri::command]
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "the command macro passes state by value"
+)]
+pub(crate) fn engine_runs(shell: State<'_, Shell>) -> &'static str {
+    match shell.is_shared() {
+        Some(true) => "elsewhere",
+        Some(false) => "here",
+        None => "nowhere",
+    }
+}
+
 /// Whether the desktop starts the app at login; absent where it does not say.
 #[tauri::command]
 #[expect(

@@ -1,7 +1,8 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use engine::{Connection, Refusal, Reply, Request, View};
+use engine::view::AccountView;
+use engine::{Connection, Refusal, Reply, Request, SignInKeep, View};
 
 /// What tray, window and commands share: the newest view and the way to the engine.
 #[derive(Clone)]
@@ -63,18 +64,20 @@ impl Shell {
         self.with(|inner| inner.quitting)
     }
 
+    /// Whether another program has the engine; absent while none answers.
+    pub(crate) fn is_shared(&self) -> Option<bool> {
+        self.with(|inner| {
+            let connection = inner.connection.as_ref()?;
+            Some(connection.is_shared())
+        })
+    }
+
     /// The last item of the menu says what it does.
     pub(crate) fn quit_words(&self) -> &'static str {
-        let shared = self.with(|inner| {
-            inner
-                .connection
-                .as_ref()
-                .is_some_and(|connection| connection.is_shared())
-        });
-        if shared {
-            "Quit (sync keeps running)"
-        } else {
-            "Quit and stop syncing"
+        match self.is_shared() {
+            Some(true) => "Quit (sync keeps running)",
+            Some(false) | None if is_provisional(&self.view()) => "Quit and cancel set-up",
+            Some(false) | None => "Quit and stop syncing",
         }
     }
 
@@ -115,9 +118,40 @@ impl Shell {
     }
 }
 
+/// Whether the engine's end is the end of the sign-in.
+fn is_provisional(view: &View) -> bool {
+    matches!(
+        view.account,
+        AccountView::SignedIn {
+            keep: SignInKeep::WithSetUp,
+            ..
+        }
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn quitting_says_when_it_ends_a_sign_in() {
+        let shell = Shell::new("laptop", None);
+        assert_eq!(shell.quit_words(), "Quit and stop syncing");
+        let signed_in = |keep| View {
+            account: AccountView::SignedIn {
+                server_url: "https://example.org".to_owned(),
+                user_id: "u".to_owned(),
+                email: None,
+                cloud_mode: true,
+                keep,
+            },
+            ..View::starting("laptop")
+        };
+        shell.set_view(Arc::new(signed_in(SignInKeep::WithSetUp)));
+        assert_eq!(shell.quit_words(), "Quit and cancel set-up");
+        shell.set_view(Arc::new(signed_in(SignInKeep::Now)));
+        assert_eq!(shell.quit_words(), "Quit and stop syncing");
+    }
 
     #[tokio::test]
     async fn says_why_no_engine_answers() {

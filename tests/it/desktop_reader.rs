@@ -29,6 +29,7 @@ async fn the_first_page_is_told_and_walked_through() {
     heading “Keep your notes the same everywhere”
     region “This computer”
     heading “This computer”
+    unknown “All that was looked at”
     region “Where this device's keys are kept”
     heading “Where this device's keys are kept”
     panel “Where this device's keys are kept”
@@ -37,6 +38,7 @@ async fn the_first_page_is_told_and_walked_through() {
     button “Continue”
     ");
     let stops = [
+        "unknown “All that was looked at”",
         "radio button “In a file that only you can read Nothing to type. Whoever can read all your files can read this one.” checked",
         "button “Continue”",
     ];

@@ -1,7 +1,8 @@
 //! The window of the real app, from the first start to a synced folder.
 
+use std::collections::BTreeSet;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde_json::json;
 use testkit::{Server, scratch, wait_for, wait_until};
@@ -22,6 +23,7 @@ async fn leads_a_new_person_from_sign_in_to_a_synced_folder() {
 
     let window = Window::open(&desktop).await;
     window.screen("detect").await;
+    let untouched = kept(&desktop);
     window.button("Continue").await.click().await;
     window.screen("signIn").await;
     let offered = "return document.querySelector('#server-url').value";
@@ -37,10 +39,20 @@ async fn leads_a_new_person_from_sign_in_to_a_synced_folder() {
     server.activate(ANA).await;
 
     window.screen("setUp").await;
+    look_at_first_sync(&window, &folder).await;
+    window.button("Cancel set-up").await.click().await;
+    window.screen("detect").await;
+    assert_eq!(kept(&desktop), untouched);
+    window.button("Continue").await.click().await;
+    window.screen("signIn").await;
+    let code = ask_for_a_code(&window, &server).await;
+    server.approve(&code, ANA).await;
+    window.screen("setUp").await;
     start_syncing(&window, &folder).await;
 
     window.screen("overview").await;
     window.headline("Up to date").await;
+    assert_ne!(kept(&desktop), untouched);
     let other = Device::other(&server).await;
     let note = other.in_cloud("Start here.md").await;
     assert_eq!(note.as_deref(), Some("# Start here\n"));
@@ -154,11 +166,29 @@ async fn ask_for_a_code(window: &Window, server: &Server) -> String {
     window.find("output").await.text().await
 }
 
-/// From the page that asks for a folder to the end of the set-up, with what it offers.
-async fn start_syncing(window: &Window, folder: &Path) {
+/// From the page that asks for a folder to the one that shows what the first sync would do.
+async fn look_at_first_sync(window: &Window, folder: &Path) {
     let path = folder.display().to_string();
     window.find("#folder").await.fill(&path).await;
-    for page in ["preview", "choices", "summary"] {
+    window.button("Continue").await.click().await;
+    window.find("form[data-page=preview]").await;
+}
+
+/// The files of settings, account, secrets and state; the database's journal comes and goes.
+fn kept(desktop: &Desktop) -> BTreeSet<PathBuf> {
+    let places = desktop.places();
+    let folders = [places.config, places.state].into_iter();
+    let entries = folders.filter_map(|folder| fs::read_dir(folder).ok());
+    let paths = entries.flatten().map(|entry| entry.unwrap().path());
+    paths
+        .filter(|path| !path.display().to_string().contains("state.db"))
+        .collect()
+}
+
+/// From the page that asks for a folder to the end of the set-up, with what it offers.
+async fn start_syncing(window: &Window, folder: &Path) {
+    look_at_first_sync(window, folder).await;
+    for page in ["choices", "summary"] {
         window.button("Continue").await.click().await;
         window.find(&format!("form[data-page={page}]")).await;
     }

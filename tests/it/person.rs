@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use engine::view::{AccountView, Choice, ConflictChoice, ConflictState, ProfileName, RunResult};
 use engine::{Clock, Config, Connection, Mode, Observer, Places, Reply, Request, RunKind};
-use engine::{SecretChoice, View};
+use engine::{SecretChoice, SignInKeep, View};
 use tempfile::TempDir;
 use testkit::{Server, scratch};
 
@@ -161,6 +161,7 @@ async fn sign_in(connection: &Connection, server: &Server) {
     let request = Request::SignIn {
         server_url: server.url.clone(),
         open_browser: false,
+        keep: SignInKeep::Now,
     };
     connection.send(request).await.unwrap();
     let view = wait(connection, |view| {

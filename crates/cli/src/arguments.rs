@@ -360,6 +360,11 @@ pub(crate) enum ConflictAction {
         #[arg(long, value_enum, default_value_t = DiffForm::Unified)]
         diff: DiffForm,
     },
+    /// Put a conflict back on the list that was put off with --dismiss.
+    Recall {
+        /// An id, or the beginning of one.
+        id: String,
+    },
     /// Decide: keep one version, both, or a merged text. What is replaced stays in history.
     Resolve(Resolve),
     /// Make the folder what it was before a decision.

@@ -91,6 +91,9 @@ fn contradiction(arguments: &Bisync) -> Option<Failure> {
     )
 }
 
+/// Safety stops, one behind the other, that `--yes` goes on after.
+const STOPS: usize = 3;
+
 async fn once(
     context: &Context,
     connection: &Connection,
@@ -110,8 +113,9 @@ async fn once(
     };
     let view = runs::complete(context, connection, request, &pairs).await?;
     let mut report = Report::new(&view, &pairs);
-    if arguments.yes {
-        for pair in report.confirmable() {
+    // What waited behind a stop is told when that is over.
+    for _ in 0..STOPS {
+        for pair in report.confirmable().into_iter().filter(|_| arguments.yes) {
             context
                 .output
                 .say("Going on after the safety stop, as --yes says.");

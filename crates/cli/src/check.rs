@@ -89,6 +89,9 @@ fn lines(pair: &PairView, check: &CheckView) -> Vec<String> {
     let notes = words::count(check.equal, "note");
     lines.push(format!("{}: {notes} equal, byte by byte", pair.folder));
     lines.push(format!("Receipt: {}", check.receipt));
+    if let Some(sequence) = check.sequence {
+        lines.push(format!("After change: {sequence}"));
+    }
     lines
 }
 
@@ -114,6 +117,7 @@ mod tests {
             ],
             difference_count: 3,
             receipt: "abc".into(),
+            sequence: Some(42),
         };
         let pair = PairView::new("p", "/notes", "b", ProfileName::Safe);
         let expected = [
@@ -122,6 +126,7 @@ mod tests {
             "and 1 more",
             "/notes: 2 notes equal, byte by byte",
             "Receipt: abc",
+            "After change: 42",
         ];
         assert_eq!(lines(&pair, &check), expected);
         let failed = differs(&check).unwrap();

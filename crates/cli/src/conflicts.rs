@@ -21,6 +21,7 @@ pub(crate) async fn run(context: &Context, arguments: &Conflicts) -> Result<Exit
                 (Some(ConflictAction::Show { id, diff }), _) => {
                     show(context, connection, id, *diff).await
                 }
+                (Some(ConflictAction::Recall { id }), _) => recall(context, connection, id).await,
                 (Some(ConflictAction::Resolve(asked)), _) => {
                     resolve::run(context, connection, asked).await
                 }
@@ -122,6 +123,21 @@ async fn dismiss(context: &Context, connection: &Connection, typed: &str) -> Res
     context
         .output
         .json(&json!({ "ok": true, "id": conflict.id, "path": conflict.path }));
+    Ok(Exit::Done)
+}
+
+async fn recall(context: &Context, connection: &Connection, typed: &str) -> Result<Exit, Failure> {
+    let conflicts = all(context, connection).await?;
+    let conflict = find(&conflicts, typed, Which::Any)?;
+    let id = conflict.id.clone();
+    context
+        .ask(connection, Request::RecallConflict { id })
+        .await?;
+    let path = &conflict.path;
+    context.output.good(&format!("On the list again: {path}"));
+    context
+        .output
+        .json(&json!({ "ok": true, "id": conflict.id, "path": path }));
     Ok(Exit::Done)
 }
 

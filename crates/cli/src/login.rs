@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use engine::view::{AccountView, SubscriptionView};
-use engine::{Connection, Request, View};
+use engine::{Connection, Request, SignInKeep, View};
 use serde::Serialize;
 use tokio::time::{Instant, sleep_until, timeout};
 
@@ -54,6 +54,8 @@ async fn sign_in(
     if !arguments.force && is_signed_in_on(&before.account, &server) {
         match account::check(context, connection).await {
             Ok(view) => {
+                // That of a set-up in the window is provisional; what was asked for here lasts.
+                context.ask(connection, Request::KeepSignIn).await?;
                 let words = format!("Already signed in as {}", account::name(&view.account));
                 context.output.good(&words);
                 return conclude(context, &view);
@@ -69,6 +71,7 @@ async fn sign_in(
     let request = Request::SignIn {
         server_url: server.clone(),
         open_browser: !arguments.no_browser,
+        keep: SignInKeep::Now,
     };
     let before = connection.view();
     context.ask(connection, request).await?;
@@ -207,6 +210,7 @@ fn conclude(context: &Context, view: &View) -> Result<Exit, Failure> {
             user_id,
             email,
             cloud_mode,
+            keep: _,
         },
         Some(subscription),
     ) = (&view.account, &view.subscription)
@@ -306,6 +310,7 @@ mod tests {
             user_id: "user_1".into(),
             email: None,
             cloud_mode: true,
+            keep: SignInKeep::Now,
         }
     }
 

@@ -36,6 +36,16 @@ enum Action {
     },
     /// Show the ways to get rclone that this machine has, and what each would run.
     Ways,
+    /// Use an rclone that is on this computer already, before any other. It is tested first: it
+    /// has to run and to be new enough.
+    Use {
+        /// The program.
+        #[arg(required_unless_present = "any", conflicts_with = "any")]
+        path: Option<PathBuf>,
+        /// Forget what was chosen, and use what is found.
+        #[arg(long)]
+        any: bool,
+    },
     /// Write the cloud storage as a remote into your own rclone configuration, with a key of its
     /// own. What the file had before stays in a backup beside it.
     Export {
@@ -62,6 +72,7 @@ pub(crate) async fn run(context: &Context, arguments: &Rclone) -> Result<Exit, F
                 install_with(context, connection, way, consent).await
             }
             Some(Action::Ways) => list_ways(context, connection).await,
+            Some(Action::Use { path, any: _ }) => choose(context, connection, path.clone()).await,
             Some(Action::Export { config }) => export(context, connection, config.clone()).await,
         })
         .await
@@ -146,6 +157,25 @@ async fn install_with(
     status(context, connection).await
 }
 
+async fn choose(
+    context: &Context,
+    connection: &Connection,
+    path: Option<PathBuf>,
+) -> Result<Exit, Failure> {
+    let path = path.map(absolute).transpose()?;
+    // What a look finds that began before the choice would be shown in its place.
+    context.wait(connection, setup::known_rclone).await?;
+    context.ask(connection, Request::UseRclone { path }).await?;
+    status(context, connection).await
+}
+
+fn absolute(path: PathBuf) -> Result<PathBuf, Failure> {
+    std::path::absolute(path).map_err(|error| {
+        let message = format!("That path cannot be used: {error}");
+        Failure::new("file_unusable", message)
+    })
+}
+
 async fn ways(context: &Context, connection: &Connection) -> Result<Vec<InstallWayView>, Failure> {
     let reply = context.ask(connection, Request::ListInstallWays).await?;
     let Reply::InstallWays { ways } = reply else {
@@ -159,13 +189,7 @@ async fn export(
     connection: &Connection,
     config: Option<PathBuf>,
 ) -> Result<Exit, Failure> {
-    let config = config.map(std::path::absolute).transpose();
-    let config = config.map_err(|error| {
-        Failure::new(
-            "file_unusable",
-            format!("That path cannot be used: {error}"),
-        )
-    })?;
+    let config = config.map(absolute).transpose()?;
     context.wait(connection, setup::known_rclone).await?;
     let reply = context
         .ask(connection, Request::ExportRclone { config })

@@ -98,11 +98,20 @@ impl Report {
                 output.say(&way);
             }
         }
-        for problem in self.problems.iter().take(PROBLEMS) {
+        let problems = || self.problems.iter().filter(|it| !it.is_remark());
+        for problem in problems().take(PROBLEMS) {
             output.warn(&format!("{}: {}", problem.path, problem.message));
         }
-        if self.problems.len() > PROBLEMS {
-            output.warn(&format!("and {} more", self.problems.len() - PROBLEMS));
+        let more = problems().skip(PROBLEMS).count();
+        if more > 0 {
+            output.warn(&format!("and {more} more"));
+        }
+        // Where such a name may be new, and not each time.
+        let uploaded = |folder: &FolderOut| folder.run.as_ref().map_or(0, |run| run.uploaded);
+        if self.folders.iter().any(|folder| uploaded(folder) > 0)
+            && let Some(remark) = words::remark(&self.problems)
+        {
+            output.hint(&remark);
         }
         let Some(failure) = self.failure else {
             return Exit::Done;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use engine::view::{AccountView, PairView, RcloneView, SecretStoreView, Status, SyncSwitch};
-use engine::{Connection, View};
+use engine::{Connection, SignInKeep, View};
 use time::UtcOffset;
 use tokio::time::timeout;
 
@@ -119,6 +119,9 @@ fn lines(view: &View, moment: Moment) -> Vec<String> {
     if !matches!(view.account, AccountView::SignedOut { .. }) {
         lines.push(format!("Account: {}", account::name(&view.account)));
     }
+    if is_provisional(&view.account) {
+        lines.push("Sign-in: in memory until a folder is set up; `bm-cloud login` keeps it".into());
+    }
     if let Some(subscription) = &view.subscription {
         lines.push(account::subscription(subscription, moment.offset));
     }
@@ -134,14 +137,26 @@ fn lines(view: &View, moment: Moment) -> Vec<String> {
             ));
         }
     }
-    for problem in &view.problems {
+    for problem in view.problems.iter().filter(|it| !it.is_remark()) {
         lines.push(format!("Problem: {}: {}", problem.path, problem.message));
     }
+    let remark = words::remark(&view.problems);
+    lines.extend(remark.map(|remark| format!("Names: {remark}")));
     lines.extend(rclone(&view.rclone));
     if matches!(view.account, AccountView::SignedIn { .. }) {
         lines.push(format!("Secrets: {}", secrets(view.secret_store)));
     }
     lines
+}
+
+fn is_provisional(account: &AccountView) -> bool {
+    matches!(
+        account,
+        AccountView::SignedIn {
+            keep: SignInKeep::WithSetUp,
+            ..
+        }
+    )
 }
 
 fn mode(view: &View) -> &'static str {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use engine::view::{ChangeAction, ProfileName, RunResult, RunView};
+use engine::view::{ChangeAction, ProblemView, ProfileName, RunResult, RunView};
 use time::format_description::FormatItem;
 use time::macros::format_description;
 use time::{OffsetDateTime, UtcOffset};
@@ -167,9 +167,40 @@ pub(crate) fn ended(run: &RunView, files: u64) -> String {
     }
 }
 
+/// All remarks in one line, if there are any: they stop nothing.
+pub(crate) fn remark(problems: &[ProblemView]) -> Option<String> {
+    let mut remarks = problems.iter().filter(|it| it.is_remark());
+    let first = remarks.next()?;
+    Some(match remarks.next() {
+        None => format!("{}: {}", first.path, first.message),
+        Some(_) => format!(
+            "Windows cannot hold some of the names here, such as {}; rename them if you use \
+             Windows too",
+            first.path
+        ),
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn remarks_are_one_line() {
+        let view = |path: &str, code: &str| ProblemView {
+            pair: "p".to_owned(),
+            path: path.to_owned(),
+            code: code.to_owned(),
+            message: "m".to_owned(),
+        };
+        let (twins, odd) = (view("n.md", "name_twins"), "name_not_everywhere");
+        let (one, other) = (view("a:b.md", odd), view("c?.md", odd));
+        assert_eq!(remark(std::slice::from_ref(&twins)), None);
+        let found = [twins.clone(), one.clone()];
+        assert_eq!(remark(&found).as_deref(), Some("a:b.md: m"));
+        let all = remark(&[twins, one, other]).unwrap();
+        assert!(all.contains("such as a:b.md;"), "{all}");
+    }
 
     #[test]
     fn reads_quiet_hours() {

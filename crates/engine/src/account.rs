@@ -4,12 +4,16 @@
 //! live in memory only; the refresh token rotates, under a lock shared by all our processes, and
 //! each new one is kept durably before anything of its answer is used. No network failure and no
 //! locked keyring ever counts as signed out: only the provider's refusal does.
+//!
+//! A provisional sign-in, that of a set-up which is not finished, has all of this in memory.
 
 mod bucket;
 mod credentials;
 mod error;
+mod lasting;
 mod oauth;
 mod record;
+mod secrets;
 mod sign_in;
 mod sign_out;
 #[cfg(test)]
@@ -20,7 +24,8 @@ use std::sync::{Arc, Mutex as StdMutex, OnceLock, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use secrecy::{ExposeSecret, SecretString};
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, RwLock};
+use tokio_util::sync::CancellationToken;
 use wire::{ChangeIn, ChangesOut, Health, SubscriptionOut};
 
 use crate::api::{Api, ApiError, ChangeStream, server_url};
@@ -29,6 +34,7 @@ use crate::secrets::{FileLock, SecretStore, TOKENS};
 use crate::{Clock, Places};
 
 use self::oauth::{Provider, RefreshError, Tokens};
+use self::secrets::AccountSecrets;
 
 pub(crate) use bucket::BucketCredentials;
 pub(crate) use error::{AuthError, SignInError, SignedOutReason};
@@ -52,11 +58,17 @@ struct Inner {
     key: String,
     places: Places,
     clock: Clock,
-    secrets: SecretStore,
+    secrets: AccountSecrets,
     api: Api,
     provider: Provider,
     record: StdMutex<AccountRecord>,
     session: Mutex<Session>,
+    /// Held while this process works on its bucket key.
+    bucket: Mutex<()>,
+    /// Read by each look at the bucket until its key is taken back.
+    looks: RwLock<()>,
+    /// Ends the looks that are under way.
+    looking: StdMutex<CancellationToken>,
     /// What keys made here are called.
     device: OnceLock<String>,
     proxy: OnceLock<ChosenProxy>,
@@ -101,6 +113,7 @@ impl Account {
         let Some(record) = AccountRecord::load(places)? else {
             return Ok(None);
         };
+        let secrets = AccountSecrets::in_store(&record.key(), secrets);
         Self::new(record, places, clock, secrets).map(Some)
     }
 
@@ -108,17 +121,20 @@ impl Account {
         record: AccountRecord,
         places: &Places,
         clock: &Clock,
-        secrets: &SecretStore,
+        secrets: AccountSecrets,
     ) -> Result<Self, AuthError> {
         Ok(Self(Arc::new(Inner {
             key: record.key(),
             places: places.clone(),
             clock: clock.clone(),
-            secrets: secrets.clone(),
+            secrets,
             api: Api::new(server_url(&record.server_url)?)?,
             provider: Provider::new(&record.issuer, &record.client_id, &record.token_endpoint)?,
             record: StdMutex::new(record),
             session: Mutex::default(),
+            bucket: Mutex::default(),
+            looks: RwLock::default(),
+            looking: StdMutex::default(),
             device: OnceLock::new(),
             proxy: OnceLock::new(),
         })))
@@ -265,7 +281,7 @@ impl Account {
     }
 
     async fn refresh(&self, session: &mut Session) -> Result<SecretString, AuthError> {
-        let _lock = FileLock::acquire(&self.lock_path(), LOCK_PATIENCE).await?;
+        let _lock = self.tokens_lock().await?;
         if let Some(unsaved) = session.unsaved.take() {
             self.keep(session, unsaved).await?;
         }
@@ -277,7 +293,7 @@ impl Account {
                     description,
                     "the provider ended the session"
                 );
-                if let Err(error) = self.0.secrets.delete(self.key(), REFRESH_TOKEN).await {
+                if let Err(error) = self.0.secrets.delete(REFRESH_TOKEN).await {
                     tracing::warn!(%error, "the dead token could not be deleted");
                 }
                 let reason = SignedOutReason::SessionEnded;
@@ -311,7 +327,7 @@ impl Account {
     }
 
     async fn keep(&self, session: &mut Session, token: SecretString) -> Result<(), AuthError> {
-        let kept = self.0.secrets.set(self.key(), REFRESH_TOKEN, &token).await;
+        let kept = self.0.secrets.set(REFRESH_TOKEN, &token).await;
         if kept.is_err() {
             session.unsaved = Some(token);
         }
@@ -321,11 +337,20 @@ impl Account {
     async fn stored_token(&self) -> Result<SecretString, AuthError> {
         self.0
             .secrets
-            .get(self.key(), REFRESH_TOKEN)
+            .get(REFRESH_TOKEN)
             .await?
             .ok_or(AuthError::SignedOut {
                 reason: SignedOutReason::NoToken,
             })
+    }
+
+    /// Of a provisional session no other process knows.
+    async fn tokens_lock(&self) -> Result<Option<FileLock>, AuthError> {
+        if !self.0.secrets.are_stored() {
+            return Ok(None);
+        }
+        let lock = FileLock::acquire(&self.lock_path(), LOCK_PATIENCE).await?;
+        Ok(Some(lock))
     }
 
     fn lock_path(&self) -> PathBuf {
@@ -337,7 +362,9 @@ impl Account {
         let mut changed = record.clone();
         change(&mut changed);
         if changed != *record {
-            changed.save(&self.0.places)?;
+            if self.0.secrets.are_stored() {
+                changed.save(&self.0.places)?;
+            }
             *record = changed;
         }
         Ok(())

@@ -18,7 +18,7 @@ use time::OffsetDateTime;
 
 use crate::Clock;
 use crate::config::Observer;
-use crate::cycle::{CycleFailure, StateHandle, blocking};
+use crate::cycle::{CycleFailure, StateHandle, blocking, record_kept};
 use crate::state::{HistoryEntry, Publication};
 use crate::vault::{self, Applied, ApplyStep, Change, Kept, Side};
 
@@ -86,6 +86,7 @@ impl Desk {
     }
 
     async fn recover(&self, side: &Side) -> Result<(), CycleFailure> {
+        record_kept(&self.state, &self.pair, side, self.clock.now_ms()).await?;
         let (vault, side, device) = (self.vault.clone(), side.clone(), self.device.clone());
         let now = self.now();
         let settled = blocking(move || vault::recover(&vault, &side, &device, now)).await?;

@@ -42,9 +42,10 @@ use crate::config::{Observer, Step};
 use crate::filters::Filters;
 use crate::profile::Profile;
 use crate::vault::Side;
-use crate::view::{CheckView, PreviewView, ProgressView, RunView};
+use crate::view::{CheckView, HaltView, PreviewView, ProgressView, RunView};
 use crate::{Clock, RunKind};
 
+pub(crate) use clean_room::record_kept;
 pub(crate) use failure::CycleFailure;
 pub(crate) use halt::{LISTINGS_LOST, of_brake as halt_of_brake};
 
@@ -78,6 +79,9 @@ pub(crate) struct CycleInput {
     pub(crate) access: Access,
     /// A person saw a halt's evidence and wants to go on.
     pub(crate) confirmed: Confirmed,
+    /// The halt that a person saw and confirmed: what it did not show still asks. `None` where nobody
+    /// looks.
+    pub(crate) accepted: Option<HaltView>,
     pub(crate) place: Place,
     pub(crate) state: StateHandle,
     pub(crate) bucket: Bucket,
@@ -122,6 +126,8 @@ pub(crate) struct Tally {
     /// Changes here that could not go up.
     pub(crate) waiting: u64,
     pub(crate) problems: Vec<crate::vault::PathProblem>,
+    /// What is good to know of paths that sync.
+    pub(crate) remarks: Vec<crate::vault::PathProblem>,
     pub(crate) preview: Option<PreviewView>,
     pub(crate) check: Option<CheckView>,
     /// Whether rclone was needed.
@@ -195,6 +201,7 @@ async fn once(
     let mut verified = verify::verify(input).await?;
     input.observer.reached(Step::Verified);
     tally.problems = std::mem::take(&mut verified.plan.problems);
+    tally.remarks = std::mem::take(&mut verified.scan.remarks);
     if input.kind == RunKind::DryRun {
         absence::prove(input, &mut verified).await?;
         tally.preview = Some(verify::preview(input, &verified).await?);
@@ -223,7 +230,7 @@ async fn once(
     if input.access == Access::ReadWrite {
         let versioning = probe::check(input).await?;
         hold::keep_versions(input, &mut verified, versioning, tally).await?;
-        let ahead = bulk::carry(input, &mut verified, tally).await?;
+        let ahead = bulk::carry(input, side, &mut verified, tally).await?;
         if verified.plan.scope.is_empty() {
             verify::publish_touched(input, verified).await?;
             return Ok(ahead);

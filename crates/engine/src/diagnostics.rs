@@ -52,11 +52,13 @@ fn without_notes(mut view: View) -> View {
             user_id,
             email: _,
             cloud_mode,
+            keep,
         } => AccountView::SignedIn {
             server_url,
             user_id,
             email: None,
             cloud_mode,
+            keep,
         },
         AccountView::AwaitingBrowser { server_url, .. } => AccountView::SigningIn { server_url },
         other @ (AccountView::SignedOut { .. } | AccountView::SigningIn { .. }) => other,

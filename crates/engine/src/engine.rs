@@ -9,7 +9,6 @@ mod replica;
 mod run;
 mod start;
 mod trip;
-mod wake;
 
 use std::sync::Arc;
 

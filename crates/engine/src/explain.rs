@@ -52,6 +52,8 @@ pub(crate) struct Facts {
     pub(crate) hidden: Option<Hidden>,
     /// What stands against this path, in words.
     pub(crate) problem: Option<String>,
+    /// What is good to know of it all the same, in words.
+    pub(crate) remark: Option<String>,
     pub(crate) conflict: Option<String>,
     pub(crate) standing: Standing,
 }
@@ -96,6 +98,17 @@ impl Explanation {
         }
     }
 
+    /// The same, and what is good to know besides.
+    fn remark(self, remark: Option<&str>) -> Self {
+        match remark {
+            Some(remark) => Self {
+                reason: format!("{}. {remark}", self.reason),
+                ..self
+            },
+            None => self,
+        }
+    }
+
     pub(crate) fn action(self, action: impl Into<String>) -> Self {
         Self {
             action: Some(action.into()),
@@ -123,6 +136,7 @@ pub(crate) async fn explain(
             is_known: node.is_some(),
             hidden: hidden(&question),
             problem: problem(&question),
+            remark: vault::remark_on(&question.path).map(|remark| remark.message),
             conflict,
             standing: question.standing,
         }))
@@ -238,12 +252,14 @@ pub(crate) fn decide(facts: &Facts) -> Explanation {
         )
         .action(format!("bm-cloud conflicts show {id}"));
     }
+    let remark = facts.remark.as_deref();
     let change = match (facts.here, facts.is_known) {
         (Here::Same, _) => {
             return Explanation::new(
                 State::Synced,
                 "It is as it was when both sides were last known equal",
-            );
+            )
+            .remark(remark);
         }
         (Here::Nothing, false) => {
             return Explanation::new(
@@ -256,7 +272,16 @@ pub(crate) fn decide(facts: &Facts) -> Explanation {
         (_, true) => "Its change",
         (_, false) => "It is new and",
     };
-    of_waiting(change, &facts.standing)
+    let told = of_waiting(change, &facts.standing);
+    match facts.here {
+        Here::Different => told.remark(remark),
+        Here::Same
+        | Here::Folder
+        | Here::Link
+        | Here::Special
+        | Here::Unreadable
+        | Here::Nothing => told,
+    }
 }
 
 fn of_hidden(hidden: &Hidden) -> Explanation {

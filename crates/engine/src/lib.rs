@@ -41,6 +41,7 @@ mod settings;
 mod state;
 mod vault;
 pub mod view;
+mod wake;
 
 pub use clock::Clock;
 pub use config::{Config, Mode, Observer, Step, device_name};
@@ -48,6 +49,6 @@ pub use connection::Connection;
 pub use engine::{Arrived, Engine, Replica, ReplicaSpec, ReplicaState, ReplicaTold, StartError};
 pub use mounts::{Drive, DriveSpec, DriveState, DriveTold, conflict_copies};
 pub use places::Places;
-pub use request::{Refusal, Reply, Request, RunKind};
+pub use request::{Refusal, Reply, Request, RunKind, SignInKeep};
 pub use secrets::SecretChoice;
 pub use view::View;

@@ -7,7 +7,6 @@ mod drive;
 mod keeper;
 mod machine;
 mod room;
-mod wake;
 
 use std::path::PathBuf;
 use std::time::Duration;

@@ -100,20 +100,28 @@ pub(crate) fn is_portable(name: &str) -> bool {
 pub(crate) fn fits_windows(name: &str) -> bool {
     const DEVICES: [&str; 6] = ["con", "prn", "aux", "nul", "conin$", "conout$"];
     const NUMBERED: [&str; 2] = ["com", "lpt"];
-    let stem = name.split('.').next().unwrap_or_default();
-    let stem = stem.trim_end().to_ascii_lowercase();
-    let numbered = NUMBERED.iter().any(|device| {
-        let rest = stem.strip_prefix(device);
-        rest.is_some_and(|rest| {
-            rest.chars().count() == 1 && rest.contains(|c| "0123456789¹²³".contains(c))
-        })
-    });
+    let taken = |byte: u8| {
+        byte < b' '
+            || matches!(
+                byte,
+                b'<' | b'>' | b':' | b'"' | b'/' | b'\\' | b'|' | b'?' | b'*'
+            )
+    };
+    let stem = name.split('.').next().unwrap_or_default().trim_end();
+    let is_device = |device: &str| stem.eq_ignore_ascii_case(device);
+    let is_numbered = |device: &str| {
+        let (Some(start), Some(rest)) = (stem.get(..3), stem.get(3..)) else {
+            return false;
+        };
+        start.eq_ignore_ascii_case(device)
+            && rest.chars().count() == 1
+            && rest.contains(|c| "0123456789¹²³".contains(c))
+    };
     !name.is_empty()
-        && !name.contains(['<', '>', ':', '"', '/', '\\', '|', '?', '*'])
-        && !name.chars().any(|c| c < ' ')
+        && !name.bytes().any(taken)
         && !name.ends_with(['.', ' '])
-        && !DEVICES.contains(&stem.as_str())
-        && !numbered
+        && !DEVICES.iter().any(|device| is_device(device))
+        && !NUMBERED.iter().any(|device| is_numbered(device))
 }
 
 /// The last extension with its dot; a name that only begins with a dot has none.

@@ -6,8 +6,8 @@ use ts_rs::TS;
 
 use crate::view::{
     ConflictChoice, ConflictDetail, ConflictView, CredentialView, ExplainState, FilterEffect,
-    Finding, InstallWayView, MountProfileName, ProfileName, SetUpPreview, SettingsView,
-    VersionView,
+    Finding, InstallWayView, MountProfileName, NotesFolder, ProfileName, SetUpPreview,
+    SettingsView, VersionView,
 };
 
 /// Everything that a front end can ask of the engine.
@@ -25,8 +25,12 @@ pub enum Request {
     SignIn {
         server_url: String,
         open_browser: bool,
+        #[serde(default)]
+        keep: SignInKeep,
     },
     CancelSignIn,
+    /// Keeps a provisional sign-in from now on; one that is kept already stays as it is.
+    KeepSignIn,
     /// Revokes this device's credentials, forgets the tokens, leaves the folder as it is.
     SignOut,
     /// Opens the encrypted file of secrets. Without a file yet, the one that a sign-in makes is
@@ -122,6 +126,10 @@ pub enum Request {
     DismissConflict {
         id: String,
     },
+    /// Puts a conflict back on the list that was put off until the next start.
+    RecallConflict {
+        id: String,
+    },
     /// Everything a person needs to decide: both versions, their base, differences, a merge.
     ReadConflict {
         id: String,
@@ -168,6 +176,24 @@ pub enum Request {
     InstallRcloneWith {
         way: String,
     },
+    /// Asks a program whether it is an rclone that is fit, and answers with it. Nothing is
+    /// remembered.
+    TestRclone {
+        #[ts(type = "string")]
+        path: PathBuf,
+    },
+    /// As `TestRclone`, and if it is fit, it is used from now on, before any other. Without a path
+    /// an earlier choice is forgotten.
+    UseRclone {
+        #[ts(type = "string | null")]
+        path: Option<PathBuf>,
+    },
+    /// Looks whether there are notes on this computer: the vaults that Obsidian lists, and `draft`,
+    /// a folder that the front end would offer.
+    FindNotes {
+        #[ts(type = "string")]
+        draft: PathBuf,
+    },
     /// The keys that open the account's bucket.
     ListCredentials,
     /// Takes a key away from whoever has it. If it is this device's own, a new one takes its place
@@ -201,6 +227,20 @@ pub enum Request {
     },
     /// Asks the engine's process to end.
     Quit,
+}
+
+/// From when on a sign-in outlives the engine's process.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "camelCase")]
+#[ts(export)]
+pub enum SignInKeep {
+    /// At once.
+    #[default]
+    Now,
+    /// From the first folder or drive on that is set up; until then it is provisional: in memory
+    /// only, and revoked by a sign-out or by the engine's end. Where an account is known already,
+    /// or has something set up, it is kept at once all the same.
+    WithSetUp,
 }
 
 /// A passphrase on its way to the engine. No text of it but its own can be made.
@@ -280,6 +320,15 @@ pub enum Reply {
     },
     InstallWays {
         ways: Vec<InstallWayView>,
+    },
+    /// An rclone that is fit.
+    Rclone {
+        version: String,
+        path: String,
+    },
+    NotesFound {
+        /// Folders that are there, best first; at most 10.
+        folders: Vec<NotesFolder>,
     },
     History {
         versions: Vec<VersionView>,

@@ -177,6 +177,12 @@ impl SecretStore {
             .await
     }
 
+    /// Forgets a passphrase that a person chose for a file that was not made; one that came with
+    /// the start stays.
+    pub(crate) fn forget_choice(&self) {
+        self.0.file.forget_choice();
+    }
+
     /// Puts a file that nobody can open aside, so that the next sign-in can begin a new one.
     pub(crate) async fn put_aside(&self) -> Result<(), SecretError> {
         self.file("", "", |file, _, _| file.put_aside()).await

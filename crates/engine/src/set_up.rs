@@ -2,6 +2,7 @@
 //! folder. Reads only, and the default that it shows is the union of both sides.
 
 mod fitness;
+mod found;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -15,6 +16,8 @@ use crate::filters::Filters;
 use crate::plan::RESERVED;
 use crate::vault::{self, Scan};
 use crate::view::{ChangeAction, PreviewChange, SetUpPreview};
+
+pub(crate) use found::notes;
 
 /// Lines that a preview shows.
 const LINES: usize = 200;

@@ -20,6 +20,8 @@ pub(crate) struct Settings {
     pub(crate) pairs: Vec<PairSettings>,
     pub(crate) choices: SettingsView,
     pub(crate) mounts: Vec<MountSettings>,
+    /// An rclone of the person's own, tested when it was chosen, and used before any other.
+    pub(crate) rclone: Option<PathBuf>,
 }
 
 impl Default for Settings {
@@ -29,6 +31,7 @@ impl Default for Settings {
             pairs: Vec::new(),
             choices: SettingsView::default(),
             mounts: Vec::new(),
+            rclone: None,
         }
     }
 }
@@ -85,6 +88,13 @@ impl Settings {
             path: path.to_owned(),
             source,
         })
+    }
+
+    /// The accounts that have a folder or a drive here.
+    pub(crate) fn accounts(&self) -> Vec<String> {
+        let pairs = self.pairs.iter().map(|pair| &pair.account);
+        let mounts = self.mounts.iter().map(|mount| &mount.account);
+        pairs.chain(mounts).cloned().collect()
     }
 
     pub(crate) fn save(&self, path: &Path) -> Result<(), SettingsError> {
@@ -144,6 +154,7 @@ mod tests {
                 account: "a".into(),
                 wanted: Wanted::Mounted,
             }],
+            rclone: Some("/opt/rclone".into()),
         };
         settings.save(&path).unwrap();
         assert_eq!(Settings::load(&path).unwrap(), settings);

@@ -25,14 +25,15 @@ mod system;
 mod tests;
 
 pub(crate) use apply::{Applied, ApplyError, ApplyStep, Change, Expect, NewBytes, apply};
+pub(crate) use apply::{Arrival, place_arrivals, stage_arrival};
 pub(crate) use durable::make_durable;
-pub(crate) use history::{Kept, discard_kept, keep_version};
+pub(crate) use history::{Kept, discard_kept, is_whole, keep_version, kept_lately};
 pub(crate) use look::{Note, look, read_note};
 pub(crate) use mirror::{Filled, MirrorError, MirrorFile, fill};
 pub(crate) use mirror::{clear as clear_mirror, read as read_mirror};
 pub(crate) use obstacle::obstacles;
 pub(crate) use problem::{PathProblem, ProblemCode};
 pub(crate) use recover::recover;
-pub(crate) use scan::{RootError, Scan, absent, root_ino, scan};
+pub(crate) use scan::{RootError, Scan, absent, remark_on, root_ino, scan};
 pub(crate) use side::{Linking, Side, SideError};
 pub(crate) use signature::{HashError, Signature, md5_of};

@@ -10,17 +10,21 @@ mod setup;
 use serde::{Deserialize, Serialize};
 use ts_rs::TS;
 
+use crate::SignInKeep;
+use crate::vault::ProblemCode;
+
 pub use check::{CheckDifference, CheckLine, CheckView};
 pub use conflict::{
     Choice, ConflictChoice, ConflictDetail, ConflictKind, ConflictState, ConflictView, DiffKind,
-    DiffLine, MergeChunk, MergeOrigin, MergeView, SeenVersions, VersionText,
+    DiffLine, FrontMatterDiff, KeyDiff, MergeChunk, MergeOrigin, MergeView, SeenVersions,
+    VersionText,
 };
 pub use filters::{FilterEffect, FilterError};
 pub use history::{ExplainState, HistoryView, VersionReason, VersionView};
 pub use mounts::{MountProfileName, MountState, MountSupport, MountView};
 pub use notice::{NoticeAction, NoticeCause, NoticeLevel, NoticeView};
 pub use settings::{Limits, Notifications, QuietHours, SettingsView, WhenCostly};
-pub use setup::{FolderWarning, SetUpPreview};
+pub use setup::{FolderWarning, NotesFolder, NotesKind, SetUpPreview};
 
 /// Everything that a front end can see. Flat, without secrets, lists cut with their counts.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
@@ -45,8 +49,9 @@ pub struct View {
     pub conflicts: Vec<ConflictView>,
     /// Conflicts that nobody decided, those put off among them.
     pub open_conflict_count: u32,
-    /// At most 100.
+    /// Obstacles, then remarks; at most 100.
     pub problems: Vec<ProblemView>,
+    /// Obstacles alone.
     pub problem_count: u32,
     /// Newest first; at most 50.
     pub activity: Vec<ActivityView>,
@@ -124,6 +129,8 @@ pub enum AccountView {
         /// False until the server has let this account in: without a subscription cloud mode
         /// stays off.
         cloud_mode: bool,
+        /// `withSetUp` while the sign-in is provisional.
+        keep: SignInKeep,
     },
 }
 
@@ -358,7 +365,7 @@ pub enum ChangeAction {
     Conflict,
 }
 
-/// An obstacle on one path.
+/// An obstacle on one path, or a remark about it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "camelCase")]
 #[ts(export)]
@@ -367,6 +374,13 @@ pub struct ProblemView {
     pub path: String,
     pub code: String,
     pub message: String,
+}
+
+impl ProblemView {
+    /// Whether the path syncs all the same: this is only good to know.
+    pub fn is_remark(&self) -> bool {
+        self.code == ProblemCode::NameNotEverywhere.as_str()
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]

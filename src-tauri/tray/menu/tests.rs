@@ -17,6 +17,7 @@ fn signed_in() -> View {
             user_id: "user_1".to_owned(),
             email: Some("ana@example.org".to_owned()),
             cloud_mode: true,
+            keep: engine::SignInKeep::Now,
         },
         subscription: Some(SubscriptionView {
             current: true,

@@ -21,4 +21,9 @@ differences: Array<CheckLine>, differenceCount: number,
  * SHA-256 in hex of the lines `MD5  PATH` of all equal files, sorted by path, each ended by a
  * line feed. The same on every device that holds the same notes.
  */
-receipt: string, };
+receipt: string, 
+/**
+ * The comparison began after every change of the account up to this number had been told;
+ * absent where no change stream was open.
+ */
+sequence: number | null, };

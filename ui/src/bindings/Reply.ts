@@ -6,13 +6,18 @@ import type { ExplainState } from "./ExplainState";
 import type { FilterEffect } from "./FilterEffect";
 import type { Finding } from "./Finding";
 import type { InstallWayView } from "./InstallWayView";
+import type { NotesFolder } from "./NotesFolder";
 import type { SetUpPreview } from "./SetUpPreview";
 import type { VersionView } from "./VersionView";
 
 /**
  * What the engine answers to a request it took.
  */
-export type Reply = { "type": "done" } | { "type": "run", number: number, } | { "type": "filters", effect: FilterEffect, } | { "type": "setUpPreview", preview: SetUpPreview, } | { "type": "installWays", ways: Array<InstallWayView>, } | { "type": "history", versions: Array<VersionView>, 
+export type Reply = { "type": "done" } | { "type": "run", number: number, } | { "type": "filters", effect: FilterEffect, } | { "type": "setUpPreview", preview: SetUpPreview, } | { "type": "installWays", ways: Array<InstallWayView>, } | { "type": "rclone", version: string, path: string, } | { "type": "notesFound", 
+/**
+ * Folders that are there, best first; at most 10.
+ */
+folders: Array<NotesFolder>, } | { "type": "history", versions: Array<VersionView>, 
 /**
  * Whether there are older ones.
  */

@@ -4,13 +4,14 @@ import type { MountProfileName } from "./MountProfileName";
 import type { ProfileName } from "./ProfileName";
 import type { RunKind } from "./RunKind";
 import type { SettingsView } from "./SettingsView";
+import type { SignInKeep } from "./SignInKeep";
 
 /**
  * Everything that a front end can ask of the engine.
  *
  * Long work answers at once with a run number; its progress and result appear in the view.
  */
-export type Request = { "type": "signIn", serverUrl: string, openBrowser: boolean, } | { "type": "cancelSignIn" } | { "type": "signOut" } | { "type": "openSecrets", passphrase: string, } | { "type": "forgetSecrets" } | { "type": "checkSubscription" } | { "type": "setUp", folder: string, profile: ProfileName, 
+export type Request = { "type": "signIn", serverUrl: string, openBrowser: boolean, keep: SignInKeep, } | { "type": "cancelSignIn" } | { "type": "keepSignIn" } | { "type": "signOut" } | { "type": "openSecrets", passphrase: string, } | { "type": "forgetSecrets" } | { "type": "checkSubscription" } | { "type": "setUp", folder: string, profile: ProfileName, 
 /**
  * The halted pair whose place it takes, where that halt offers to choose a folder; it
  * keeps the filters. Files of the old folder stay as they are.
@@ -19,4 +20,4 @@ insteadOf?: string, } | { "type": "setProfile", pair: string, profile: ProfileNa
 /**
  * Only what is older (Unix milliseconds): the time of the last one of the page before.
  */
-beforeMs: number | null, } | { "type": "readVersion", id: string, } | { "type": "restoreVersion", id: string, } | { "type": "explain", path: string, } | { "type": "undoLastSync", pair: string, } | { "type": "dismissConflict", id: string, } | { "type": "readConflict", id: string, } | { "type": "listConflicts" } | { "type": "resolveConflicts", choices: Array<ConflictChoice>, } | { "type": "undoResolution", undo: string, } | { "type": "mount", folder: string, profile: MountProfileName, } | { "type": "unmount", id: string, } | { "type": "setMountProfile", id: string, profile: MountProfileName, } | { "type": "forgetMount", id: string, } | { "type": "openFolder", pair: string | null, } | { "type": "installRclone" } | { "type": "listInstallWays" } | { "type": "installRcloneWith", way: string, } | { "type": "listCredentials" } | { "type": "revokeCredential", id: string, } | { "type": "createCredential", name: string, file: string, } | { "type": "exportRclone", config: string | null, } | { "type": "diagnose" } | { "type": "repair", code: string, } | { "type": "exportDiagnostics", file: string, } | { "type": "quit" };
+beforeMs: number | null, } | { "type": "readVersion", id: string, } | { "type": "restoreVersion", id: string, } | { "type": "explain", path: string, } | { "type": "undoLastSync", pair: string, } | { "type": "dismissConflict", id: string, } | { "type": "recallConflict", id: string, } | { "type": "readConflict", id: string, } | { "type": "listConflicts" } | { "type": "resolveConflicts", choices: Array<ConflictChoice>, } | { "type": "undoResolution", undo: string, } | { "type": "mount", folder: string, profile: MountProfileName, } | { "type": "unmount", id: string, } | { "type": "setMountProfile", id: string, profile: MountProfileName, } | { "type": "forgetMount", id: string, } | { "type": "openFolder", pair: string | null, } | { "type": "installRclone" } | { "type": "listInstallWays" } | { "type": "installRcloneWith", way: string, } | { "type": "testRclone", path: string, } | { "type": "useRclone", path: string | null, } | { "type": "findNotes", draft: string, } | { "type": "listCredentials" } | { "type": "revokeCredential", id: string, } | { "type": "createCredential", name: string, file: string, } | { "type": "exportRclone", config: string | null, } | { "type": "diagnose" } | { "type": "repair", code: string, } | { "type": "exportDiagnostics", file: string, } | { "type": "quit" };

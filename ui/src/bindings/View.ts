@@ -40,9 +40,13 @@ conflicts: Array<ConflictView>,
  */
 openConflictCount: number, 
 /**
- * At most 100.
+ * Obstacles, then remarks; at most 100.
  */
-problems: Array<ProblemView>, problemCount: number, 
+problems: Array<ProblemView>, 
+/**
+ * Obstacles alone.
+ */
+problemCount: number, 
 /**
  * Newest first; at most 50.
  */

@@ -1,8 +1,14 @@
 //! The acceptance tests of signing in with and without a subscription.
 
+use std::sync::Arc;
+
+use engine::view::AccountView;
+use engine::{
+    Clock, Config, Connection, Mode, Observer, Places, Request, SecretChoice, SignInKeep, View,
+};
 use testkit::{Server, scratch};
 
-use crate::device::{ANA, Device, files};
+use crate::device::{ANA, Device, SOON, files};
 use crate::syncing::{Stage, stage};
 
 /// What a person without a subscription has to read, wherever they meet the refusal.
@@ -117,6 +123,67 @@ async fn a_second_login_on_the_same_server_asks_for_no_code() {
     let said = device.ok(&["login", "--json"]).await;
     assert_eq!(said.last_json()["cloudMode"], true);
     assert!(!said.out.contains("userCode"), "{said:#?}");
+}
+
+#[tokio::test]
+async fn login_keeps_the_sign_in_of_a_window_that_is_being_set_up() {
+    const WAITS: &str = "Sign-in: in memory until a folder is set up";
+    let state = scratch();
+    let server = Server::start(state.path()).await;
+    server.activate(ANA).await;
+    let device = Device::new("laptop");
+    let window = Connection::open(config(&device)).await.unwrap();
+    let request = Request::SignIn {
+        server_url: server.url.clone(),
+        open_browser: false,
+        keep: SignInKeep::WithSetUp,
+    };
+    window.send(request).await.unwrap();
+    let is_waiting = |view: &View| matches!(view.account, AccountView::AwaitingBrowser { .. });
+    let view = seen(&window, is_waiting).await;
+    if let AccountView::AwaitingBrowser { user_code, .. } = &view.account {
+        server.approve(user_code, ANA).await;
+    }
+    let is_signed_in = |view: &View| matches!(view.account, AccountView::SignedIn { .. });
+    seen(&window, is_signed_in).await;
+
+    let status = device.ok(&["status"]).await;
+    assert!(status.out.contains(WAITS), "{status:#?}");
+    let said = device.ok(&["login"]).await;
+    assert!(said.err.starts_with("✓ Already signed in as"), "{said:#?}");
+    let status = device.ok(&["status"]).await;
+    assert!(!status.out.contains(WAITS), "{status:#?}");
+    window.close().await;
+    let status = device.ok(&["status"]).await;
+    assert!(
+        status.out.contains(&format!("Account: {ANA} on")),
+        "{status:#?}"
+    );
+}
+
+/// The engine of the tray app on this device.
+fn config(device: &Device) -> Config {
+    let home = device.home().to_owned();
+    let places = Places::resolve(|name| match name {
+        "HOME" => Some(home.clone().into()),
+        "XDG_RUNTIME_DIR" => Some(home.join("run").into()),
+        _ => None,
+    });
+    Config {
+        places: places.unwrap(),
+        device: "laptop".to_owned(),
+        clock: Clock::system(),
+        mode: Mode::OnRequest,
+        secrets: SecretChoice::File,
+        rclone: Some(testkit::rclone()),
+        path_variable: None,
+        observer: Observer::none(),
+    }
+}
+
+async fn seen(window: &Connection, wanted: impl FnMut(&View) -> bool) -> Arc<View> {
+    let view = tokio::time::timeout(SOON, window.wait_for(wanted)).await;
+    view.expect("in time").expect("the engine lives")
 }
 
 #[tokio::test]

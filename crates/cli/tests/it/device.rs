@@ -63,6 +63,10 @@ impl Device {
         self.environment.insert(name, value.into());
     }
 
+    pub(crate) fn unset(&mut self, name: &str) {
+        self.environment.remove(name);
+    }
+
     pub(crate) fn home(&self) -> &Path {
         self.home.path()
     }

@@ -81,6 +81,25 @@ async fn without_any_rclone_the_way_out_is_told() {
 }
 
 #[tokio::test]
+async fn an_rclone_of_ones_own_is_tested_and_remembered() {
+    let mut device = Device::new("laptop");
+    device.unset("BM_CLOUD_RCLONE");
+    let path = testkit::rclone();
+    let path = path.to_str().unwrap();
+    let said = device.run(&["rclone", "use", "/nonexistent/rclone"]).await;
+    assert_eq!(said.code, Some(1), "{said:#?}");
+    assert!(said.err.contains("There is no program"), "{said:#?}");
+    assert_eq!(device.run(&["rclone"]).await.code, Some(1));
+    let said = device.ok(&["rclone", "use", path]).await;
+    assert!(said.out.contains(path), "{said:#?}");
+    let status = device.json(&["rclone"]).await;
+    assert_eq!(status["rclone"]["path"], path, "{status}");
+    let said = device.run(&["rclone", "use", "--any"]).await;
+    assert_eq!(said.code, Some(1), "{said:#?}");
+    assert!(said.err.contains("was not found"), "{said:#?}");
+}
+
+#[tokio::test]
 async fn an_old_rclone_is_refused_with_its_version() {
     let Stage { laptop, .. } = &mut stage("safe").await;
     let old = laptop.home().join("old-rclone");

@@ -87,6 +87,11 @@ async fn a_conflict_in_safe_keeps_both_versions_in_both_folders() {
     assert!(listed.out.starts_with("a.md  put off"), "{listed:#?}");
     let unknown = desktop.run(&["conflicts", "--dismiss", id]).await;
     assert_eq!(unknown.code, Some(1), "{unknown:#?}");
+    desktop.ok(&["conflicts", "recall", id]).await;
+    let listed = desktop.ok(&["conflicts"]).await;
+    assert!(listed.out.starts_with("a.md  open"), "{listed:#?}");
+    let twice = desktop.run(&["conflicts", "recall", id]).await;
+    assert_eq!(twice.code, Some(1), "{twice:#?}");
 }
 
 #[tokio::test]

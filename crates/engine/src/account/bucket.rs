@@ -3,6 +3,7 @@ use std::fmt;
 
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
+use tokio::sync::MutexGuard;
 use wire::MountCredentials;
 
 use crate::api::ApiError;
@@ -173,6 +174,9 @@ impl Account {
         let made = self
             .call(|api, token| async move { api.create_credentials(&token, name).await })
             .await?;
+        if !is_of_single_lines(&made) {
+            return Err(not_ours(self.key()).into());
+        }
         let known = self.record();
         same(known.tenant_id.as_deref(), &made.tenant_id)?;
         same(known.bucket.as_deref(), &made.bucket_name)?;
@@ -203,13 +207,13 @@ impl Account {
         Ok(self
             .0
             .secrets
-            .set(self.key(), BUCKET_KEY, &SecretString::from(text))
+            .set(BUCKET_KEY, &SecretString::from(text))
             .await?)
     }
 
     /// A stored key that cannot be read counts as none: a new one is made.
     async fn stored_key(&self) -> Result<Option<BucketCredentials>, AuthError> {
-        let Some(text) = self.0.secrets.get(self.key(), BUCKET_KEY).await? else {
+        let Some(text) = self.0.secrets.get(BUCKET_KEY).await? else {
             return Ok(None);
         };
         let Ok(StoredKey::V1(stored)) = serde_json::from_str(text.expose_secret()) else {
@@ -221,8 +225,15 @@ impl Account {
         Ok(Some(stored.into()))
     }
 
-    async fn bucket_lock(&self) -> Result<FileLock, AuthError> {
-        Ok(FileLock::acquire(&self.0.places.state.join(LOCK), LOCK_PATIENCE).await?)
+    /// Of a provisional key no other process knows.
+    async fn bucket_lock(&self) -> Result<(MutexGuard<'_, ()>, Option<FileLock>), AuthError> {
+        let here = self.0.bucket.lock().await;
+        if !self.0.secrets.are_stored() {
+            return Ok((here, None));
+        }
+        let path = self.0.places.state.join(LOCK);
+        let everywhere = FileLock::acquire(&path, LOCK_PATIENCE).await?;
+        Ok((here, Some(everywhere)))
     }
 }
 
@@ -266,9 +277,57 @@ fn same(known: Option<&str>, offered: &str) -> Result<(), AuthError> {
     }
 }
 
+/// Whether each part can be a value of a configuration file. A line break in one would begin another
+/// line, with an option of whoever runs the server: rclone has some that run a program.
+fn is_of_single_lines(made: &MountCredentials) -> bool {
+    [
+        &made.tenant_id,
+        &made.bucket_name,
+        &made.access_key,
+        &made.secret_key,
+        &made.endpoint_url,
+        &made.region,
+    ]
+    .into_iter()
+    .all(|part| !part.chars().any(char::is_control))
+}
+
 fn not_ours(server: &str) -> ApiError {
     ApiError::NotOurServer {
         server: server.to_owned(),
         what: "its answer cannot be kept".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_with_a_line_break_in_any_part_is_no_key() {
+        let made = MountCredentials {
+            tenant_id: "t".into(),
+            bucket_name: "notes".into(),
+            access_key: "key".into(),
+            secret_key: "secret".into(),
+            endpoint_url: "https://storage.example.com".into(),
+            region: "auto".into(),
+        };
+        assert!(is_of_single_lines(&made));
+        let broken = |part: fn(&mut MountCredentials) -> &mut String| {
+            let mut made = made.clone();
+            part(&mut made).push_str("\nssh = true");
+            made
+        };
+        for broken in [
+            broken(|made| &mut made.tenant_id),
+            broken(|made| &mut made.bucket_name),
+            broken(|made| &mut made.access_key),
+            broken(|made| &mut made.secret_key),
+            broken(|made| &mut made.endpoint_url),
+            broken(|made| &mut made.region),
+        ] {
+            assert!(!is_of_single_lines(&broken), "{broken:?}");
+        }
     }
 }

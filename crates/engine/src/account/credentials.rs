@@ -1,16 +1,19 @@
 //! The keys to the account's bucket, this device's and others'.
 
+use std::sync::{MutexGuard as StdMutexGuard, PoisonError};
 use std::time::SystemTime;
 
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
+use tokio::sync::RwLockWriteGuard;
+use tokio_util::sync::CancellationToken;
 use wire::MountCredentials;
 
 use crate::api::{ApiError, ListedCredential, ListedState, plain};
 use crate::clock::unix_ms;
 use crate::view::{CredentialState, CredentialView};
 
-use super::{Account, AuthError, BucketCredentials};
+use super::{Account, AuthError, BucketCredentials, SignedOutReason};
 
 impl Account {
     /// The keys, newest first, with those that are revoked while the store still has them.
@@ -71,8 +74,38 @@ impl Account {
         Ok(found.map(|listed| listed.id))
     }
 
-    /// A key for a look at the bucket, kept nowhere; [`Account::end_temporary_key`] takes it back.
-    pub(crate) async fn temporary_key(&self) -> Result<BucketCredentials, AuthError> {
+    /// Looks at the bucket with a key that is kept nowhere, and taken back whatever comes of it. A
+    /// sign-out ends the look.
+    pub(crate) async fn look<T, F>(
+        &self,
+        work: impl FnOnce(BucketCredentials) -> F,
+    ) -> Result<T, AuthError>
+    where
+        F: Future<Output = T>,
+    {
+        let leave = self.looking().clone();
+        let _looking = self.0.looks.read().await;
+        let key = self.temporary_key().await?;
+        let access_key = key.access_key.clone();
+        let done = leave.run_until_cancelled(work(key)).await;
+        self.end_temporary_key(&access_key).await;
+        let reason = SignedOutReason::NoToken;
+        done.ok_or(AuthError::SignedOut { reason })
+    }
+
+    /// Ends the looks that are under way, and waits until their keys are taken back; while the
+    /// answer is held, none begins.
+    pub(crate) async fn end_looks(&self) -> RwLockWriteGuard<'_, ()> {
+        std::mem::take(&mut *self.looking()).cancel();
+        self.0.looks.write().await
+    }
+
+    fn looking(&self) -> StdMutexGuard<'_, CancellationToken> {
+        let looking = self.0.looking.lock();
+        looking.unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn temporary_key(&self) -> Result<BucketCredentials, AuthError> {
         let setup = self
             .call(|api, token| async move { api.tenant_setup(&token).await })
             .await?;
@@ -85,8 +118,8 @@ impl Account {
             .into())
     }
 
-    /// Takes a temporary key back; a failure is logged, and the key stays listed.
-    pub(crate) async fn end_temporary_key(&self, access_key: &str) {
+    /// A failure is logged, and the key stays listed.
+    async fn end_temporary_key(&self, access_key: &str) {
         let revoked = async {
             match self.credential_of(access_key).await? {
                 Some(id) => self.revoke_credential(&id).await,

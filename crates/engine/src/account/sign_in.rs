@@ -7,9 +7,10 @@ use wire::{SignInConfig, SubscriptionOut};
 use crate::api::{Api, ApiError, may_talk_to, plain, server_url};
 use crate::proxy::ChosenProxy;
 use crate::secrets::{FileLock, SecretStore, TOKENS};
-use crate::{Clock, Places};
+use crate::{Clock, Places, SignInKeep};
 
 use super::oauth::{Pending, Provider, Tokens};
+use super::secrets::AccountSecrets;
 use super::{Account, AccountRecord, AuthError, LOCK_PATIENCE, REFRESH_TOKEN, SignInError};
 
 /// What a sign-in needs of its surroundings.
@@ -19,6 +20,9 @@ pub(crate) struct SignIn {
     pub(crate) clock: Clock,
     pub(crate) secrets: SecretStore,
     pub(crate) proxy: ChosenProxy,
+    pub(crate) keep: SignInKeep,
+    /// Accounts that have a folder or a drive here: their sign-in is kept at once.
+    pub(crate) at_work: Vec<String>,
 }
 
 /// The steps of a sign-in, for whoever shows them.
@@ -34,7 +38,7 @@ pub(crate) enum SignInEvent {
         url_complete: Option<String>,
         expires_at: SystemTime,
     },
-    /// The person consented and the account is kept here.
+    /// The person consented and the account is kept here, or is in memory.
     Approved {
         user_id: String,
         email: Option<String>,
@@ -52,7 +56,8 @@ pub(crate) struct SignedIn {
 impl SignIn {
     /// Signs in on `server`, as typed by a person, by the device flow. Until the person consents
     /// nothing is written and `cancel` undoes all. Another account that was signed in here is
-    /// signed out. A missing subscription is no failure, it leaves cloud mode off.
+    /// signed out. A missing subscription is no failure, it leaves cloud mode off. Where nobody is
+    /// known yet the sign-in is as provisional as was asked for.
     pub(crate) async fn run(
         &self,
         server: &str,
@@ -99,6 +104,11 @@ impl SignIn {
         } else {
             self.adopt(&api, &config, &tokens).await
         };
+        // Nothing of a provisional one is written down, so that it can still be taken back.
+        let signed_in = signed_in.and_then(|signed_in| match signed_in.account.kept() {
+            SignInKeep::WithSetUp if cancel.is_cancelled() => Err(SignInError::Canceled),
+            SignInKeep::WithSetUp | SignInKeep::Now => Ok(signed_in),
+        });
         match signed_in {
             Ok(signed_in) => {
                 events
@@ -185,21 +195,20 @@ impl SignIn {
             .unwrap_or_default()
             .map(|before| before.behind(&self.proxy));
         let mut replaced = None;
-        let lock = FileLock::acquire(&self.places.state.join(TOKENS), LOCK_PATIENCE).await?;
-        if let Some(before) = before
-            .as_ref()
-            .filter(|before| before.key() == record.key())
-        {
-            record = record.with_bucket_of(before.record());
-            replaced = self.secrets.get(before.key(), REFRESH_TOKEN).await?;
-        }
-        self.secrets
-            .set(&record.key(), REFRESH_TOKEN, refresh)
-            .await?;
-        record.save(&self.places)?;
-        drop(lock);
-        let account =
-            Account::new(record, &self.places, &self.clock, &self.secrets)?.behind(&self.proxy);
+        let key = record.key();
+        let secrets = if before.is_none() && self.may_wait(&key) {
+            AccountSecrets::in_memory(&key, &self.secrets, REFRESH_TOKEN, refresh.clone())
+        } else {
+            let _lock = FileLock::acquire(&self.places.state.join(TOKENS), LOCK_PATIENCE).await?;
+            if let Some(before) = before.as_ref().filter(|before| before.key() == key) {
+                record = record.with_bucket_of(before.record());
+                replaced = self.secrets.get(before.key(), REFRESH_TOKEN).await?;
+            }
+            self.secrets.set(&key, REFRESH_TOKEN, refresh).await?;
+            record.save(&self.places)?;
+            AccountSecrets::in_store(&key, &self.secrets)
+        };
+        let account = Account::new(record, &self.places, &self.clock, secrets)?.behind(&self.proxy);
         let mut session = account.0.session.lock().await;
         account.cache(&mut session, tokens.access.clone(), tokens.expires_in);
         drop(session);
@@ -209,6 +218,13 @@ impl SignIn {
             (Some(_) | None, _) => {}
         }
         Ok(account)
+    }
+
+    fn may_wait(&self, account: &str) -> bool {
+        match self.keep {
+            SignInKeep::Now => false,
+            SignInKeep::WithSetUp => !self.at_work.iter().any(|at_work| at_work == account),
+        }
     }
 }
 

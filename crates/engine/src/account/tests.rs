@@ -2,6 +2,7 @@ mod bucket;
 mod failures;
 mod judged;
 mod leaks;
+mod provisional;
 mod refreshes;
 mod sign_ins;
 
@@ -15,6 +16,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::*;
+use crate::SignInKeep;
 use crate::secrets::SecretChoice;
 
 const ANA: &str = "ana@example.org";
@@ -108,6 +110,8 @@ fn surroundings(root: &Path, ahead: &Arc<AtomicU64>) -> SignIn {
         clock,
         secrets,
         proxy: ChosenProxy::default(),
+        keep: SignInKeep::Now,
+        at_work: Vec::new(),
     }
 }
 

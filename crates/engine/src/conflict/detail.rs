@@ -8,8 +8,8 @@ use crate::cycle::{CycleFailure, blocking};
 use crate::state::{BaseText, ConflictRow, Stamp, is_mergeable};
 use crate::vault;
 use crate::view::{
-    ConflictDetail, ConflictState, DiffKind, DiffLine, MergeChunk, MergeOrigin, MergeView,
-    VersionText,
+    ConflictDetail, ConflictState, DiffKind, DiffLine, FrontMatterDiff, KeyDiff, MergeChunk,
+    MergeOrigin, MergeView, VersionText,
 };
 
 /// Reads all that there is to see of a conflict.
@@ -44,6 +44,7 @@ pub(crate) async fn detail(desk: &Desk, row: &ConflictRow) -> Result<ConflictDet
         path: row.path.clone(),
         kind: row.kind,
         diff: diff(&mine, &theirs),
+        front_matter: front_matter(&mine, &theirs),
         merge: merged(row, &mine, &theirs, base.as_ref()),
         mine,
         theirs,
@@ -135,6 +136,26 @@ pub(super) fn diff(mine: &VersionText, theirs: &VersionText) -> Vec<DiffLine> {
     let (Some(mine), Some(theirs)) = (lines_of(mine), lines_of(theirs)) else {
         return Vec::new();
     };
+    lines(merge::diff(&mine, &theirs))
+}
+
+/// Absent where a version is not text.
+pub(super) fn front_matter(mine: &VersionText, theirs: &VersionText) -> Option<FrontMatterDiff> {
+    let head = merge::head_diff(mine.text.as_ref()?, theirs.text.as_ref()?)?;
+    let key = |key: merge::KeyDiff| KeyDiff {
+        key: key.key,
+        lines: lines(key.lines),
+    };
+    Some(FrontMatterDiff {
+        keys: head.keys.into_iter().map(key).collect(),
+        same: head.same,
+        reordered: head.reordered,
+        mine_lines: head.mine_lines,
+        theirs_lines: head.theirs_lines,
+    })
+}
+
+fn lines(found: Vec<merge::DiffLine>) -> Vec<DiffLine> {
     let line = |line: merge::DiffLine| DiffLine {
         kind: match line.kind {
             merge::DiffKind::Same => DiffKind::Same,
@@ -150,7 +171,7 @@ pub(super) fn diff(mine: &VersionText, theirs: &VersionText) -> Vec<DiffLine> {
             .map(|mark| [mark.start, mark.end])
             .collect(),
     };
-    merge::diff(&mine, &theirs).into_iter().map(line).collect()
+    found.into_iter().map(line).collect()
 }
 
 fn merged(

@@ -5,7 +5,7 @@
 use bytes::Bytes;
 use guard::{Body, Bucket, BucketError, Object, Precondition};
 
-use super::detail::diff;
+use super::detail::{diff, front_matter};
 use crate::cycle::{CycleFailure, StateHandle};
 use crate::lane::Hint;
 use crate::state::{BaseText, ConflictRow};
@@ -117,6 +117,7 @@ impl Drives {
             path: row.path.clone(),
             kind: row.kind,
             diff: diff(&mine, &theirs),
+            front_matter: front_matter(&mine, &theirs),
             merge: None,
             mine,
             theirs,

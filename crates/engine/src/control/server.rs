@@ -1,5 +1,6 @@
 use std::io;
 use std::path::Path;
+use std::time::Duration;
 
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, ReadHalf, WriteHalf};
 use tokio::sync::mpsc;
@@ -9,6 +10,9 @@ use tokio_util::sync::CancellationToken;
 use super::local::{Listener, Stream};
 use super::{Call, Told};
 use crate::engine::Handle;
+
+/// After a failure, such as too many open files, which the next try would meet too.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Lets programs in until `stop`. The socket is gone when the task has ended.
 pub(crate) fn serve(
@@ -27,7 +31,10 @@ pub(crate) fn serve(
                     Ok(stream) => {
                         tokio::spawn(talk(stream, handle.clone()));
                     }
-                    Err(error) => tracing::warn!(%error, "control socket"),
+                    Err(error) => {
+                        tracing::warn!(%error, "control socket");
+                        tokio::time::sleep(ACCEPT_PAUSE).await;
+                    }
                 }
             }
         }

@@ -1,32 +1,37 @@
 //! Many notes at once that need no decision, ahead of bisync: what only this side has goes up on
-//! the condition that the cloud has nothing of that name, and what both sides hold alike is taken
-//! down as equal.
+//! the condition that the cloud has nothing of that name, what only the cloud has comes down to
+//! where nothing is, and what both sides hold alike is taken down as equal.
 //!
 //! The lane's move with the cycle's plan. bisync would hold the whole scope in memory and read
 //! each note three times for the same end. Everything that is not that plain stays in the plan.
 
 mod note;
 mod pick;
+mod publish;
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 
 use self::note::{Came, Carried, Carrier};
 use self::pick::Pick;
 pub(crate) use self::pick::{Way, plain};
+use self::publish::{Published, Publisher};
 use super::verify::{Verified, sentinel};
-use super::{CycleFailure, CycleInput, Next, Tally, blocking};
-use crate::config::Step;
-use crate::state::{BaseText, Node, Publication};
-use crate::vault;
-use crate::view::{ChangeAction, ProgressView};
+use super::{CycleFailure, CycleInput, Next, Tally};
+use crate::state::BaseText;
+use crate::vault::{Arrival, Side};
+use crate::view::ProgressView;
 
 /// Requests under way at once.
 const AT_ONCE: usize = 32;
-/// Notes that are made durable and published together.
+/// Notes that are made durable and published together, at most.
 const PART: usize = 4096;
+/// The same in bytes, and in time: on a slow line notes appear as they come.
+const PART_BYTES: u64 = 16 * 1024 * 1024;
+const PART_TIME: Duration = Duration::from_secs(5);
 /// Texts kept of one run, in bytes: no more than there is room for.
 const TEXTS: usize = BaseText::BUDGET;
 /// Progress is told each time that so many notes are through.
@@ -38,6 +43,7 @@ const TOLD_EACH: u64 = 32;
 /// What stops every note; what got through until then is published.
 pub(super) async fn carry(
     input: &CycleInput,
+    side: &Side,
     verified: &mut Verified,
     tally: &mut Tally,
 ) -> Result<Next, CycleFailure> {
@@ -49,12 +55,14 @@ pub(super) async fn carry(
     tracing::info!(notes = picks.len(), "new notes go ahead of bisync");
     let mut bulk = Bulk {
         input,
-        root_ino: verified.root_ino,
-        carrier: Arc::new(Carrier::of(input)),
+        carrier: Arc::new(Carrier::of(input, side)),
+        publisher: Publisher::of(input, side, verified.root_ino),
         total: picks.len() as u64,
         done: 0,
         texts: 0,
         part: Vec::with_capacity(PART),
+        part_bytes: 0,
+        part_since: Instant::now(),
         publishing: JoinSet::new(),
         settled: Vec::with_capacity(picks.len()),
         next: Next::Settled,
@@ -63,8 +71,10 @@ pub(super) async fn carry(
     let Bulk { settled, next, .. } = bulk;
     for (path, way) in settled {
         verified.plan.scope.remove(&path);
-        if way == Came::Uploaded {
-            tally.uploaded += 1;
+        match way {
+            Came::Uploaded => tally.uploaded += 1,
+            Came::Downloaded => tally.downloaded += 1,
+            Came::Equal => {}
         }
         tally.carried = true;
     }
@@ -73,14 +83,16 @@ pub(super) async fn carry(
 
 struct Bulk<'a> {
     input: &'a CycleInput,
-    root_ino: u64,
     carrier: Arc<Carrier>,
+    publisher: Publisher,
     total: u64,
     done: u64,
     /// Bytes of the texts that were kept so far.
     texts: usize,
-    part: Vec<Carried>,
-    publishing: JoinSet<Result<(), CycleFailure>>,
+    part: Vec<(Carried, Option<Box<Arrival>>)>,
+    part_bytes: u64,
+    part_since: Instant,
+    publishing: JoinSet<Result<Published, CycleFailure>>,
     settled: Vec<(String, Came)>,
     next: Next,
 }
@@ -124,21 +136,28 @@ impl Bulk<'_> {
         if self.done.is_multiple_of(TOLD_EACH) {
             self.tell();
         }
-        match came {
-            note::Outcome::Carried(mut carried) => {
-                let size = carried.text.as_ref().map_or(0, BaseText::size);
-                if self.texts + size > TEXTS {
-                    carried.text = None;
-                } else {
-                    self.texts += size;
-                }
-                self.part.push(carried);
-                if self.part.len() >= PART {
-                    self.publish_part().await?;
-                }
+        let (mut carried, arrival) = match came {
+            note::Outcome::Carried(carried) => (carried, None),
+            note::Outcome::Staged(carried, arrival) => (carried, Some(arrival)),
+            note::Outcome::LeftToBisync => return Ok(()),
+            note::Outcome::CloudMoved => {
+                self.next = Next::Again;
+                return Ok(());
             }
-            note::Outcome::LeftToBisync => {}
-            note::Outcome::CloudMoved => self.next = Next::Again,
+        };
+        let size = carried.text.as_ref().map_or(0, BaseText::size);
+        if self.texts + size > TEXTS {
+            carried.text = None;
+        } else {
+            self.texts += size;
+        }
+        self.part_bytes += carried.node.size;
+        self.part.push((carried, arrival));
+        if self.part.len() >= PART
+            || self.part_bytes >= PART_BYTES
+            || self.part_since.elapsed() >= PART_TIME
+        {
+            self.publish_part().await?;
         }
         Ok(())
     }
@@ -152,61 +171,23 @@ impl Bulk<'_> {
     async fn publish_part(&mut self) -> Result<(), CycleFailure> {
         self.published().await?;
         let part = std::mem::take(&mut self.part);
-        if part.is_empty() {
-            return Ok(());
+        (self.part_bytes, self.part_since) = (0, Instant::now());
+        if !part.is_empty() {
+            let publisher = self.publisher.clone();
+            self.publishing
+                .spawn(async move { publisher.publish(part).await });
         }
-        let paths: Vec<String> = part.iter().map(|note| note.path.clone()).collect();
-        let came = part.iter().map(|note| (note.path.clone(), note.came));
-        self.settled.extend(came);
-        let news = self.news(part);
-        let (vault, pair) = (self.input.vault.clone(), self.input.pair.clone());
-        let (state, observer) = (self.input.state.clone(), self.input.observer.clone());
-        self.publishing.spawn(async move {
-            blocking(move || {
-                vault::make_durable(&vault, &vault, &paths).map_err(|source| CycleFailure::Disk {
-                    what: "the notes folder",
-                    source,
-                })
-            })
-            .await?;
-            observer.reached(Step::BeforeCommit);
-            state.with(move |state| state.publish(&pair, &news)).await?;
-            observer.reached(Step::Committed);
-            Ok(())
-        });
         Ok(())
     }
 
     async fn published(&mut self) -> Result<(), CycleFailure> {
-        match self.publishing.join_next().await {
-            Some(published) => published.map_err(CycleFailure::panicked)?,
-            None => Ok(()),
-        }
-    }
-
-    fn news(&self, part: Vec<Carried>) -> Publication {
-        let mut news = Publication {
-            at_ms: self.input.clock.now_ms(),
-            root_ino: Some(self.root_ino),
-            batch: i64::try_from(self.input.number).unwrap_or(i64::MAX),
-            ..Publication::default()
-        };
-        let mut set: BTreeMap<String, Node> = BTreeMap::new();
-        for carried in part {
-            let Carried {
-                path,
-                node,
-                text,
-                came,
-            } = carried;
-            news.texts.extend(text);
-            match came {
-                Came::Uploaded => news.activity.push((path.clone(), ChangeAction::Upload)),
-                Came::Equal => {}
+        if let Some(published) = self.publishing.join_next().await {
+            let Published { settled, next } = published.map_err(CycleFailure::panicked)??;
+            self.settled.extend(settled);
+            if next == Next::Again {
+                self.next = Next::Again;
             }
-            set.insert(path, node);
         }
-        news.set = set;
-        news
+        Ok(())
     }
 }

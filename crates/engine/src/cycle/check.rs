@@ -144,6 +144,7 @@ fn sum_up(found: BTreeMap<String, (Content, Content)>, number: u64, at_ms: i64) 
         difference_count: differences.len() as u64,
         differences: differences.into_iter().take(LINES).collect(),
         receipt: hex::encode(receipt.finalize()),
+        sequence: None,
     }
 }
 

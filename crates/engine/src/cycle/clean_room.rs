@@ -2,7 +2,7 @@
 
 use time::OffsetDateTime;
 
-use super::{CycleFailure, CycleInput};
+use super::{CycleFailure, CycleInput, StateHandle, blocking};
 use crate::state::{HistoryEntry, Publication};
 use crate::vault::{self, Applied, RootError, Side};
 
@@ -22,8 +22,53 @@ pub(super) async fn open(input: &CycleInput) -> Result<Side, CycleFailure> {
     .map_err(CycleFailure::panicked)?
 }
 
+/// Records what went into history before a cycle, a trip or a decision failed or died, and nobody
+/// recorded: without it the version is there and cannot be found. Comes before [`vault::recover`],
+/// which forgets what was settled.
+pub(crate) async fn record_kept(
+    state: &StateHandle,
+    pair: &str,
+    side: &Side,
+    at_ms: i64,
+) -> Result<(), CycleFailure> {
+    let place = side.clone();
+    let kept = blocking(move || vault::kept_lately(&place)).await?;
+    if kept.is_empty() {
+        return Ok(());
+    }
+    let id = pair.to_owned();
+    let mut missing = state.with(move |state| state.unrecorded(&id, kept)).await?;
+    if missing.is_empty() {
+        return Ok(());
+    }
+    missing = blocking(move || {
+        missing.retain(|(_, kept)| vault::is_whole(kept));
+        Ok::<_, CycleFailure>(missing)
+    })
+    .await?;
+    tracing::info!(
+        count = missing.len(),
+        "versions in history are recorded late"
+    );
+    let news = Publication {
+        at_ms,
+        history: missing
+            .into_iter()
+            .map(|(path, kept)| HistoryEntry {
+                path,
+                kept,
+                reason: "recovered",
+            })
+            .collect(),
+        ..Publication::default()
+    };
+    let id = pair.to_owned();
+    Ok(state.with(move |state| state.publish(&id, &news)).await?)
+}
+
 /// Settles what a crash left half applied, and records what that moved to history.
 pub(super) async fn recover(input: &CycleInput, side: &Side) -> Result<(), CycleFailure> {
+    record_kept(&input.state, &input.pair, side, input.clock.now_ms()).await?;
     let (vault, side, device) = (input.vault.clone(), side.clone(), input.device.clone());
     let now = OffsetDateTime::from(input.clock.now());
     let recovered =

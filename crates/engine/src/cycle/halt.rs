@@ -1,11 +1,16 @@
 //! What a person reads of a halt: cause, evidence and ways out.
 
+use std::collections::BTreeSet;
+
 use super::CycleFailure;
 use crate::brakes::Brake;
 use crate::view::{ChangeAction, HaltAction, HaltView};
 
 /// Paths that a halt shows at most.
 const EVIDENCE: usize = 50;
+
+/// So many paths on top of those that a halt showed ask again; fewer never tripped a brake.
+const ON_TOP: usize = 3;
 
 /// The halt of a pair whose baseline was lost, until it is compared again.
 pub(crate) const LISTINGS_LOST: &str = "ListingsLost";
@@ -46,6 +51,37 @@ impl CycleFailure {
             actions: actions.to_vec(),
         })
     }
+}
+
+/// Whether who went on after this halt saw what the brake holds now.
+pub(super) fn was_shown(halt: &HaltView, brake: &Brake) -> bool {
+    let now = of_brake(brake);
+    let held = brake.evidence();
+    if held.is_empty() {
+        return now.code == halt.code && now.message == halt.message;
+    }
+    let shown: BTreeSet<&String> = halt.evidence.iter().collect();
+    let known = held.iter().filter(|path| shown.contains(path)).count();
+    let shown_all = halt.evidence_count == shown.len() as u64;
+    let fits = if shown_all {
+        held.len() - known < ON_TOP
+    } else {
+        let count = usize::try_from(halt.evidence_count).unwrap_or(usize::MAX);
+        held.len() < count.saturating_add(ON_TOP) && known * 2 >= shown.len()
+    };
+    fits && (now.code == halt.code || is_part_of(brake, halt))
+}
+
+/// Notes that a program gave other names to are among those that it made unreadable.
+fn is_part_of(brake: &Brake, halt: &HaltView) -> bool {
+    let removes_there = matches!(
+        brake,
+        Brake::TooManyDeletes {
+            side: ChangeAction::RemoveInCloud,
+            ..
+        }
+    );
+    removes_there && halt.code == "MassRewrite"
 }
 
 /// The halt that a brake is.
@@ -230,6 +266,52 @@ mod tests {
             let said = format!("{} {}", halt.message, halt.hint);
             assert!(!said.contains('`') && !said.contains("bm-cloud"), "{said}");
         }
+    }
+
+    #[test]
+    fn who_goes_on_has_seen_what_passes() {
+        let paths = |numbers: std::ops::Range<usize>| -> Vec<String> {
+            numbers.map(|number| format!("{number:03}.md")).collect()
+        };
+        let deletes = |side, held: Vec<String>| Brake::TooManyDeletes {
+            deletes: held.len(),
+            known: 200,
+            side,
+            held,
+        };
+        let here = |numbers| deletes(ChangeAction::RemoveHere, paths(numbers));
+        let rewrite = |numbers| Brake::MassRewrite {
+            changed: 9,
+            known: 200,
+            held: paths(numbers),
+        };
+        let shown = of_brake(&here(0..30));
+        assert!(was_shown(&shown, &here(0..30)));
+        assert!(was_shown(&shown, &here(0..20)));
+        assert!(was_shown(&shown, &here(0..32)));
+        for brake in [
+            here(0..33),
+            deletes(ChangeAction::RemoveInCloud, paths(100..130)),
+            rewrite(0..30),
+            Brake::VaultEmptied { known: 30 },
+        ] {
+            assert!(!was_shown(&shown, &brake), "{brake:?}");
+        }
+        // Not all of it could be shown.
+        let shown = of_brake(&here(0..120));
+        assert!(was_shown(&shown, &here(0..122)));
+        assert!(!was_shown(&shown, &here(0..123)));
+        let there = deletes(ChangeAction::RemoveInCloud, paths(120..160));
+        assert!(!was_shown(&shown, &there));
+        // What a rewrite showed may go under its old names too.
+        let shown = of_brake(&rewrite(0..20));
+        let there = deletes(ChangeAction::RemoveInCloud, paths(0..20));
+        assert!(was_shown(&shown, &there));
+        assert!(!was_shown(&shown, &here(0..20)));
+        assert!(!was_shown(&shown, &Brake::MarkerRewritten));
+        let shown = of_brake(&Brake::CloudEmptied { known: 9 });
+        assert!(was_shown(&shown, &Brake::CloudEmptied { known: 9 }));
+        assert!(!was_shown(&shown, &Brake::VaultEmptied { known: 9 }));
     }
 
     #[test]

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use futures::TryStreamExt;
 use guard::{Access, BucketError, Support};
 
+use super::halt::was_shown;
 use super::verify::{Verified, hash_all};
 use super::{Confirmed, CycleFailure, CycleInput, Place, Tally, probe};
 use crate::RunKind;
@@ -44,28 +45,39 @@ pub(super) async fn hold(
         return Ok(Hold::GoOn);
     }
     make_room(input, verified, tally).await?;
-    if input.confirmed == Confirmed::Yes {
+    if is_left_to_itself(input) {
         return Ok(Hold::GoOn);
     }
     let Verified {
         plan, scan, cloud, ..
     } = &*verified;
     if let Some(brake) = brakes::emptied(plan, scan, cloud, input.profile) {
-        if input.confirmed == Confirmed::Restore && brake.can_be_restored() {
+        if may_pass(input, &brake) {
+            // There is nothing that this would not be the cause of.
+            if matches!(
+                brake,
+                Brake::VaultEmptied { .. } | Brake::CloudEmptied { .. }
+            ) {
+                return Ok(Hold::GoOn);
+            }
+        } else if input.confirmed == Confirmed::Restore && brake.can_be_restored() {
             let paths = verified.baseline.keys().cloned().collect();
             bring_back(input, verified, paths).await?;
             return Ok(Hold::Restored);
+        } else {
+            return Err(CycleFailure::Braked(brake));
         }
-        return Err(CycleFailure::Braked(brake));
     }
     if input.place == Place::Lost && input.kind == RunKind::Sync {
         let held = differing(input, verified).await?;
-        if !held.is_empty() {
-            verified.keep_back(Brake::ListingsLost { held }, tally);
+        let brake = Brake::ListingsLost { held };
+        if !brake.evidence().is_empty() && !may_pass(input, &brake) {
+            verified.keep_back(brake, tally);
         }
     }
     if input.access == Access::ReadWrite
         && let Some(brake) = rewrites(input, verified).await?
+        && !may_pass(input, &brake)
     {
         verified.keep_back(brake, tally);
     }
@@ -82,7 +94,9 @@ pub(super) async fn hold(
         }
         let renamed = renamed(input, verified, side, &held).await?;
         let held = held.into_iter().filter(|path| !renamed.contains(path));
-        if let Some(brake) = judge(held.collect()) {
+        if let Some(brake) = judge(held.collect())
+            && !may_pass(input, &brake)
+        {
             verified.keep_back(brake, tally);
         }
     }
@@ -94,6 +108,17 @@ pub(super) async fn hold(
         }
         Some(_) | None => Ok(Hold::GoOn),
     }
+}
+
+/// Whether nobody is there to look, and whoever began the run answers for all of it.
+fn is_left_to_itself(input: &CycleInput) -> bool {
+    input.confirmed == Confirmed::Yes && input.accepted.is_none()
+}
+
+/// Whether a person went on after seeing what the brake holds.
+fn may_pass(input: &CycleInput, brake: &Brake) -> bool {
+    let shown = input.accepted.as_ref();
+    input.confirmed == Confirmed::Yes && shown.is_none_or(|halt| was_shown(halt, brake))
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -158,7 +183,7 @@ pub(super) async fn keep_versions(
     versioning: Support,
     tally: &mut Tally,
 ) -> Result<(), CycleFailure> {
-    if versioning != Support::Ignored || input.confirmed == Confirmed::Yes {
+    if versioning != Support::Ignored || is_left_to_itself(input) {
         return Ok(());
     }
     let pair = input.pair.clone();

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use super::verify::Verified;
 use super::{CycleFailure, CycleInput, Next, Tally, blocking};
+use crate::naming;
 use crate::plan::Plan;
 use crate::vault;
 use crate::view::ChangeAction;
@@ -46,7 +47,8 @@ pub(super) async fn set_aside(
 }
 
 /// Downloads whose place is taken by what this cycle removes here: a file that takes a folder's
-/// name, or a folder that takes a file's.
+/// name, a folder that takes a file's, or a note whose name changed in its letters' case alone, which
+/// some disks take for the one that leaves.
 fn crowded(plan: &Plan) -> Vec<String> {
     let of = |wanted: ChangeAction| {
         let with = plan.scope.iter();
@@ -57,7 +59,11 @@ fn crowded(plan: &Plan) -> Vec<String> {
     if leaving.is_empty() {
         return Vec::new();
     }
+    let folded: BTreeSet<String> = leaving.iter().map(|path| naming::fold_key(path)).collect();
     let is_crowded = |path: &&str| {
+        if folded.contains(&naming::fold_key(path)) {
+            return true;
+        }
         let below = format!("{path}/");
         let inside = leaving.range(below.as_str()..).next();
         inside.is_some_and(|other| other.starts_with(&below))
@@ -89,6 +95,8 @@ mod tests {
         put("file/b.md", Side::Absent, Side::New);
         put("folder-2", Side::Absent, Side::New);
         put("other/c.md", Side::Absent, Side::New);
-        assert_eq!(crowded(&plan), ["file/b.md", "folder"]);
+        put("other/note.md", Side::Same, Side::Deleted);
+        put("Other/Note.md", Side::Absent, Side::New);
+        assert_eq!(crowded(&plan), ["Other/Note.md", "file/b.md", "folder"]);
     }
 }

@@ -6,6 +6,8 @@ mod bulk;
 mod checking;
 mod conflicts;
 mod dangers;
+#[cfg(unix)]
+mod failed_transfers;
 mod filtering;
 mod interruptions;
 mod obstacles;

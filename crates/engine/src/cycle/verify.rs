@@ -46,11 +46,15 @@ pub(super) async fn verify(input: &CycleInput) -> Result<Verified, CycleFailure>
     let (scan, root_ino) = local.map_err(CycleFailure::panicked)??;
     let (baseline, known_ino) = known?;
     if known_ino.is_some_and(|known| known != root_ino) && !baseline.is_empty() {
+        let code = CycleFailure::RootReplaced.code();
+        let seen = input.accepted.as_ref().is_none_or(|it| it.code == code);
         return match input.confirmed {
-            Confirmed::No | Confirmed::Restore | Confirmed::Undo => Err(CycleFailure::RootReplaced),
-            Confirmed::Yes => {
+            Confirmed::Yes if seen => {
                 input.state.forget_baseline(&input.pair).await?;
                 Box::pin(verify(input)).await
+            }
+            Confirmed::Yes | Confirmed::No | Confirmed::Restore | Confirmed::Undo => {
+                Err(CycleFailure::RootReplaced)
             }
         };
     }

@@ -98,8 +98,9 @@ impl Follower {
             let asked = tokio::time::Instant::now();
             match self.account.renewal().await {
                 Ok(standing) if standing.current => {
+                    let of = self.account.key().to_owned();
                     return self
-                        .tell(Input::Subscription(Box::new(Ok(standing)), None))
+                        .tell(Input::Subscription(of, Box::new(Ok(standing)), None))
                         .await;
                 }
                 Ok(_) if asked.elapsed() >= WAITED => pause = FIRST_PAUSE,
@@ -133,16 +134,20 @@ impl Follower {
         match told {
             Told::Ready(seq) => {
                 let missed = self.seen.is_none();
-                self.seen = Some(self.seen.unwrap_or(seq));
-                self.tell(Input::StreamLive { missed }).await
+                let seq = self.seen.unwrap_or(seq);
+                self.seen = Some(seq);
+                self.tell(Input::StreamLive { seq, missed }).await
             }
             Told::Resync(seq) => {
                 self.seen = Some(seq);
-                self.tell(Input::StreamLive { missed: true }).await
+                let missed = true;
+                self.tell(Input::StreamLive { seq, missed }).await
             }
             Told::Change(event) => {
-                self.seen = Some(event.seq);
-                self.tell(Input::Hinted(hints(event))).await
+                let seq = event.seq;
+                self.seen = Some(seq);
+                let hints = hints(event);
+                self.tell(Input::Hinted { seq, hints }).await
             }
         }
     }

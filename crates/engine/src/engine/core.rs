@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
-use tokio::time::Instant;
+use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 use wire::SubscriptionOut;
 
@@ -18,18 +18,19 @@ use super::link::Link;
 use super::model::{Model, render};
 use super::run::{Ended, QueuedRun};
 use super::trip::TripEnd;
-use super::wake::Clocks;
 use super::{Ask, StartError, start};
 use crate::account::{Account, AuthError, SignInError, SignInEvent, SignedIn};
 use crate::config::{Config, Mode};
 use crate::cycle::StateHandle;
 use crate::lane::Hint;
 use crate::metered::{Cost, Meter};
+use crate::mounts::MountSettings;
 use crate::notice::Told;
 use crate::places::Places;
 use crate::proxy::ChosenProxy;
 use crate::secrets::{SecretError, SecretStore};
 use crate::view::{AccountView, ProgressView, RcloneView};
+use crate::wake::Clocks;
 use crate::{Refusal, Reply, View};
 use mounting::Mounts;
 
@@ -42,8 +43,10 @@ mod export;
 mod filtering;
 mod history;
 mod installing;
+mod leaving;
 mod loading;
 mod looking;
+mod made;
 mod mounting;
 mod opening;
 mod requests;
@@ -63,11 +66,21 @@ type Answer = oneshot::Sender<Result<Reply, Refusal>>;
 pub(super) enum Input {
     SignIn(SignInEvent),
     SignInEnded(Box<Result<SignedIn, SignInError>>),
-    Subscription(Box<Result<SubscriptionOut, AuthError>>, Option<Answer>),
-    SignedOut(Result<(), AuthError>, Answer),
+    /// What the account of this key has.
+    Subscription(
+        String,
+        Box<Result<SubscriptionOut, AuthError>>,
+        Option<Answer>,
+    ),
+    /// The account of this key was signed out.
+    SignedOut(Option<String>, Result<(), AuthError>, Answer),
     SecretsOpened(Result<(), SecretError>, Answer),
     SetUp(Box<Result<NewPair, Refusal>>, Answer),
+    /// The sign-in is kept, and the drive can be written down.
+    Mount(Box<Result<MountSettings, Refusal>>, Answer),
     Rclone(Result<rclone::Binary, RcloneView>),
+    /// A program that a person named was tested.
+    RcloneChosen(Box<Result<rclone::Binary, Refusal>>, Answer),
     RunEnded(Box<Ended>),
     /// Something happened at these paths.
     Saved(Vec<PathBuf>),
@@ -76,10 +89,15 @@ pub(super) enum Input {
     TripEnded(Box<TripEnd>),
     DecisionEnded(Box<DecisionEnd>),
     RestoreEnded(Box<RestoreEnd>),
-    /// The cloud may have changed at these paths.
-    Hinted(Vec<(String, Hint)>),
-    /// The change stream is open; `missed` if changes from before are unknown.
+    /// The cloud may have changed at these paths, by the change of this number.
+    Hinted {
+        seq: i64,
+        hints: Vec<(String, Hint)>,
+    },
+    /// The change stream is open, and every change up to `seq` was told; `missed` if changes from
+    /// before are unknown.
     StreamLive {
+        seq: i64,
         missed: bool,
     },
     StreamLost,
@@ -135,6 +153,8 @@ pub(super) struct Core {
     pub(super) mounts: Mounts,
     /// Whether others' changes are told as they happen.
     pub(super) stream_live: bool,
+    /// The newest number of the change stream that was told.
+    pub(super) stream_seq: Option<i64>,
     /// What a person was told so far.
     told: Told,
     /// Answers that go out after the view that shows what they tell.
@@ -225,6 +245,7 @@ impl Core {
             hints: None,
             mounts: Mounts::none(),
             stream_live: false,
+            stream_seq: None,
             told: Told::default(),
             answers: Vec::new(),
             view,
@@ -267,6 +288,7 @@ impl Core {
             }
         }
         let mut age = tokio::time::interval(Duration::from_secs(1));
+        age.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             let due = self.due;
             tokio::select! {
@@ -279,8 +301,8 @@ impl Core {
                     self.show_progress(seen);
                 }
                 () = sleep_until(due) => self.pass_is_due(),
-                now = age.tick() => {
-                    self.look_at_clocks(now);
+                _ = age.tick() => {
+                    self.look_at_clocks();
                     self.look_at_the_time();
                 }
             }
@@ -306,19 +328,31 @@ impl Core {
         match input {
             Input::SignIn(event) => self.show_sign_in(event),
             Input::SignInEnded(result) => self.end_sign_in(*result).await,
-            Input::Subscription(result, answer) => self.take_subscription(*result, answer).await,
-            Input::SignedOut(result, answer) => self.finish_sign_out(result, answer).await,
+            Input::Subscription(of, result, answer) => {
+                self.take_subscription(&of, *result, answer).await;
+            }
+            Input::SignedOut(of, result, answer) => {
+                self.finish_sign_out(of, result, answer).await;
+            }
             Input::SecretsOpened(result, answer) => self.secrets_are_open(result, answer),
             Input::SetUp(result, answer) => self.finish_set_up(*result, answer).await,
+            Input::Mount(result, answer) => self.finish_mount(*result, answer),
             Input::Rclone(found) => self.take_rclone(found),
+            Input::RcloneChosen(tested, answer) => self.take_choice_of_rclone(*tested, answer),
             Input::RunEnded(ended) => self.end_run(*ended).await,
             Input::Saved(paths) => self.take_saved(paths),
             Input::FilesChanged => self.pass_within(QUIET),
             Input::TripEnded(end) => self.end_trip(*end).await,
             Input::DecisionEnded(end) => self.end_decision(*end).await,
             Input::RestoreEnded(end) => self.end_restore(*end).await,
-            Input::Hinted(hints) => self.take_hints(&hints),
-            Input::StreamLive { missed } => self.stream_is_live(missed),
+            Input::Hinted { seq, hints } => {
+                self.stream_seq = Some(seq);
+                self.take_hints(&hints);
+            }
+            Input::StreamLive { seq, missed } => {
+                self.stream_seq = Some(seq);
+                self.stream_is_live(missed);
+            }
             Input::Answered(result, answer) => self.reply(answer, *result),
             Input::KeyReplaced(result, answer) => self.take_new_key(*result, answer),
             Input::Cost(cost) => self.take_cost(cost),
@@ -391,9 +425,10 @@ impl Core {
     }
 
     /// What happened while the machine slept, no event told.
-    fn look_at_clocks(&mut self, now: Instant) {
+    fn look_at_clocks(&mut self) {
         self.model.late_after_ms = self.interval().map(late_after_ms);
-        if self.clocks.slept(self.config.clock.now_ms(), now) {
+        let now_ms = self.config.clock.now_ms();
+        if self.clocks.slept(now_ms, Instant::now()) {
             tracing::info!("the machine slept; everything is looked at again");
             self.watch_files();
             self.follow_changes();
@@ -465,6 +500,7 @@ impl Core {
     /// Sends the view out if it changed.
     pub(super) fn publish_view(&mut self) {
         self.model.secret_store = self.secrets.in_use();
+        self.show_account();
         self.share_with_mounts();
         self.decide_notices();
         let view = render(&self.model, self.config.clock.now_ms());
@@ -484,57 +520,6 @@ impl Core {
 
     pub(super) fn reply(&mut self, answer: Answer, result: Result<Reply, Refusal>) {
         self.answers.push((answer, result));
-    }
-
-    /// Ends what runs, in reverse order of its start.
-    async fn wind_down(mut self, received: &mut mpsc::Receiver<Input>) {
-        self.files = None;
-        self.hints = None;
-        if let Some(signing_in) = self.signing_in.take() {
-            signing_in.cancel();
-        }
-        self.queue.clear();
-        if let Some(running) = self.running.take() {
-            running.cancel();
-            while let Some(input) = received.recv().await {
-                match input {
-                    Input::RunEnded(ended) => {
-                        self.end_run(*ended).await;
-                        break;
-                    }
-                    Input::TripEnded(end) => {
-                        self.end_trip(*end).await;
-                        break;
-                    }
-                    Input::DecisionEnded(end) => {
-                        self.end_decision(*end).await;
-                        break;
-                    }
-                    Input::Answered(result, answer) => self.reply(answer, *result),
-                    Input::RestoreEnded(end) => {
-                        self.end_restore(*end).await;
-                        break;
-                    }
-                    Input::SignIn(_)
-                    | Input::SignInEnded(_)
-                    | Input::Subscription(..)
-                    | Input::SignedOut(..)
-                    | Input::SecretsOpened(..)
-                    | Input::SetUp(..)
-                    | Input::Rclone(_)
-                    | Input::Saved(_)
-                    | Input::FilesChanged
-                    | Input::Hinted(_)
-                    | Input::StreamLive { .. }
-                    | Input::StreamLost
-                    | Input::KeyReplaced(..)
-                    | Input::Cost(_)
-                    | Input::Lapsed
-                    | Input::FileEventsLost(_) => {}
-                }
-            }
-        }
-        self.publish_view();
     }
 
     pub(super) fn quit(&self) {

@@ -3,7 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use notify::event::ModifyKind;
+use notify::event::{AccessKind, AccessMode, ModifyKind};
 use notify::{ErrorKind, EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
@@ -65,7 +65,7 @@ impl Ear {
     fn hear(&self, event: notify::Result<notify::Event>) {
         match event {
             Ok(event) if event.need_rescan() => self.lost.send_replace(()),
-            Ok(event) if changes_content(event.kind) => {
+            Ok(event) if matters(event.kind) => {
                 for path in event.paths {
                     if self.seen.try_send(path).is_err() {
                         self.lost.send_replace(());
@@ -109,12 +109,18 @@ fn reason(error: &notify::Error) -> String {
     }
 }
 
-/// Reading changes nothing, nor do modes and links; a mirror's links would wake us each cycle.
-fn changes_content(kind: EventKind) -> bool {
-    !matches!(
-        kind,
-        EventKind::Access(_) | EventKind::Modify(ModifyKind::Metadata(_))
-    )
+/// Reading changes nothing, nor do modes and links; a mirror's links would wake us each cycle. Who
+/// closes what it could write to may have stood in the way of a change from elsewhere.
+fn matters(kind: EventKind) -> bool {
+    match kind {
+        EventKind::Access(AccessKind::Close(AccessMode::Write)) => true,
+        EventKind::Access(_) | EventKind::Modify(ModifyKind::Metadata(_)) => false,
+        EventKind::Any
+        | EventKind::Create(_)
+        | EventKind::Modify(_)
+        | EventKind::Remove(_)
+        | EventKind::Other => true,
+    }
 }
 
 /// Passes on paths as they become due, and bursts as one look at everything.

@@ -14,6 +14,8 @@ pub(crate) struct Link {
     pub(crate) bucket: Bucket,
     pub(crate) guard: Arc<Guard>,
     access_key: String,
+    /// The key of the account whose bucket this is.
+    owner: String,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -34,7 +36,14 @@ impl Link {
             bucket,
             guard,
             access_key: String::new(),
+            owner: String::new(),
         })
+    }
+
+    /// Whether it leads to this account's bucket: another's may have been opened before a person
+    /// signed in anew.
+    pub(crate) fn is_of(&self, account: &Account) -> bool {
+        self.owner == account.key()
     }
 
     /// The bucket is held to `limits` as they change.
@@ -55,6 +64,7 @@ impl Link {
             bucket,
             guard,
             access_key,
+            owner: account.key().to_owned(),
         })
     }
 

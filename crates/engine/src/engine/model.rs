@@ -63,6 +63,8 @@ pub(crate) struct PairModel {
     pub(crate) preview: Option<PreviewView>,
     pub(crate) check: Option<CheckView>,
     pub(crate) problems: Vec<PathProblem>,
+    /// What is good to know of paths that sync.
+    pub(crate) remarks: Vec<PathProblem>,
     pub(crate) offline: bool,
     pub(crate) waiting_for_lane: Waiting,
 }
@@ -83,6 +85,7 @@ impl PairModel {
             preview: None,
             check: None,
             problems: Vec::new(),
+            remarks: Vec::new(),
             offline: false,
             waiting_for_lane: Waiting::default(),
         }
@@ -244,7 +247,11 @@ pub(crate) fn render(model: &Model, now_ms: i64) -> View {
         conflicts: model.conflicts.clone(),
         open_conflict_count: model.open_conflicts,
         problem_count: u32::try_from(problems.len()).unwrap_or(u32::MAX),
-        problems: problems.into_iter().take(PROBLEMS).collect(),
+        problems: problems
+            .into_iter()
+            .chain(remarks(model))
+            .take(PROBLEMS)
+            .collect(),
         activity: model.activity.clone(),
         history: model.history.clone(),
         rclone: model.rclone.clone(),
@@ -257,18 +264,25 @@ pub(crate) fn render(model: &Model, now_ms: i64) -> View {
 
 /// The obstacles of all folders.
 pub(crate) fn problems(model: &Model) -> Vec<ProblemView> {
-    model
-        .pairs
-        .iter()
-        .flat_map(|pair| pair.problems.iter().map(move |problem| (pair, problem)))
-        .map(|(pair, problem)| ProblemView {
-            pair: pair.settings.id.clone(),
-            path: problem.path.clone(),
-            code: problem.code.as_str().to_owned(),
-            message: problem.message.clone(),
-        })
-        .chain(unwatched(model))
-        .collect()
+    let of_pair = |pair: &PairModel| shown(pair, &pair.problems);
+    let problems = model.pairs.iter().flat_map(of_pair);
+    problems.chain(unwatched(model)).collect()
+}
+
+/// What is good to know of paths that sync, of all folders. It changes no status and is no notice.
+fn remarks(model: &Model) -> Vec<ProblemView> {
+    let of_pair = |pair: &PairModel| shown(pair, &pair.remarks);
+    model.pairs.iter().flat_map(of_pair).collect()
+}
+
+fn shown(pair: &PairModel, found: &[PathProblem]) -> Vec<ProblemView> {
+    let view = |problem: &PathProblem| ProblemView {
+        pair: pair.settings.id.clone(),
+        path: problem.path.clone(),
+        code: problem.code.as_str().to_owned(),
+        message: problem.message.clone(),
+    };
+    found.iter().map(view).collect()
 }
 
 fn unwatched(model: &Model) -> Option<ProblemView> {

@@ -499,6 +499,7 @@ impl Follower {
             kind,
             access: Access::ReadWrite,
             confirmed,
+            accepted: None,
             place: Place::Kept,
             state: self.state.clone(),
             bucket: self.spec.bucket.clone(),

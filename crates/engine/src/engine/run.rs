@@ -9,6 +9,7 @@ use wire::SubscriptionOut;
 
 use super::core::{Core, Input, Retry};
 use super::link::{Link, LinkError};
+use super::start::chosen_rclone;
 use crate::RunKind;
 use crate::account::{Account, AuthError};
 use crate::config::Config;
@@ -29,10 +30,14 @@ pub(super) struct QueuedRun {
     pub(super) pair: String,
     pub(super) kind: RunKind,
     pub(super) confirmed: Confirmed,
+    /// What was on show when it was confirmed.
+    pub(super) accepted: Option<HaltView>,
 }
 
 /// A finished run.
 pub(super) struct Ended {
+    /// The key of the account that it ran for; another may be signed in by now.
+    account: String,
     run: QueuedRun,
     duration: Duration,
     tally: Tally,
@@ -67,6 +72,8 @@ struct Errand {
     progress: tokio::sync::watch::Sender<Option<ProgressView>>,
     limits: tokio::sync::watch::Receiver<guard::Limits>,
     cancel: CancellationToken,
+    /// Every change up to this one was told before the run began; absent without a change stream.
+    sequence: Option<i64>,
 }
 
 impl Core {
@@ -112,6 +119,7 @@ impl Core {
             progress: self.progress.clone(),
             limits: self.limits.subscribe(),
             cancel,
+            sequence: self.stream_seq.filter(|_| self.stream_live),
         };
         let inputs = self.inputs.clone();
         tokio::spawn(async move {
@@ -126,6 +134,7 @@ impl Core {
         self.running = None;
         self.model.starting = false;
         let Ended {
+            account,
             run,
             duration,
             tally,
@@ -136,13 +145,14 @@ impl Core {
             failure,
             extent,
         } = ended;
-        if link.is_some() {
+        let is_ours = self.is_signed_in_as(&account);
+        if link.is_some() && is_ours {
             self.link = link;
         }
         if let Some(found) = rclone {
             self.take_rclone(found);
         }
-        if let Some(standing) = standing {
+        if let Some(standing) = standing.filter(|_| is_ours) {
             self.take_standing(&standing);
         }
         let now_ms = self.config.clock.now_ms();
@@ -174,6 +184,7 @@ impl Core {
                         pair.checked_at_ms = Some(now_ms);
                         pair.passed = true;
                         pair.problems = tally.problems;
+                        pair.remarks = tally.remarks;
                     }
                     pair.waiting = tally.waiting;
                     pair.preview = None;
@@ -189,16 +200,21 @@ impl Core {
             }
         }
         self.keep_standing(&run.pair).await;
-        if let Some(RunFailure::Auth(error) | RunFailure::Link(LinkError::Auth(error))) = &failure {
+        if let Some(RunFailure::Auth(error) | RunFailure::Link(LinkError::Auth(error))) = &failure
+            && is_ours
+        {
             self.take_auth_error(error).await;
         }
         if failure.is_none() {
             self.model.notice = None;
         }
+        // Only a store that answered has taken this clock's time for true.
+        if let None | Some(RunFailure::Cycle(CycleFailure::Braked(_))) = &failure {
+            self.tidy_history();
+        }
         self.take_device_name();
         self.close_equal_conflicts().await;
         self.load_lists().await;
-        self.tidy_history();
         self.plan_next_pass(retry);
     }
 
@@ -245,6 +261,7 @@ impl Errand {
     async fn go(mut self) -> Ended {
         let began = Instant::now();
         let mut ended = Ended {
+            account: self.account.key().to_owned(),
             run: self.run.clone(),
             duration: Duration::ZERO,
             tally: Tally::default(),
@@ -302,6 +319,9 @@ impl Errand {
             (tally, result) = cycle::run(&input).await;
         }
         ended.requests = total(&link.bucket.requests()) - before;
+        if let Some(check) = &mut tally.check {
+            check.sequence = self.sequence;
+        }
         ended.tally = tally;
         result.map_err(RunFailure::Cycle)
     }
@@ -371,6 +391,7 @@ impl Errand {
             kind: self.run.kind,
             access,
             confirmed: self.run.confirmed,
+            accepted: self.run.accepted.clone(),
             place: self.place,
             state: self.state.clone(),
             bucket: link.bucket.clone(),
@@ -399,10 +420,16 @@ pub(crate) async fn try_rclone(config: &Config) -> Result<rclone::Binary, Rclone
     told(rclone::find(&candidates(config)).await)
 }
 
+/// What a person chose goes before what is found. Should it be gone, the others are still there.
 fn candidates(config: &Config) -> Vec<std::path::PathBuf> {
     let own = config.places.own_rclone();
     let path = config.path_variable.as_deref();
-    rclone::candidates(config.rclone.as_deref(), &own, path)
+    let found = rclone::candidates(config.rclone.as_deref(), &own, path);
+    let chosen = match &config.rclone {
+        Some(_) => None,
+        None => chosen_rclone(&config.places),
+    };
+    chosen.into_iter().chain(found).collect()
 }
 
 fn told(found: Result<rclone::Binary, rclone::FindError>) -> Result<rclone::Binary, RcloneView> {
@@ -544,3 +571,6 @@ impl RunFailure {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -119,6 +119,12 @@ pub(super) fn settings_path(places: &Places) -> PathBuf {
     places.config.join("settings.json")
 }
 
+/// The rclone that a person chose. Settings that cannot be read keep an engine from starting, so
+/// here they only mean that there is no choice.
+pub(super) fn chosen_rclone(places: &Places) -> Option<PathBuf> {
+    Settings::load(&settings_path(places)).ok()?.rclone
+}
+
 /// Filters used to be one file for all pairs: each pair gets its lines, once.
 fn take_filter_file(settings: &mut Settings, places: &Places) -> io::Result<()> {
     let file = places.config.join("bisync-filters.txt");

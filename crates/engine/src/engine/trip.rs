@@ -7,7 +7,7 @@ use std::time::Duration;
 use guard::Access;
 use md5::{Digest, Md5};
 use tokio_util::sync::CancellationToken;
-use wire::ChangeIn;
+use wire::{ChangeIn, ChangeKind};
 
 use super::change_stream::Followed;
 use super::core::{Core, Input, QUIET};
@@ -47,8 +47,29 @@ impl Waiting {
     }
 }
 
+impl PairModel {
+    /// What the lane carried needs no pass to be remarked on.
+    fn take_remarks(&mut self, trip: &Trip) {
+        let told = trip.told.iter();
+        let deleted: BTreeSet<&String> = told
+            .filter(|change| change.kind == ChangeKind::Delete)
+            .map(|change| &change.path)
+            .chain(&trip.freed)
+            .collect();
+        self.remarks
+            .retain(|remark| !deleted.contains(&remark.path));
+        for remark in &trip.tally.remarks {
+            if !self.remarks.contains(remark) {
+                self.remarks.push(remark.clone());
+            }
+        }
+    }
+}
+
 /// A finished trip.
 pub(super) struct TripEnd {
+    /// The key of the account that it was for.
+    account: String,
     pair: String,
     took: Duration,
     /// An error is for the log: the cycle that follows meets its cause again and shows it.
@@ -58,6 +79,7 @@ pub(super) struct TripEnd {
 impl Core {
     /// Takes in that files changed here.
     pub(super) fn take_saved(&mut self, paths: Vec<PathBuf>) {
+        let mut freed = false;
         for path in paths {
             let place = self
                 .model
@@ -66,12 +88,17 @@ impl Core {
                 .find_map(|pair| Some((note_path(&pair.settings.folder, &path)?, pair)));
             match place {
                 Some((Some(note), pair)) => {
+                    freed |= pair.problems.iter().any(|problem| problem.path == note);
                     pair.waiting_for_lane.saved.insert(note);
                 }
                 // A folder itself, or a name that only a whole look can tell of.
                 Some((None, _)) => self.pass_within(QUIET),
                 None => {}
             }
+        }
+        // What stood in the way of a path may be gone. Events of one path come ever more rarely.
+        if freed {
+            self.pass_within(QUIET);
         }
     }
 
@@ -109,6 +136,7 @@ impl Core {
     /// is mounted.
     pub(super) fn follow_changes(&mut self) {
         self.stream_live = false;
+        self.stream_seq = None;
         let is_worth_it = match self.config.mode {
             Mode::Background { .. } => !self.model.pairs.is_empty() || self.mounts.are_active(),
             Mode::OnRequest => self.mounts.are_active(),
@@ -134,10 +162,11 @@ impl Core {
             Some(standing) if is_current(standing, now_ms) => Access::ReadWrite,
             Some(_) | None => Access::ReadOnly,
         };
-        let (Some(link), Some(_)) = (self.link.clone(), &self.account) else {
+        let (Some(link), Some(account)) = (self.link.clone(), &self.account) else {
             self.leave_everything();
             return false;
         };
+        let account = account.key().to_owned();
         let ready = |pair: &&mut PairModel| !pair.waiting_for_lane.is_empty();
         let Some(pair) = self.model.pairs.iter_mut().find(ready) else {
             return false;
@@ -185,6 +214,7 @@ impl Core {
             }
             .await;
             let end = TripEnd {
+                account,
                 pair,
                 took: began.elapsed(),
                 result,
@@ -198,7 +228,12 @@ impl Core {
 
     pub(super) async fn end_trip(&mut self, end: TripEnd) {
         self.running = None;
-        let TripEnd { pair, took, result } = end;
+        let TripEnd {
+            account,
+            pair,
+            took,
+            result,
+        } = end;
         if let Some(pair) = self.model.pair_mut(&pair) {
             pair.running = None;
         }
@@ -226,8 +261,11 @@ impl Core {
             pair.waiting_for_lane.deletes += trip.deletes();
             let mut problems = pair.problems.iter();
             waited_for = problems.any(|problem| trip.makes_room_for(&problem.path));
+            pair.take_remarks(&trip);
         }
-        self.tell_others(trip.told);
+        if self.is_signed_in_as(&account) {
+            self.tell_others(trip.told);
+        }
         if waited_for || !trip.left.is_empty() {
             self.pass_within(Duration::ZERO);
         }

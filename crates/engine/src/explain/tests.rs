@@ -9,6 +9,7 @@ fn facts(here: Here) -> Facts {
         is_known: true,
         hidden: None,
         problem: None,
+        remark: None,
         conflict: None,
         standing: Standing::GoesOn,
     }
@@ -132,6 +133,25 @@ fn what_is_wrong_with_the_path_comes_first() {
         ..mended
     };
     assert_eq!(decide(&decided).state, State::Paused);
+}
+
+#[test]
+fn a_name_that_not_every_system_holds_is_told_of_with_whatever_else_there_is() {
+    let of = |here, is_known| {
+        decide(&Facts {
+            is_known,
+            remark: Some("Windows cannot hold it".to_owned()),
+            ..facts(here)
+        })
+    };
+    let synced = of(Here::Same, true);
+    assert_eq!(synced.state, State::Synced);
+    assert!(synced.reason.ends_with("equal. Windows cannot hold it"));
+    let new = of(Here::Different, false);
+    assert_eq!(new.state, State::Waiting);
+    assert!(new.reason.ends_with("sync. Windows cannot hold it"));
+    let deleted = of(Here::Nothing, true);
+    assert!(!deleted.reason.contains("Windows"), "{}", deleted.reason);
 }
 
 fn question(path: &str, lines: &[&str]) -> Question {

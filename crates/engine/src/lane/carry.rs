@@ -204,6 +204,9 @@ impl Carrying<'_> {
         match answer {
             Answer::Uploaded(node, text) => {
                 self.news.texts.extend(text);
+                if !self.baseline.contains_key(&path) {
+                    self.trip.tally.remarks.extend(vault::remark_on(&path));
+                }
                 self.trip.tally.uploaded += 1;
                 self.tell(&path, ChangeKind::Put, Some(&node));
                 self.record(path, node, ChangeAction::Upload);

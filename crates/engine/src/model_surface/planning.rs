@@ -150,6 +150,7 @@ impl Planned {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Ahead {
     Upload,
+    Download,
     AdoptIfEqual { md5: String },
 }
 
@@ -164,6 +165,7 @@ pub fn ahead(
     let ways = picks.map(|pick| {
         let way = match pick.way {
             cycle::BulkWay::Upload => Ahead::Upload,
+            cycle::BulkWay::Download => Ahead::Download,
             cycle::BulkWay::AdoptIfEqual { md5 } => Ahead::AdoptIfEqual { md5 },
         };
         (pick.path, way)

@@ -14,12 +14,12 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use super::machine::{Effect, Event, Fault, MINIMUM_LIFE, Phase, step};
-use super::wake::{Sleeps, time_asleep};
 use super::{MountSettings, Room, Times, Told, Words};
 use crate::account::Account;
 use crate::config::Config;
 use crate::engine::Link;
 use crate::view::MountState;
+use crate::wake::Clocks;
 
 use away::{Away, take_away};
 use bring::{Brought, bring};
@@ -105,7 +105,7 @@ pub(crate) struct Keeper {
     lively_until: Instant,
     look_at: Instant,
     remembered: u64,
-    sleeps: Sleeps,
+    clocks: Clocks,
     waiting: (u64, u64),
     words: Option<Words>,
     told: Option<Told>,
@@ -114,6 +114,7 @@ pub(crate) struct Keeper {
 impl Keeper {
     pub(crate) fn new(settings: MountSettings, env: KeeperEnv) -> Self {
         let now = Instant::now();
+        let clocks = Clocks::new(env.config.clock.now_ms(), now);
         Self {
             room: Room::new(&env.config.places, &settings.id),
             settings,
@@ -126,7 +127,7 @@ impl Keeper {
             lively_until: now,
             look_at: now,
             remembered: 0,
-            sleeps: Sleeps::default(),
+            clocks,
             waiting: (0, 0),
             words: None,
             told: None,
@@ -380,7 +381,12 @@ impl Keeper {
 
     /// Looks after the mount, at each tick.
     async fn look(&mut self) -> Option<Event> {
-        let woke = self.sleeps.woke(time_asleep());
+        let now_ms = self.env.config.clock.now_ms();
+        let woke = self.clocks.slept(now_ms, Instant::now());
+        // What kept it away before the machine slept may be over.
+        if woke && matches!(self.phase, Phase::Reconnecting { .. }) {
+            return Some(Event::PauseOver);
+        }
         let running = self.running.clone()?;
         if matches!(self.phase, Phase::Mounted { .. } | Phase::Unmounting { .. }) {
             self.count(&running).await;

@@ -23,6 +23,8 @@ pub(super) struct SecretFile {
     path: PathBuf,
     lock: PathBuf,
     key_file: PathBuf,
+    /// What the start brought along.
+    given: Option<SecretString>,
     passphrase: Mutex<Option<SecretString>>,
     /// The passphrase's key for one salt: Argon2 is slow by design.
     derived: Mutex<Option<(String, Key)>>,
@@ -81,6 +83,7 @@ impl SecretFile {
             path: places.state.join("secrets.enc"),
             lock: places.state.join("secrets.lock"),
             key_file: places.config.join("secrets.key"),
+            given: passphrase.clone(),
             passphrase: Mutex::new(passphrase),
             derived: Mutex::new(None),
         }
@@ -98,6 +101,13 @@ impl SecretFile {
         *held(&self.passphrase) = Some(passphrase.clone());
         *held(&self.derived) = None;
         Ok(())
+    }
+
+    pub(super) fn forget_choice(&self) {
+        if !self.path.exists() {
+            held(&self.passphrase).clone_from(&self.given);
+            *held(&self.derived) = None;
+        }
     }
 
     pub(super) fn holds(&self, account: &str) -> Result<bool, SecretError> {
@@ -141,6 +151,9 @@ impl SecretFile {
 
     /// The last secret of an account takes its account with it.
     pub(super) fn delete(&self, account: &str, name: &str) -> Result<(), SecretError> {
+        if !self.path.exists() {
+            return Ok(());
+        }
         let _lock = FileLock::acquire_blocking(&self.lock)?;
         let (key, mut entries) = self.read()?;
         let Some(names) = entries.get_mut(account) else {

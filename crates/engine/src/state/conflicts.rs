@@ -298,6 +298,15 @@ impl State {
         )?;
         Ok(changed > 0)
     }
+
+    /// Answers whether there was such a conflict that was put off.
+    pub(crate) fn recall_conflict(&mut self, id: &str) -> Result<bool, StateError> {
+        let changed = self.connection.execute(
+            "UPDATE conflict SET state = 'open' WHERE id = ?1 AND state = 'dismissed'",
+            [id],
+        )?;
+        Ok(changed > 0)
+    }
 }
 
 /// A conflict whose copy is gone on both sides was decided by hand.

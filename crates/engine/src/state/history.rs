@@ -53,6 +53,25 @@ impl State {
         Ok(found.optional()?)
     }
 
+    /// Those of the versions, each with its note's path, that are not on record.
+    pub(crate) fn unrecorded(
+        &self,
+        pair: &str,
+        versions: Vec<(String, Kept)>,
+    ) -> Result<Vec<(String, Kept)>, StateError> {
+        let mut statement = self
+            .connection
+            .prepare_cached("SELECT 1 FROM history WHERE pair = ?1 AND md5 = ?2 AND file = ?3")?;
+        let mut missing = Vec::new();
+        for (path, kept) in versions {
+            let file = kept.file.to_string_lossy();
+            if !statement.exists(params![pair, kept.md5, file])? {
+                missing.push((path, kept));
+            }
+        }
+        Ok(missing)
+    }
+
     /// What the newest run that changed something here took out, unless that was undone.
     pub(crate) fn last_batch(&self, pair: &str) -> Result<Vec<Version>, StateError> {
         let mut statement = self.connection.prepare_cached(&format!(

@@ -91,6 +91,10 @@ fn reads_back_what_it_published_and_keeps_pairs_apart() {
     assert!(state.dismiss_conflict("c1").unwrap());
     assert!(!state.dismiss_conflict("c1").unwrap());
     assert_eq!(state.conflict_counts(&own).unwrap(), (1, 1));
+    assert!(state.recall_conflict("c1").unwrap());
+    assert!(!state.recall_conflict("c1").unwrap());
+    assert_eq!(state.conflict_counts(&own).unwrap(), (1, 0));
+    assert!(state.dismiss_conflict("c1").unwrap());
     state.bring_back_conflicts().unwrap();
     assert_eq!(state.conflict_counts(&own).unwrap(), (1, 0));
     state.forget_baseline("p").unwrap();

@@ -4,6 +4,7 @@
 //! writing, and its hash is the expected one) before it goes to history; otherwise the user saved
 //! meanwhile, and it goes back. Nothing that was ever at a vault path is unlinked.
 
+mod arrivals;
 mod change;
 mod out;
 mod work;
@@ -19,6 +20,7 @@ use super::history::Kept;
 use super::problem::{PathProblem, ProblemCode};
 use super::side::Side;
 use super::signature::Signature;
+pub(crate) use arrivals::{Arrival, place_arrivals, stage_arrival};
 pub(super) use work::{State, Stop, Work, on_way};
 
 /// One path's change from the mirror to the vault.

@@ -6,9 +6,9 @@ use time::OffsetDateTime;
 
 use super::apply::{ApplyError, doing};
 use super::beneath::{Audience, Folder, Moved, PathError};
-use super::intent::Names;
+use super::intent::{Names, unsettled};
 use super::side::Side;
-use super::signature::digest_into;
+use super::signature::{digest_into, md5_of_file};
 use super::system::open_own;
 
 /// A version in the history folder.
@@ -30,10 +30,15 @@ pub(super) struct Slot<'p> {
     pub file: PathBuf,
 }
 
+/// Where a version lies below the history folder.
+pub(super) fn below(day: &str, id: &str, path: &str) -> String {
+    format!("{day}/{id}/{path}")
+}
+
 impl<'p> Slot<'p> {
     pub(super) fn make(side: &Side, day: &str, id: &str, path: &'p str) -> Result<Self, PathError> {
         let root = Folder::open_root(&side.history)?;
-        let below = format!("{day}/{id}/{path}");
+        let below = below(day, id, path);
         let (folder, _) = root.make_parent_of(&below)?;
         let name = path.rsplit('/').next().ok_or(PathError::Malformed)?;
         Ok(Self {
@@ -89,6 +94,38 @@ pub(super) fn remove_empty_parents(root: &Folder, path: &str) {
             Ok(_) | Err(_) => return,
         }
     }
+}
+
+/// The versions that changes put into history since the last [`super::recover`], with their paths.
+/// What made them may have failed, or died, before it recorded them.
+///
+/// # Errors
+/// [`ApplyError`] if the stage cannot be read.
+pub(crate) fn kept_lately(side: &Side) -> Result<Vec<(String, Kept)>, ApplyError> {
+    let failed = doing("read the stage");
+    let stage = Folder::open_root(&side.stage).map_err(&failed)?;
+    let mut found = Vec::new();
+    for (names, intent) in unsettled(&stage).map_err(&failed)? {
+        let Some(intent) = intent else { continue };
+        let file = side
+            .history
+            .join(below(&intent.day, &names.id, &intent.path));
+        let Ok(held) = std::fs::symlink_metadata(&file) else {
+            continue;
+        };
+        let kept = Kept {
+            file,
+            md5: intent.expect,
+            size: held.len(),
+        };
+        found.push((intent.path, kept));
+    }
+    Ok(found)
+}
+
+/// Whether the version is what it is said to be.
+pub(crate) fn is_whole(kept: &Kept) -> bool {
+    open_own(&kept.file).is_ok_and(|file| md5_of_file(&file).is_ok_and(|(md5, _)| md5 == kept.md5))
 }
 
 /// Puts a copy of some version of a note straight into history.

@@ -1,4 +1,4 @@
-/// An obstacle on one path. It stops that path and nothing else.
+/// An obstacle on one path, which stops that path and nothing else; or a remark, which stops nothing.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct PathProblem {
     /// `/`-separated, relative to the vault; lossy where the name is no UTF-8.
@@ -32,6 +32,8 @@ pub(crate) enum ProblemCode {
     ParentIsAFile,
     InUse,
     NotPermitted,
+    /// A remark: the path syncs from here.
+    NameNotEverywhere,
 }
 
 impl ProblemCode {
@@ -50,6 +52,7 @@ impl ProblemCode {
             Self::ParentIsAFile => "parent_is_a_file",
             Self::InUse => "file_in_use",
             Self::NotPermitted => "not_permitted",
+            Self::NameNotEverywhere => "name_not_everywhere",
         }
     }
 
@@ -73,6 +76,9 @@ impl ProblemCode {
             Self::ParentIsAFile => "a file stands where a folder should be",
             Self::InUse => "another program keeps the file open for writing",
             Self::NotPermitted => "the file or folder may not be changed; check its permissions",
+            Self::NameNotEverywhere => {
+                "Windows cannot hold this name; rename it if you use Windows too"
+            }
         }
     }
 }

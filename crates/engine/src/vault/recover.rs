@@ -6,7 +6,7 @@ use time::OffsetDateTime;
 
 use super::apply::{Applied, ApplyError, State, Stop, Work, doing, on_way};
 use super::beneath::{Folder, Moved, PathError};
-use super::history::{Kept, Slot, day, remove_empty_parents};
+use super::history::{Kept, Slot, below, day, remove_empty_parents};
 use super::intent::{Intent, Names, unsettled};
 use super::lease::has_writers;
 use super::problem::PathProblem;
@@ -203,7 +203,7 @@ impl Work<'_> {
     fn recheck(&self, names: &Names, intent: &Intent) -> Result<Option<Applied>, Stop> {
         let failed = doing("look at history");
         let history = Folder::open_root(&self.side.history).map_err(&failed)?;
-        let below = format!("{}/{}/{}", intent.day, names.id, intent.path);
+        let below = below(&intent.day, &names.id, &intent.path);
         let mut outcome = None;
         if let Ok((folder, name)) = history.parent_of(&below)
             && let Ok(file) = folder.open_file(name)

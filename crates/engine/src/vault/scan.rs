@@ -23,6 +23,8 @@ pub(crate) struct Scan {
     /// Links and special files, which do not sync.
     pub skipped: BTreeSet<String>,
     pub problems: Vec<PathProblem>,
+    /// Names that sync, and that another system cannot hold; the first [`REMARKS`] that were met.
+    pub remarks: Vec<PathProblem>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -40,6 +42,10 @@ pub(crate) enum RootError {
 
 /// The longest path, in bytes, that S3 accepts as a key.
 const LONGEST_PATH: usize = 1024;
+
+/// As many as anybody is shown.
+const REMARKS: usize = 100;
+
 impl Scan {
     /// Whether this scan speaks for a deletion of `path`: it takes part in sync, was not seen, and
     /// nothing that could hide it is in its place or above it.
@@ -82,11 +88,13 @@ pub(crate) fn scan(root: &Path, filters: &Filters) -> Result<Scan, RootError> {
     }
     walk.scan.leave_out_twins();
     walk.scan.problems.sort();
+    walk.scan.remarks.sort();
     Ok(walk.scan)
 }
 
 /// Whether no note has this path now. The proof that a deletion needs: a walk can miss a name that
-/// is renamed under it.
+/// is renamed under it. A note that only its letters' case was changed of has another path, though
+/// a disk that ignores case finds it by both.
 ///
 /// # Errors
 /// [`RootError`] if the vault, or a folder on the way, cannot be read.
@@ -97,13 +105,47 @@ pub(crate) fn absent(root: &Path, path: &str) -> Result<bool, RootError> {
         Ok((parent, name)) => Ok(match parent.find(name).map_err(unreadable)? {
             // A folder took the name: the note that had it is gone.
             None | Some(Found::Folder) => true,
-            Some(Found::File(_) | Found::Link | Found::Other) => false,
+            Some(Found::File(stat)) => has_other_letters(&folder, path, &stat),
+            Some(Found::Link | Found::Other) => false,
         }),
         // Nothing is below a file: it took the name of the folder that was there.
         Err(PathError::Missing | PathError::NotAFolder) => Ok(true),
         Err(PathError::Malformed | PathError::Link) => Ok(false),
         Err(PathError::Io(source)) => Err(unreadable(source)),
     }
+}
+
+/// Whether the disk lists the very file that it finds at `path` by other letters.
+fn has_other_letters(root: &Folder, path: &str, found: &Stat) -> bool {
+    let Some(listed) = as_listed(root, path).filter(|listed| listed != path) else {
+        return false;
+    };
+    let Ok((parent, name)) = root.parent_of(&listed) else {
+        return false;
+    };
+    let number = |stat: &Stat| (stat.signature.dev, stat.signature.ino);
+    matches!(parent.find(name), Ok(Some(Found::File(stat))) if number(&stat) == number(found))
+}
+
+/// The path in the letters that the folders on the way list it by; `None` if they list none.
+fn as_listed(root: &Folder, path: &str) -> Option<String> {
+    let mut listed = String::new();
+    for part in path.split('/') {
+        let (folder, _) = root.parent_of(&format!("{listed}{part}")).ok()?;
+        let names: Vec<String> = folder.names().ok()?.into_iter().flatten().collect();
+        listed.push_str(alike(&names, part)?);
+        listed.push('/');
+    }
+    listed.pop();
+    Some(listed)
+}
+
+/// The name itself, or else the one that some disk takes for it.
+fn alike<'n>(names: &'n [String], name: &str) -> Option<&'n str> {
+    let key = naming::fold_key(name);
+    let mut twins = names.iter().filter(|it| naming::fold_key(it) == key);
+    let exact = names.iter().find(|it| *it == name);
+    exact.or_else(|| twins.next()).map(String::as_str)
 }
 
 /// The folder's number on its disk, by which another folder in its place is noticed.
@@ -185,6 +227,7 @@ impl Walk<'_> {
                 .problems
                 .push(PathProblem::new(&path, ProblemCode::Unreadable));
         } else {
+            self.remark(name, &path);
             self.scan.files.insert(path, stat.signature);
         }
     }
@@ -209,9 +252,17 @@ impl Walk<'_> {
             Ok(_) => {}
             Err(_) => return self.unknown(path),
         }
+        self.remark(name, &path);
         self.scan.folders.insert(path.clone());
         if self.folder(&child, &path).is_err() {
             self.unknown(path);
+        }
+    }
+
+    fn remark(&mut self, name: &str, path: &str) {
+        if !naming::fits_windows(name) && self.scan.remarks.len() < REMARKS {
+            let remark = PathProblem::new(path, ProblemCode::NameNotEverywhere);
+            self.scan.remarks.push(remark);
         }
     }
 
@@ -271,6 +322,45 @@ pub(super) fn unfit(name: &str, path: &str) -> Option<ProblemCode> {
     (!naming::is_portable(name)).then_some(ProblemCode::NameNotPortable)
 }
 
+/// What is good to know of a path that syncs: the first name in it that another system cannot hold.
+pub(crate) fn remark_on(path: &str) -> Option<PathProblem> {
+    let ends = path.match_indices('/').map(|(at, _)| at);
+    let mut parts = ends.chain([path.len()]).map(|end| &path[..end]);
+    let fits = |part: &str| part.rsplit('/').next().is_some_and(naming::fits_windows);
+    let unfit = parts.find(|part| !fits(part))?;
+    Some(PathProblem::new(unfit, ProblemCode::NameNotEverywhere))
+}
+
 fn folders_of(path: &str) -> impl Iterator<Item = &str> {
     path.match_indices('/').map(|(at, _)| &path[..at])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_is_told_in_the_letters_of_the_disk() {
+        let scratch = tempfile::tempdir().unwrap();
+        std::fs::create_dir_all(scratch.path().join("Ideas/Deep")).unwrap();
+        for file in ["Ideas/Deep/Note.md", "Ideas/a.md", "Ideas/A.md"] {
+            drop(std::fs::File::create_new(scratch.path().join(file)).unwrap());
+        }
+        let root = open(scratch.path()).unwrap();
+        let listed = |path: &str| as_listed(&root, path);
+        for (asked, told) in [
+            ("Ideas/Deep/note.md", Some("Ideas/Deep/Note.md")),
+            ("Ideas/Deep/Note.md", Some("Ideas/Deep/Note.md")),
+            // Where both are there, each is itself.
+            ("Ideas/a.md", Some("Ideas/a.md")),
+            ("Ideas/A.md", Some("Ideas/A.md")),
+            ("Ideas/b.md", None),
+        ] {
+            assert_eq!(listed(asked).as_deref(), told, "{asked}");
+        }
+        // One that is there in just these letters is never told to be gone.
+        for path in ["Ideas/a.md", "Ideas/Deep/Note.md"] {
+            assert!(!absent(scratch.path(), path).unwrap(), "{path}");
+        }
+    }
 }

@@ -21,6 +21,10 @@ pub struct CheckView {
     /// SHA-256 in hex of the lines `MD5  PATH` of all equal files, sorted by path, each ended by a
     /// line feed. The same on every device that holds the same notes.
     pub receipt: String,
+    /// The comparison began after every change of the account up to this number had been told;
+    /// absent where no change stream was open.
+    #[ts(type = "number | null")]
+    pub sequence: Option<i64>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, TS)]

@@ -112,6 +112,8 @@ pub struct ConflictDetail {
     pub base: Option<VersionText>,
     /// Empty where a version is not text.
     pub diff: Vec<DiffLine>,
+    /// Where the front matter of both can be compared by key, and differs.
+    pub front_matter: Option<FrontMatterDiff>,
     /// Absent where the base is not known: then nothing may be merged.
     pub merge: Option<MergeView>,
 }
@@ -142,6 +144,31 @@ pub struct DiffLine {
     pub text: String,
     /// Byte ranges of the words that changed.
     pub marks: Vec<[u32; 2]>,
+}
+
+/// The front matter of both versions by key: the order of the keys does not count.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "camelCase")]
+#[ts(export)]
+pub struct FrontMatterDiff {
+    /// The keys that differ, in this device's order, then those that only the other version has.
+    pub keys: Vec<KeyDiff>,
+    /// How many keys have the same value in both.
+    pub same: u32,
+    /// Whether the keys that both have stand in another order.
+    pub reordered: bool,
+    /// The first lines of each version, which this tells of: `diff` has them too.
+    pub mine_lines: u32,
+    pub theirs_lines: u32,
+}
+
+/// A key with the lines of both of its values.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "camelCase")]
+#[ts(export)]
+pub struct KeyDiff {
+    pub key: String,
+    pub lines: Vec<DiffLine>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]

@@ -39,3 +39,22 @@ pub struct FolderWarning {
     pub code: String,
     pub message: String,
 }
+
+/// A folder that seems to hold a person's notes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "camelCase")]
+#[ts(export)]
+pub struct NotesFolder {
+    pub folder: String,
+    pub kind: NotesKind,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "camelCase")]
+#[ts(export)]
+pub enum NotesKind {
+    /// Obsidian lists it among its vaults.
+    Obsidian,
+    /// It has the name that notes usually have.
+    Folder,
+}

@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use engine::view::{AccountView, ProfileName, RunResult, RunView};
 use engine::{
     Clock, Config, Connection, Mode, Observer, Places, Refusal, Reply, Request, RunKind,
-    SecretChoice, View,
+    SecretChoice, SignInKeep, View,
 };
 use md5::Digest as _;
 use tempfile::TempDir;
@@ -196,6 +197,12 @@ pub(crate) fn config(root: &Path, device: &str, mode: Mode, observer: Observer) 
     }
 }
 
+/// The clock of a machine that slept for so many seconds: its timers stood still meanwhile.
+pub(crate) fn clock_after(slept: &Arc<AtomicU64>) -> Clock {
+    let (machine, slept) = (Clock::system(), Arc::clone(slept));
+    Clock::new(move || machine.now() + Duration::from_secs(slept.load(Ordering::Relaxed)))
+}
+
 /// A front end of a running engine.
 pub(crate) struct Device(Connection);
 
@@ -262,11 +269,24 @@ impl Device {
         self.until(|view| is_signed_in(view, email)).await;
     }
 
+    /// Signs in as the window does in a first set-up.
+    pub(crate) async fn sign_in_provisionally(&self, server: &Server, email: &str) {
+        let approve = async |code: String| server.approve(&code, email).await;
+        self.sign_in_keeping(&server.url, SignInKeep::WithSetUp, approve)
+            .await;
+        self.until(|view| is_signed_in(view, email)).await;
+    }
+
     /// Signs in anywhere, with consent as the caller gives it to a code.
     pub(crate) async fn sign_in_at(&self, url: &str, approve: impl AsyncFn(String)) {
+        self.sign_in_keeping(url, SignInKeep::Now, approve).await;
+    }
+
+    async fn sign_in_keeping(&self, url: &str, keep: SignInKeep, approve: impl AsyncFn(String)) {
         self.ask(Request::SignIn {
             server_url: url.to_owned(),
             open_browser: false,
+            keep,
         })
         .await;
         let code = |view: &View| match &view.account {
@@ -400,7 +420,7 @@ pub(crate) fn programs_naming(folder: &Path) -> Vec<i32> {
     pids.filter(names).collect()
 }
 
-fn files_below(root: &Path) -> BTreeMap<String, String> {
+pub(crate) fn files_below(root: &Path) -> BTreeMap<String, String> {
     let mut files = BTreeMap::new();
     for entry in walkdir::WalkDir::new(root) {
         let Ok(entry) = entry else { continue };

@@ -4,11 +4,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use engine::view::{ChangeAction, ProfileName, Status};
+use engine::view::{ChangeAction, ExplainState, ProfileName, Status};
+use engine::{Reply, Request};
 use tempfile::TempDir;
 use testkit::{Server, wait_until};
 
-use super::device::{Device, Home, LONG, is_running, last_number};
+use super::device::{Device, Home, LONG, clock_after, is_running, last_number};
 
 const ANA: &str = "ana@example.org";
 /// So far away that no pass begins by itself.
@@ -192,6 +193,67 @@ async fn a_folder_of_notes_and_many_deletes_are_left_to_a_cycle() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_note_that_a_program_holds_open_waits_for_it_and_nothing_else_does() {
+    let desk = Desk::set_up().await;
+    desk.laptop.save("held.md", "held\n");
+    desk.arrives("held.md", Some("held\n")).await;
+    let note = desk.laptop.vault().join("held.md");
+    let holder = std::fs::File::options().append(true).open(note).unwrap();
+    let (before, _) = desk.calm().await;
+
+    desk.desktop.save("held.md", "theirs\n");
+    desk.desktop.save("other.md", "other\n");
+    desk.arrives("other.md", Some("other\n")).await;
+    let view = desk.one.until(|view| view.problem_count == 1).await;
+    let problem = &view.problems[0];
+    assert_eq!(
+        (problem.path.as_str(), problem.code.as_str()),
+        ("held.md", "file_in_use")
+    );
+    let (tried, _) = desk.calm().await;
+    assert!(tried > before && tried <= before + 8, "{before} to {tried}");
+    // It is not tried again and again, and the rest goes on.
+    desk.desktop.save("first.md", "edited meanwhile\n");
+    desk.arrives("first.md", Some("edited meanwhile\n")).await;
+    let time = Duration::from_secs(6);
+    let spins = |view: &engine::View| last_number(view) > tried + 3;
+    assert!(desk.one.stays_without(time, spins).await);
+    assert_eq!(desk.laptop.read("held.md").as_deref(), Some("held\n"));
+    assert_eq!(desk.one.view().status, Status::Idle);
+
+    drop(holder);
+    desk.arrives("held.md", Some("theirs\n")).await;
+    desk.one.until(|view| view.problem_count == 0).await;
+    assert!(desk.laptop.history().contains(&"held\n".to_owned()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_name_that_windows_cannot_hold_syncs_and_is_remarked_on_where_it_is_made() {
+    let desk = Desk::set_up().await;
+    desk.laptop.save("what?.md", "text\n");
+    desk.arrives("what?.md", Some("text\n")).await;
+    let view = desk.one.until(|view| !view.problems.is_empty()).await;
+    let told: Vec<_> = (view.problems.iter())
+        .map(|problem| (problem.path.as_str(), problem.code.as_str()))
+        .collect();
+    assert_eq!(told, [("what?.md", "name_not_everywhere")]);
+    let view = desk.one.until(|view| view.status == Status::Idle).await;
+    assert_eq!((view.problem_count, &view.notices[..]), (0, &[][..]));
+    let path = desk.laptop.vault().join("what?.md").display().to_string();
+    let reply = desk.one.ask(Request::Explain { path }).await;
+    let Reply::Explanation { state, reason, .. } = reply else {
+        panic!("{reply:?}")
+    };
+    assert_eq!(state, ExplainState::Synced);
+    assert!(reason.contains("Windows cannot hold this name"), "{reason}");
+
+    desk.laptop.rename("what?.md", "what.md");
+    desk.arrives("what.md", Some("text\n")).await;
+    desk.arrives("what?.md", None).await;
+    desk.one.until(|view| view.problems.is_empty()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn two_people_at_one_note_lose_no_word() {
     let desk = Desk::set_up().await;
     for round in 0..5 {
@@ -215,10 +277,8 @@ async fn after_sleep_everything_is_looked_at() {
     let server = Server::start(state.path()).await;
     server.activate(ANA).await;
     let slept = Arc::new(AtomicU64::new(0));
-    let (machine, ahead) = (engine::Clock::system(), Arc::clone(&slept));
-    let now = move || machine.now() + Duration::from_secs(ahead.load(Ordering::Relaxed));
     let mut laptop = Home::in_background("laptop", NEVER);
-    laptop.clock = engine::Clock::new(now);
+    laptop.clock = clock_after(&slept);
     laptop.save("first.md", "first\n");
     let device = laptop.join(&server, ANA, ProfileName::Safe).await;
     let quiet = Duration::from_millis(1500);

@@ -7,6 +7,7 @@
 
 mod accounts;
 mod background;
+mod choosing;
 mod conflicts;
 mod device;
 mod halts;
@@ -14,6 +15,7 @@ mod history;
 mod killed;
 mod lane;
 mod lapse;
+mod leaving;
 mod looking;
 mod member;
 mod mounts;
@@ -21,6 +23,7 @@ mod storm;
 mod stream;
 mod tenancy;
 mod traced;
+mod turns;
 mod waiting;
 
 #[test]

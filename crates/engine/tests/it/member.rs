@@ -45,6 +45,13 @@ impl Member {
         member
     }
 
+    /// What the keys to the bucket are called.
+    pub(crate) async fn keys(&self) -> Vec<String> {
+        let keys = self.call(Method::GET, "/tenant/mount/credentials").await;
+        let name = |key: &Value| key["description"].to_string();
+        keys.as_array().unwrap().iter().map(name).collect()
+    }
+
     /// Takes every key to the bucket away from whoever has one.
     pub(crate) async fn revoke_all_keys(&self) {
         let keys = self.call(Method::GET, "/tenant/mount/credentials").await;

@@ -2,6 +2,8 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use engine::view::{
@@ -13,7 +15,9 @@ use md5::Digest as _;
 use tempfile::TempDir;
 use testkit::{MountPoint, Server, program, wait_until};
 
-use super::device::{Device, Home, LONG, programs_naming, write};
+use super::device::{
+    Device, Home, LONG, clock_after, is_running, last_number, programs_naming, write,
+};
 use super::member::Member;
 
 const ANA: &str = "ana@example.org";
@@ -33,10 +37,13 @@ struct Desk {
 impl Desk {
     /// `None`, after the engine has said why, where this machine cannot mount.
     async fn set_up(profile: MountProfileName) -> Option<Self> {
+        Self::of(Home::in_background("laptop", NEVER), profile).await
+    }
+
+    async fn of(laptop: Home, profile: MountProfileName) -> Option<Self> {
         let state = testkit::scratch();
         let server = Server::start(state.path()).await;
         server.activate(ANA).await;
-        let laptop = Home::in_background("laptop", NEVER);
         let drive = MountPoint::new(laptop.root().join("Drive"));
         let engine = laptop.open().await;
         engine.sign_in(&server, ANA).await;
@@ -238,8 +245,7 @@ async fn a_drive_comes_back_after_its_daemon_and_its_engine() {
     let before = daemons(desk.laptop.root());
     assert_eq!(before.len(), 1, "no second daemon for the same folder");
 
-    let kill = ["-9".to_owned(), before[0].to_string()];
-    let killed = program("/bin/kill").args(kill).spawn();
+    let killed = signal("-KILL", before[0]);
     wait_until(LONG, async || {
         let now = daemons(desk.laptop.root());
         now.len() == 1 && now != before && desk.read("note.md").is_some()
@@ -276,6 +282,68 @@ async fn a_drive_comes_back_after_its_daemon_and_its_engine() {
     let view = desk.engine.until(busy).await;
     assert!(view.mounts[0].hint.is_some());
     drop(open);
+    desk.unmount().await;
+    desk.engine.close().await;
+}
+
+fn signal(name: &str, pid: i32) -> testkit::Child {
+    let pid = pid.to_string();
+    program("/bin/kill").args([name, &pid]).spawn()
+}
+
+/// Over a suspend a daemon may die, or be there and answer no more.
+#[tokio::test(flavor = "multi_thread")]
+async fn after_sleep_a_drive_is_brought_back_and_everything_is_looked_at() {
+    let slept = Arc::new(AtomicU64::new(0));
+    let mut laptop = Home::in_background("laptop", NEVER);
+    laptop.clock = clock_after(&slept);
+    let Some(desk) = Desk::of(laptop, MountProfileName::Safe).await else {
+        return;
+    };
+    write(&desk.path("note.md"), "text\n");
+    desk.gets_stored("note.md", "text\n").await;
+    let folder = desk.laptop.vault();
+    desk.engine.set_up(&folder, ProfileName::Safe).await;
+    assert_eq!(desk.laptop.read("note.md").as_deref(), Some("text\n"));
+
+    for (count, name) in ["-KILL", "-STOP"].into_iter().enumerate() {
+        let calm = Duration::from_millis(1500);
+        while !desk.engine.stays_without(calm, is_running).await {}
+        let (before, runs) = (
+            daemons(desk.laptop.root()),
+            last_number(&desk.engine.view()),
+        );
+        assert_eq!(before.len(), 1, "{before:?}");
+        // Longer than anything but a sleep takes, and not so long that the store wonders.
+        let asleep = 120 * (u64::try_from(count).unwrap() + 1);
+        let began_ms = engine::Clock::system().now_ms();
+        let signalled = signal(name, before[0]);
+        slept.store(asleep, Ordering::Relaxed);
+
+        // Nobody reads in it before: a daemon that does not answer keeps readers waiting.
+        wait_until(LONG, async || {
+            let now = daemons(desk.laptop.root());
+            now.len() == 1 && now != before
+        })
+        .await;
+        desk.is(MountState::Mounted).await;
+        assert_eq!(desk.read("note.md").as_deref(), Some("text\n"), "{name}");
+        let asleep_ms = i64::try_from(asleep * 1000).unwrap();
+        let view = desk
+            .engine
+            .until(|view| last_number(view) > runs && !is_running(view))
+            .await;
+        let looked_ms = view.pairs[0].checked_at_ms.unwrap();
+        assert!(looked_ms >= began_ms + asleep_ms, "{name}");
+        drop(signalled);
+    }
+    let written = desk.path("after.md");
+    write(&written, "awake\n");
+    desk.gets_stored("after.md", "awake\n").await;
+    wait_until(LONG, async || {
+        desk.laptop.read("after.md").as_deref() == Some("awake\n")
+    })
+    .await;
     desk.unmount().await;
     desk.engine.close().await;
 }

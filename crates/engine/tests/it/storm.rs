@@ -10,15 +10,15 @@ mod program;
 
 use std::time::{Duration, Instant};
 
-use engine::Request;
 use engine::view::{ProfileName, RunResult, Status};
+use engine::{Reply, Request};
 use testkit::Weather;
 
 pub(crate) use self::city::City;
 pub(crate) use self::ledger::Ledger;
 pub(crate) use self::person::{Dice, Habits, Person};
 pub(crate) use self::program::{Program, dressed};
-use super::device::{Device, Home, LONG, is_running};
+use super::device::{Device, Home, LONG, is_running, last_number};
 
 const OPERATIONS: u64 = 2_000;
 
@@ -137,9 +137,18 @@ pub(crate) async fn come_to_rest(devices: [&Device; 2]) -> usize {
     panic!("no rest: {views:#?}");
 }
 
+/// What waited behind a stop asks once that one is over.
 async fn confirm(device: &Device) {
-    let pair = device.view().pairs[0].id.clone();
-    device.ask(Request::ConfirmHalt { pair }).await;
-    let settled = device.until(|view| view.pairs[0].halt.is_none() && !is_running(view));
+    let settled = async {
+        while device.view().pairs[0].halt.is_some() {
+            let pair = device.view().pairs[0].id.clone();
+            let reply = device.ask(Request::ConfirmHalt { pair }).await;
+            let Reply::Run { number } = reply else {
+                panic!("{reply:?}")
+            };
+            let ended = device.until(|view| last_number(view) >= number && !is_running(view));
+            ended.await;
+        }
+    };
     tokio::time::timeout(LONG, settled).await.unwrap();
 }

@@ -4,6 +4,7 @@ use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use engine::view::{ChangeAction, ProfileName, Status};
+use engine::{Reply, Request, RunKind, View};
 use serde_json::json;
 use testkit::{Server, wait_until};
 use tokio::net::{TcpListener, TcpStream};
@@ -169,5 +170,50 @@ async fn events_that_are_not_so_or_come_twice_change_nothing() {
     let view = device.view();
     assert_eq!(view.status, Status::Idle, "{}", view.headline);
     assert!(view.problems.is_empty(), "{:#?}", view.problems);
+    device.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_check_tells_after_which_change_it_was_taken() {
+    let state = testkit::scratch();
+    let server = Server::start(state.path()).await;
+    server.activate(ANA).await;
+    let (laptop, desktop) = (Home::in_background("laptop", NEVER), Home::new("desktop"));
+    laptop.save("a.md", "a\n");
+    let device = laptop.join(&server, ANA, ProfileName::Balanced).await;
+    let checked = async |device: &Device| {
+        let run = RunKind::Check;
+        let reply = device.ask(Request::SyncNow { pair: None, run }).await;
+        let Reply::Run { number } = reply else {
+            panic!("no run: {reply:?}");
+        };
+        let done = |view: &View| {
+            view.pairs[0]
+                .check
+                .as_ref()
+                .is_some_and(|it| it.number >= number)
+        };
+        let view = device.until(done).await;
+        view.pairs[0].check.clone().unwrap()
+    };
+    // The stream opens when it can.
+    let mut first = None;
+    let opened = async {
+        while first.is_none() {
+            first = checked(&device).await.sequence;
+        }
+    };
+    tokio::time::timeout(LONG, opened).await.unwrap();
+
+    let other = desktop.join(&server, ANA, ProfileName::Balanced).await;
+    desktop.save("b.md", "b\n");
+    other.settle().await;
+    wait_until(LONG, async || laptop.read("b.md").is_some()).await;
+    let later = checked(&device).await;
+    assert!(later.sequence > first, "{later:?} after {first:?}");
+    // Without a change stream nothing is claimed.
+    let once = checked(&other).await;
+    assert_eq!((once.sequence, once.receipt), (None, later.receipt));
+    other.close().await;
     device.close().await;
 }

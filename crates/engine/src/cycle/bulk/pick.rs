@@ -6,13 +6,14 @@ use guard::Object;
 
 use crate::plan::{Plan, Side};
 use crate::vault::Scan;
+use crate::view::ChangeAction;
 
 /// Fewer plain paths than this are bisync's, as everything else is.
 pub(super) const FROM: usize = 256;
 /// The largest note that goes this way, in bytes; it is held in memory meanwhile.
 pub(super) const LARGEST: u64 = 1024 * 1024;
 
-/// A path that is new here and, at most, there.
+/// A path that is new on one side, or on both with as many bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Pick {
     pub(crate) path: String,
@@ -23,6 +24,8 @@ pub(crate) struct Pick {
 pub(crate) enum Way {
     /// The cloud has nothing of this name.
     Upload,
+    /// Nothing is here.
+    Download,
     /// The cloud has an object of this size, with this MD5.
     AdoptIfEqual { md5: String },
 }
@@ -37,11 +40,24 @@ pub(super) fn pick(plan: &Plan, scan: &Scan, cloud: &BTreeMap<String, Object>) -
 }
 
 pub(crate) fn plain(plan: &Plan, scan: &Scan, cloud: &BTreeMap<String, Object>) -> Vec<Pick> {
+    // The old names of a rename may be among what goes, and on some disks they are the new ones.
+    let removes_here = plan
+        .scope
+        .values()
+        .any(|difference| difference.action() == Some(ChangeAction::RemoveHere));
     let ways = plan.scope.iter().filter_map(|(path, difference)| {
-        let size = scan.files.get(path)?.size;
-        let way = match (difference.here, difference.cloud) {
-            (Side::New, Side::Absent) => Way::Upload,
-            (Side::New, Side::New) => adopt(cloud.get(path)?, size)?,
+        let (size, way) = match (difference.here, difference.cloud) {
+            (Side::New, Side::Absent) => (scan.files.get(path)?.size, Way::Upload),
+            (Side::Absent, Side::New) => {
+                let object = cloud
+                    .get(path)
+                    .filter(|object| !removes_here && has_md5(object))?;
+                (object.size, Way::Download)
+            }
+            (Side::New, Side::New) => {
+                let size = scan.files.get(path)?.size;
+                (size, adopt(cloud.get(path)?, size)?)
+            }
             (
                 Side::Absent | Side::Same | Side::New | Side::Changed | Side::Deleted,
                 Side::Absent | Side::Same | Side::New | Side::Changed | Side::Deleted,
@@ -56,8 +72,12 @@ pub(crate) fn plain(plan: &Plan, scan: &Scan, cloud: &BTreeMap<String, Object>) 
 }
 
 /// The `ETag` of a multipart upload contains a dash and says nothing about the bytes.
+pub(super) fn has_md5(object: &Object) -> bool {
+    !object.etag.contains('-')
+}
+
 fn adopt(object: &Object, size: u64) -> Option<Way> {
-    (object.size == size && !object.etag.contains('-')).then(|| Way::AdoptIfEqual {
+    (object.size == size && has_md5(object)).then(|| Way::AdoptIfEqual {
         md5: object.etag.clone(),
     })
 }
@@ -107,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn picks_only_what_is_new_here_and_nothing_or_the_same_size_there() {
+    fn picks_only_what_is_new_on_one_side_or_new_and_as_long_on_both() {
         use Side::{Absent, Changed, Deleted, New, Same};
         let all = [Absent, Same, New, Changed, Deleted];
         for here in all {
@@ -119,6 +139,7 @@ mod tests {
                     .collect();
                 let expected = match (here, cloud) {
                     (New, Absent) => vec![Way::Upload],
+                    (Absent, New) => vec![Way::Download],
                     (New, New) => vec![Way::AdoptIfEqual { md5: "e".into() }],
                     _ => vec![],
                 };
@@ -136,6 +157,28 @@ mod tests {
         let absent = (Side::New, Side::Absent);
         assert_eq!(among_many(absent, LARGEST, None, FROM).len(), 1);
         assert_eq!(among_many(absent, LARGEST + 1, None, FROM), []);
+        let arriving = (Side::Absent, Side::New);
+        assert_eq!(among_many(arriving, 0, there("e", 6), FROM).len(), 1);
+        assert_eq!(among_many(arriving, 0, there("e-2", 6), FROM), []);
+        assert_eq!(among_many(arriving, 0, there("e", LARGEST + 1), FROM), []);
+    }
+
+    #[test]
+    fn leaves_downloads_where_something_is_removed_here() {
+        let removed = Difference {
+            here: Side::Same,
+            cloud: Side::Deleted,
+        };
+        let arriving = Difference {
+            here: Side::Absent,
+            cloud: Side::New,
+        };
+        let mut plan = Plan::default();
+        plan.scope.insert("Note.md".to_owned(), arriving);
+        let cloud = [("Note.md".to_owned(), object("Note.md", "e", 1))].into();
+        assert_eq!(plain(&plan, &Scan::default(), &cloud).len(), 1);
+        plan.scope.insert("note.md".to_owned(), removed);
+        assert_eq!(plain(&plan, &Scan::default(), &cloud), []);
     }
 
     #[test]

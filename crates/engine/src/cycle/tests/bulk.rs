@@ -164,3 +164,117 @@ async fn a_process_that_dies_before_the_commit_finds_its_uploads_to_be_equal() {
     assert_eq!(cloud.files().await, laptop.files());
     assert!(!laptop.sync().await.carried);
 }
+
+/// A laptop whose many notes are in the cloud, and a desktop that has none of them.
+async fn laptop_and_empty_desktop(cloud: &Cloud) -> (Device, Device) {
+    let laptop = Device::new("laptop", cloud).await;
+    save_many(&laptop);
+    laptop.sync().await;
+    let desktop = Device::new("desktop", cloud).await;
+    (laptop, desktop)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_large_first_download_is_one_request_a_note_and_needs_no_rclone() {
+    let cloud = Cloud::start().await;
+    let (laptop, mut desktop) = laptop_and_empty_desktop(&cloud).await;
+    break_rclone(&mut desktop);
+    let before = desktop.bucket.requests();
+    let tally = desktop.sync().await;
+    let sent = desktop.bucket.requests();
+    assert_eq!((tally.downloaded, tally.conflicts), (MANY as u64, 0));
+    // The marker, and what trying the store takes.
+    assert!(sent.get - before.get <= MANY as u64 + 12, "{sent:?}");
+    assert!(sent.put - before.put <= 12, "{sent:?}");
+    assert_eq!(laptop.files(), desktop.files());
+    let time_of = |device: &Device| {
+        let there = std::fs::metadata(device.vault.join(path(1))).unwrap();
+        crate::clock::unix_ms(there.modified().unwrap())
+    };
+    assert_eq!(time_of(&laptop), time_of(&desktop), "times come along");
+    assert!(!desktop.sync().await.carried);
+    assert!(!laptop.sync().await.carried);
+    // What came is known: an edit of it is an edit.
+    desktop.save(&path(7), "edited\n");
+    desktop.delete(&path(8));
+    desktop.rclone = laptop.rclone.clone();
+    let tally = desktop.sync().await;
+    assert_eq!(
+        (tally.uploaded, tally.removed_in_cloud, tally.conflicts),
+        (1, 1, 0)
+    );
+    assert_eq!(cloud.files().await, desktop.files());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_person_saves_while_it_comes_down_is_kept_beside_it() {
+    let cloud = Cloud::start().await;
+    let (laptop, mut desktop) = laptop_and_empty_desktop(&cloud).await;
+    let vault = desktop.vault.clone();
+    desktop.at_step(Step::ApplyStaged, move || {
+        for (number, text) in [(3, "of the desktop\n".to_owned()), (4, text(4))] {
+            let note = vault.join(path(number));
+            std::fs::create_dir_all(note.parent().unwrap()).unwrap();
+            rig::write(&note, &text);
+        }
+    });
+    let tally = desktop.sync().await;
+    assert_eq!(tally.conflicts, 1, "equal bytes are none");
+    let files = desktop.files();
+    assert_eq!(files.len(), MANY + 1);
+    let texts: Vec<&String> = files.values().collect();
+    assert!(texts.contains(&&"of the desktop\n".to_owned()) && texts.contains(&&text(3)));
+    assert_eq!(cloud.files().await, files);
+    laptop.sync().await;
+    assert_eq!(laptop.files(), files);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_process_that_dies_before_the_commit_finds_its_downloads_to_be_equal() {
+    let cloud = Cloud::start().await;
+    let (laptop, mut desktop) = laptop_and_empty_desktop(&cloud).await;
+    for step in [Step::ApplyStaged, Step::ApplySwapped, Step::BeforeCommit] {
+        desktop.observer = Observer::new(move |reached| {
+            assert!(reached != step, "the process dies here");
+        });
+        let failure = desktop.failure().await;
+        assert!(
+            matches!(failure, CycleFailure::Panicked { .. }),
+            "{failure}"
+        );
+    }
+    desktop.observer = Observer::none();
+    assert_eq!(laptop.files(), desktop.files());
+    let before = desktop.bucket.requests();
+    let tally = desktop.sync().await;
+    let sent = desktop.bucket.requests();
+    assert_eq!(
+        (tally.uploaded, tally.downloaded, tally.conflicts),
+        (0, 0, 0)
+    );
+    assert!(sent.get - before.get <= 12, "{sent:?}");
+    assert_eq!(cloud.files().await, desktop.files());
+    assert!(!desktop.sync().await.carried);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_stands_in_the_way_of_some_notes_stops_no_others() {
+    let cloud = Cloud::start().await;
+    let (laptop, desktop) = laptop_and_empty_desktop(&cloud).await;
+    desktop.save("3", "a file where a folder would be\n");
+    let tally = desktop.sync().await;
+    let mut expected = laptop.files();
+    let all = expected.len();
+    expected.retain(|path, _| !path.starts_with("3/"));
+    let blocked = all - expected.len();
+    assert_eq!(tally.downloaded as usize, expected.len());
+    expected.insert(
+        "3".to_owned(),
+        "a file where a folder would be\n".to_owned(),
+    );
+    assert_eq!(desktop.files(), expected);
+    assert_eq!(tally.problems.len(), blocked, "{:?}", tally.problems);
+    let mut in_cloud = laptop.files();
+    in_cloud.extend(expected);
+    assert_eq!(cloud.files().await, in_cloud);
+}

@@ -94,3 +94,49 @@ async fn a_stopped_run_is_taken_up_again() {
     laptop.sync().await;
     assert_eq!(cloud.files().await, laptop.files());
 }
+
+/// A run that dies between safe apply and its commit hides no version: history lists each, once.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_dead_run_put_into_history_is_listed_by_the_next() {
+    use futures::FutureExt as _;
+
+    for step in [Step::ApplyKept, Step::ApplySettled, Step::Applied] {
+        let cloud = Cloud::start().await;
+        let mut laptop = Device::new("laptop", &cloud).await;
+        laptop.save("changed.md", "before\n");
+        laptop.save("removed.md", "last words\n");
+        laptop.sync().await;
+        cloud.put("changed.md", "after\n").await;
+        cloud.remove("removed.md").await;
+        laptop.at_step(step, || {
+            panic!("the power fails here, as this test wants it")
+        });
+        let died = std::panic::AssertUnwindSafe(laptop.run()).catch_unwind();
+        let died = !matches!(died.await, Ok((_, Ok(()))));
+        assert!(died, "{step:?} is part of this run");
+        laptop.observer = crate::Observer::none();
+        for _ in 0..2 {
+            laptop.sync().await;
+            let state = laptop.state();
+            let listed = state.with(|state| {
+                let pairs = ["pair_test".to_owned()];
+                state.versions(&pairs, None, None, 10)
+            });
+            let mut listed: Vec<_> = listed
+                .await
+                .unwrap()
+                .into_iter()
+                .map(|version| {
+                    (
+                        version.path,
+                        std::fs::read_to_string(version.kept.file).unwrap(),
+                    )
+                })
+                .collect();
+            listed.sort();
+            let wanted = [("changed.md", "before\n"), ("removed.md", "last words\n")];
+            let wanted = wanted.map(|(path, text)| (path.to_owned(), text.to_owned()));
+            assert_eq!(listed, wanted, "after {step:?}");
+        }
+    }
+}

@@ -55,6 +55,34 @@ async fn many_deletes_wait_for_a_person() {
     assert_eq!(cloud.files().await, device.files());
 }
 
+/// What a person confirms is what they were shown, and not what came after.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_came_after_a_halt_was_shown_asks_again() {
+    let cloud = Cloud::start().await;
+    let mut device = filled(&cloud, 20).await;
+    for number in 0..6 {
+        device.delete(&format!("n{number:02}.md"));
+    }
+    let shown = device.failure().await.halt().unwrap();
+    for number in 6..12 {
+        device.delete(&format!("n{number:02}.md"));
+    }
+    (device.confirmed, device.accepted) = (Confirmed::Yes, Some(shown));
+    let shown = device.failure().await.halt().unwrap();
+    assert_eq!(shown.code, "TooManyDeletes");
+    assert_eq!(shown.evidence_count, 12);
+    for number in 12..18 {
+        device.save_bytes(&format!("n{number:02}.md"), &noise(number));
+    }
+    device.accepted = Some(shown);
+    let shown = device.failure().await.halt().unwrap();
+    assert_eq!(shown.code, "MassRewrite");
+    assert_eq!(cloud.files().await.len(), 20);
+    device.accepted = Some(shown);
+    let tally = device.sync().await;
+    assert_eq!((tally.uploaded, tally.removed_in_cloud), (6, 12));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn another_bucket_than_before_halts() {
     let cloud = Cloud::start().await;

@@ -10,6 +10,7 @@ use super::{Answer, Core, Input};
 use crate::account::{Account, AuthError};
 use crate::engine::link::Link;
 use crate::private_file::{self, Existing};
+use crate::settings::Settings;
 use crate::{Refusal, Reply, rclone_config};
 
 const LONGEST_NAME: usize = 64;
@@ -52,12 +53,23 @@ impl Core {
         });
     }
 
-    pub(super) fn take_new_key(&mut self, result: Result<Link, Refusal>, answer: Answer) {
+    pub(in crate::engine) fn take_new_key(
+        &mut self,
+        result: Result<Link, Refusal>,
+        answer: Answer,
+    ) {
         let result = result.map(|link| {
-            self.link = Some(link);
+            if self.leads_home(&link) {
+                self.link = Some(link);
+            }
             Reply::Done
         });
         self.reply(answer, result);
+    }
+
+    /// Whether the link leads to the bucket of the account that is signed in.
+    pub(super) fn leads_home(&self, link: &Link) -> bool {
+        self.account.as_ref().is_some_and(|it| link.is_of(it))
     }
 
     pub(super) fn create_credential(&mut self, name: &str, file: &Path, answer: Answer) {
@@ -98,12 +110,7 @@ impl Core {
             let message = format!("The folder of {} does not exist", file.display());
             return Err(refuse("file_unusable", message));
         };
-        let settings = &self.model.settings;
-        if settings
-            .pairs
-            .iter()
-            .any(|pair| folder.starts_with(&pair.folder))
-        {
+        if is_synced(&folder, &self.model.settings) {
             let message = "That folder is synced; a key does not belong into the cloud".to_owned();
             return Err(refuse("file_synced", message).hint("Choose a file elsewhere."));
         }
@@ -196,6 +203,13 @@ pub(super) fn unwritten(file: &Path, error: &std::io::Error) -> Refusal {
     refusal.field("file")
 }
 
+/// Whether what is in a folder goes to the cloud: that of a pair, or a drive.
+fn is_synced(folder: &Path, settings: &Settings) -> bool {
+    let pairs = settings.pairs.iter().map(|pair| &pair.folder);
+    let drives = settings.mounts.iter().map(|mount| &mount.folder);
+    pairs.chain(drives).any(|synced| folder.starts_with(synced))
+}
+
 fn fit_name(name: &str) -> Result<String, Refusal> {
     let name = name.trim();
     let fits = !name.is_empty()
@@ -212,6 +226,25 @@ fn fit_name(name: &str) -> Result<String, Refusal> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::mounts::{MountSettings, Wanted};
+    use crate::view::MountProfileName;
+
+    #[test]
+    fn a_drive_is_no_place_for_a_secret() {
+        let drive = MountSettings {
+            id: "mount_a".into(),
+            folder: "/home/ana/Drive".into(),
+            profile: MountProfileName::Fast,
+            account: "a".into(),
+            wanted: Wanted::Mounted,
+        };
+        let settings = Settings {
+            mounts: vec![drive],
+            ..Settings::default()
+        };
+        assert!(is_synced(Path::new("/home/ana/Drive/keys"), &settings));
+        assert!(!is_synced(Path::new("/home/ana"), &settings));
+    }
 
     #[test]
     fn a_name_is_something_a_person_can_read() {

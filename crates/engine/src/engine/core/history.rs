@@ -165,6 +165,11 @@ impl Core {
         });
     }
 
+    #[cfg(test)]
+    pub(in crate::engine) fn has_tidied(&self) -> bool {
+        self.tidied_at_ms.is_some()
+    }
+
     pub(super) fn retention(&self) -> Retention {
         let choices = &self.model.settings.choices;
         Retention {

@@ -1,7 +1,9 @@
-//! Getting rclone by the machine's own means, after a person agreed.
+//! Getting rclone by the machine's own means, after a person agreed, or taking one of theirs.
+
+use std::path::{Path, PathBuf};
 
 use super::{Answer, Core, Input};
-use crate::view::InstallWayView;
+use crate::view::{InstallWayView, RcloneView};
 use crate::{Refusal, Reply};
 
 impl Core {
@@ -46,6 +48,111 @@ impl Core {
             }
             Ok(Reply::Done)
         });
+    }
+
+    pub(super) fn test_rclone(&self, path: PathBuf, answer: Answer) {
+        let folders = self.note_folders();
+        self.beside(answer, async move {
+            tested(&path, &folders).await.map(|binary| shown(&binary))
+        });
+    }
+
+    pub(super) fn use_rclone(&mut self, path: Option<PathBuf>, answer: Answer) {
+        if let Some(named) = &self.config.rclone {
+            let message = format!("This program was started with {}", named.display());
+            let hint = "BM_CLOUD_RCLONE goes before every choice; start it without that.";
+            let refusal = Refusal::new("rclone_named", message).hint(hint);
+            return self.reply(answer, Err(refusal.field("rclone")));
+        }
+        let Some(path) = path else {
+            let forgotten = self.remember_rclone(None);
+            if forgotten.is_ok() {
+                self.model.rclone = RcloneView::Unknown;
+                self.look_for_rclone();
+            }
+            return self.reply(answer, forgotten);
+        };
+        let (inputs, folders) = (self.inputs.clone(), self.note_folders());
+        tokio::spawn(async move {
+            let tested = Box::new(tested(&path, &folders).await);
+            if inputs
+                .send(Input::RcloneChosen(tested, answer))
+                .await
+                .is_err()
+            {
+                tracing::debug!("the engine stopped before a program was tested");
+            }
+        });
+    }
+
+    pub(super) fn take_choice_of_rclone(
+        &mut self,
+        tested: Result<rclone::Binary, Refusal>,
+        answer: Answer,
+    ) {
+        let chosen = tested.and_then(|binary| {
+            self.remember_rclone(Some(binary.path.clone()))?;
+            let reply = shown(&binary);
+            self.take_rclone(Ok(binary));
+            Ok(reply)
+        });
+        self.reply(answer, chosen);
+    }
+
+    fn remember_rclone(&mut self, chosen: Option<PathBuf>) -> Result<Reply, Refusal> {
+        let before = std::mem::replace(&mut self.model.settings.rclone, chosen);
+        let saved = self.save_settings();
+        if saved.is_err() {
+            self.model.settings.rclone = before;
+        }
+        saved
+    }
+
+    /// What is there may come from another device: the folders that sync, and the drives.
+    fn note_folders(&self) -> Vec<PathBuf> {
+        let settings = &self.model.settings;
+        let pairs = settings.pairs.iter().map(|pair| &pair.folder);
+        let drives = settings.mounts.iter().map(|drive| &drive.folder);
+        pairs.chain(drives).cloned().collect()
+    }
+}
+
+/// Runs the program that a person named, to learn whether it is an rclone that can be used.
+async fn tested(path: &Path, folders: &[PathBuf]) -> Result<rclone::Binary, Refusal> {
+    let refused = |message: String, hint: &str| {
+        Err(Refusal::new("rclone_unfit", message)
+            .hint(hint)
+            .field("rclone"))
+    };
+    if !path.is_absolute() {
+        let hint = "It begins at the root of the disk.";
+        return refused("Give the program's whole path".to_owned(), hint);
+    }
+    let real = dunce::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    if folders.iter().any(|folder| real.starts_with(folder)) {
+        let message = "That file is synced: another device could put another program there";
+        return refused(message.to_owned(), "Choose one outside of your notes.");
+    }
+    match rclone::find(&[path.to_owned()]).await {
+        Ok(binary) => Ok(binary),
+        Err(error @ rclone::FindError::TooOld { .. }) => refused(
+            error.to_string(),
+            "Update it, or let the app keep a copy of its own.",
+        ),
+        Err(error @ rclone::FindError::Broken { .. }) => {
+            refused(error.to_string(), "Choose the program rclone itself.")
+        }
+        Err(rclone::FindError::Missing { .. }) => refused(
+            format!("There is no program {}", path.display()),
+            "Choose the program rclone itself.",
+        ),
+    }
+}
+
+fn shown(binary: &rclone::Binary) -> Reply {
+    Reply::Rclone {
+        version: binary.version.to_string(),
+        path: binary.path.display().to_string(),
     }
 }
 

@@ -13,6 +13,17 @@ use crate::view::SetUpPreview;
 use crate::{Clock, Refusal, Reply};
 
 impl Core {
+    /// Folders that hold notes already, for a person who has not said which.
+    pub(super) fn find_notes(&self, draft: PathBuf, answer: Answer) {
+        let config = &self.config.places.config;
+        let settings = config.parent().unwrap_or(config).to_owned();
+        self.beside(answer, async move {
+            let found = tokio::task::spawn_blocking(move || set_up::notes(&settings, &draft));
+            let folders = found.await.unwrap_or_default();
+            Ok(Reply::NotesFound { folders })
+        });
+    }
+
     /// Answers from a task of its own: folder and cloud can be large, and nothing is changed.
     pub(super) fn preview_set_up(&mut self, folder: &Path, answer: Answer) {
         if let Err(refusal) = self.must_be_signed_in() {
@@ -53,25 +64,20 @@ async fn look(
     filters: Filters,
     taken: Vec<PathBuf>,
 ) -> Result<SetUpPreview, Refusal> {
-    let key = account
-        .temporary_key()
-        .await
-        .map_err(|error| refusal(&error))?;
-    let access_key = key.access_key.clone();
-    let opened = open_bucket(key, &clock, &account.proxy());
-    let found = match opened {
-        Ok(bucket) => set_up::preview(Look {
+    let proxy = account.proxy();
+    let looked = account.look(async |key| {
+        let bucket = open_bucket(key, &clock, &proxy)
+            .map_err(|error| Refusal::new("link", error.to_string()))?;
+        set_up::preview(Look {
             folder,
             filters,
             taken,
             bucket,
         })
         .await
-        .map_err(|failure| failed(&failure)),
-        Err(error) => Err(Refusal::new("link", error.to_string())),
-    };
-    account.end_temporary_key(&access_key).await;
-    found
+        .map_err(|failure| failed(&failure))
+    });
+    looked.await.map_err(|error| refusal(&error))?
 }
 
 fn failed(failure: &CycleFailure) -> Refusal {

@@ -10,17 +10,22 @@ use tokio::task::JoinHandle;
 use uuid::Uuid;
 use wire::{ChangeIn, ChangeKind};
 
-use super::Core;
+use super::made::MadeFolders;
 use super::requests::signed_out;
+use super::session::refusal;
+use super::{Answer, Core, Input};
 use crate::config::Mode;
 use crate::engine::Link;
 use crate::lane::Hint;
 use crate::mounts::{
     Command, Keeper, KeeperEnv, MountModel, MountSettings, Report, Room, Told, Wanted, support,
 };
-use crate::settings::PairSettings;
 use crate::view::{MountProfileName, MountState, MountSupport};
-use crate::{Refusal, Reply};
+use crate::{Refusal, Reply, SignInKeep};
+
+mod place;
+
+use place::fit_to_mount;
 
 /// How long an ending engine waits for its mounts.
 const PARTING: Duration = Duration::from_secs(20);
@@ -148,11 +153,38 @@ impl Core {
         }
     }
 
-    pub(super) fn mount(
+    pub(super) fn mount(&mut self, folder: &Path, profile: MountProfileName, answer: Answer) {
+        let fit = self.mount_to_be(folder, profile);
+        let ((settings, made), account) = match (fit, &self.account) {
+            (Ok(fit), Some(account)) => (fit, account.clone()),
+            (Ok(_), None) => return self.reply(answer, Err(signed_out())),
+            (Err(refusal), _) => return self.reply(answer, Err(refusal)),
+        };
+        if account.kept() == SignInKeep::Now {
+            return self.finish_mount(Ok(settings), answer);
+        }
+        let inputs = self.inputs.clone();
+        tokio::spawn(async move {
+            let result = match account.make_lasting().await {
+                Ok(()) => Ok(settings),
+                Err(error) => {
+                    made.take_back();
+                    Err(refusal(&error))
+                }
+            };
+            let input = Input::Mount(Box::new(result), answer);
+            if inputs.send(input).await.is_err() {
+                tracing::debug!("the engine stopped before a sign-in was kept");
+            }
+        });
+    }
+
+    /// What a mount there would be written down as, and the folders that were made for it.
+    fn mount_to_be(
         &mut self,
         folder: &Path,
         profile: MountProfileName,
-    ) -> Result<Reply, Refusal> {
+    ) -> Result<(MountSettings, MadeFolders), Refusal> {
         let Some(account) = self
             .account
             .as_ref()
@@ -170,20 +202,31 @@ impl Core {
             .mounts
             .iter()
             .find(|mount| mount.account == account && is_same_folder(&mount.folder, folder));
-        let settings = match known {
-            Some(mount) => MountSettings {
+        if let Some(mount) = known {
+            let settings = MountSettings {
                 profile,
                 wanted: Wanted::Mounted,
                 ..mount.clone()
-            },
-            None => MountSettings {
-                id: format!("mount_{}", &Uuid::now_v7().simple().to_string()[20..]),
-                folder: self.fit_to_mount(folder)?,
-                profile,
-                account,
-                wanted: Wanted::Mounted,
-            },
+            };
+            return Ok((settings, MadeFolders::none()));
+        }
+        let (folder, made) = self.fit_to_mount(folder)?;
+        let settings = MountSettings {
+            id: format!("mount_{}", &Uuid::now_v7().simple().to_string()[20..]),
+            folder,
+            profile,
+            account,
+            wanted: Wanted::Mounted,
         };
+        Ok((settings, made))
+    }
+
+    pub(super) fn finish_mount(&mut self, result: Result<MountSettings, Refusal>, answer: Answer) {
+        let result = result.and_then(|settings| self.begin_mount(settings));
+        self.reply(answer, result);
+    }
+
+    fn begin_mount(&mut self, settings: MountSettings) -> Result<Reply, Refusal> {
         let saved = self.put_mount(settings.clone())?;
         self.foretell(&settings.id, MountState::Starting, &[MountState::Mounted]);
         if self.mounts.keepers.contains_key(&settings.id) {
@@ -292,7 +335,7 @@ impl Core {
         self.save_settings()
     }
 
-    fn fit_to_mount(&self, folder: &Path) -> Result<PathBuf, Refusal> {
+    fn fit_to_mount(&self, folder: &Path) -> Result<(PathBuf, MadeFolders), Refusal> {
         let places = &self.config.places;
         let taken: Vec<PathBuf> = [&places.state, &places.data, &places.config, &places.runtime]
             .into_iter()
@@ -317,7 +360,7 @@ impl Core {
                 }
             }
             Report::Linked(link) => {
-                if self.link.is_none() && self.account.is_some() {
+                if self.link.is_none() && self.leads_home(&link) {
                     self.link = Some(*link);
                 }
                 // Only an account with a bucket has a stream of its changes.
@@ -460,76 +503,4 @@ fn clear_away(settings: &MountSettings, room: &Room) {
 /// The same by name, or by what the names lead to. A dead mount cannot be asked where it is.
 fn is_same_folder(one: &Path, other: &Path) -> bool {
     one == other || dunce::canonicalize(other).is_ok_and(|other| other == one)
-}
-
-/// Checks a folder for use as a mount's place and makes it if it is missing.
-fn fit_to_mount(
-    folder: &Path,
-    pairs: &[PairSettings],
-    taken: &[PathBuf],
-) -> Result<PathBuf, Refusal> {
-    let refuse = |code: &str, message: String| Refusal::new(code, message).field("folder");
-    if !folder.is_absolute() {
-        let message = "Give the folder's whole path".to_owned();
-        return Err(refuse("folder_relative", message));
-    }
-    let unusable = |error: std::io::Error| {
-        let message = format!("{} cannot be used: {error}", folder.display());
-        refuse("folder_unusable", message)
-    };
-    std::fs::create_dir_all(folder).map_err(unusable)?;
-    let folder = dunce::canonicalize(folder).map_err(unusable)?;
-    let overlaps = |other: &Path| {
-        let other = dunce::canonicalize(other).unwrap_or_else(|_| other.to_owned());
-        folder.starts_with(&other) || other.starts_with(&folder)
-    };
-    if let Some(pair) = pairs.iter().find(|pair| overlaps(&pair.folder)) {
-        let message = format!(
-            "This folder and {}, which syncs, overlap",
-            pair.folder.display()
-        );
-        return Err(refuse("folder_nested", message));
-    }
-    if taken.iter().any(|other| overlaps(other)) {
-        let message = "This folder is in use already; choose another".to_owned();
-        return Err(refuse("folder_taken", message));
-    }
-    let mut entries = std::fs::read_dir(&folder).map_err(unusable)?;
-    if entries.next().is_some() {
-        let message = format!("{} is not empty", folder.display());
-        let hint = "A mount would hide its files: choose an empty folder, or a new one.";
-        return Err(refuse("folder_not_empty", message).hint(hint));
-    }
-    Ok(folder)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_place_to_mount_is_empty_and_apart_from_everything() {
-        let scratch = tempfile::tempdir().unwrap();
-        let root = scratch.path().canonicalize().unwrap();
-        for name in ["Notes", "state", "full/inside"] {
-            std::fs::create_dir_all(root.join(name)).unwrap();
-        }
-        let pair = PairSettings {
-            id: "p".into(),
-            folder: root.join("Notes"),
-            profile: crate::view::ProfileName::Safe,
-            account: "a".into(),
-            bucket: "b".into(),
-            filters: Vec::new(),
-        };
-        let taken = [root.join("state")];
-        let fit = |path: &Path| fit_to_mount(path, std::slice::from_ref(&pair), &taken);
-        let code = |path: &Path| fit(path).unwrap_err().code;
-        assert_eq!(code(Path::new("Drive")), "folder_relative");
-        assert_eq!(code(&root.join("Notes/sub")), "folder_nested");
-        assert_eq!(code(&root.join("state/x")), "folder_taken");
-        assert_eq!(code(&root), "folder_nested");
-        assert_eq!(code(&root.join("full")), "folder_not_empty");
-        assert_eq!(fit(&root.join("Drive")).unwrap(), root.join("Drive"));
-    }
 }

@@ -46,6 +46,7 @@ impl Core {
         let (secrets, inputs) = (self.secrets.clone(), self.inputs.clone());
         let account = self.account.clone();
         tokio::spawn(async move {
+            let of = account.as_ref().map(|account| account.key().to_owned());
             let result = async {
                 secrets.put_aside().await?;
                 match account {
@@ -54,7 +55,8 @@ impl Core {
                 }
             }
             .await;
-            if inputs.send(Input::SignedOut(result, answer)).await.is_err() {
+            let input = Input::SignedOut(of, result, answer);
+            if inputs.send(input).await.is_err() {
                 tracing::debug!("the engine stopped during a sign-out");
             }
         });

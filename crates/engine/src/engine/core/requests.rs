@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 use uuid::Uuid;
 
 use super::super::run::QueuedRun;
+use super::made::MadeFolders;
+use super::session::refusal;
 use super::{Answer, Core, Decision, Input};
 use crate::cycle::Confirmed;
 use crate::engine::model::PairModel;
@@ -20,10 +22,12 @@ impl Core {
             Request::SignIn {
                 server_url,
                 open_browser,
+                keep,
             } => {
-                self.sign_in(&server_url, open_browser);
+                self.sign_in(&server_url, open_browser, keep);
                 Ok(Reply::Done)
             }
+            Request::KeepSignIn => return self.keep_sign_in(answer),
             Request::CancelSignIn => {
                 if let Some(signing_in) = self.signing_in.take() {
                     signing_in.cancel();
@@ -65,6 +69,7 @@ impl Core {
             Request::UndoLastSync { pair } => self.undo_last_sync(pair).await,
             Request::RestoreHalted { pair } => self.restore_halted(pair),
             Request::DismissConflict { id } => self.dismiss_conflict(id).await,
+            Request::RecallConflict { id } => self.recall_conflict(id).await,
             Request::ReadConflict { id } => return self.read_conflict(id, answer),
             Request::ListConflicts => self.list_conflicts().await,
             Request::ResolveConflicts { choices } => {
@@ -73,7 +78,7 @@ impl Core {
             Request::UndoResolution { undo } => {
                 return self.decide(Decision::Undo { undo }, answer);
             }
-            Request::Mount { folder, profile } => self.mount(&folder, profile),
+            Request::Mount { folder, profile } => return self.mount(&folder, profile, answer),
             Request::Unmount { id } => self.unmount(&id),
             Request::SetMountProfile { id, profile } => self.set_mount_profile(&id, profile),
             Request::ForgetMount { id } => self.forget_mount(&id),
@@ -84,6 +89,9 @@ impl Core {
             }
             Request::ListInstallWays => return self.list_install_ways(answer),
             Request::InstallRcloneWith { way } => return self.install_with(&way, answer),
+            Request::TestRclone { path } => return self.test_rclone(path, answer),
+            Request::UseRclone { path } => return self.use_rclone(path, answer),
+            Request::FindNotes { draft } => return self.find_notes(draft, answer),
             Request::ListCredentials => return self.list_credentials(answer),
             Request::RevokeCredential { id } => return self.revoke_credential(id, answer),
             Request::CreateCredential { name, file } => {
@@ -134,13 +142,17 @@ impl Core {
                 "There is nothing to go on with",
             ));
         };
-        let (code, now_ms) = (halt.code.clone(), self.config.clock.now_ms());
+        let (accepted, now_ms) = (halt.clone(), self.config.clock.now_ms());
+        let code = accepted.code.clone();
         let pair = id.clone();
         self.state
             .with(move |state| state.accept(&pair, &code, now_ms))
             .await
             .map_err(|error| Refusal::new("state", error.to_string()))?;
         let number = self.queue_runs(vec![id], RunKind::Sync, Confirmed::Yes);
+        if let Some(run) = self.queue.back_mut() {
+            run.accepted = Some(accepted);
+        }
         Ok(Reply::Run { number })
     }
 
@@ -158,6 +170,7 @@ impl Core {
                 pair,
                 kind,
                 confirmed,
+                accepted: None,
             });
         }
         number
@@ -211,6 +224,22 @@ impl Core {
         }
     }
 
+    async fn recall_conflict(&mut self, id: String) -> Result<Reply, Refusal> {
+        let recalled = self
+            .state
+            .with(move |state| state.recall_conflict(&id))
+            .await;
+        self.load_lists().await;
+        match recalled {
+            Ok(true) => Ok(Reply::Done),
+            Ok(false) => {
+                let message = "There is no such conflict that was put off";
+                Err(Refusal::new("not_found", message))
+            }
+            Err(error) => Err(Refusal::new("state", error.to_string())),
+        }
+    }
+
     fn open_folder(&self, pair: Option<&str>) -> Result<Reply, Refusal> {
         let folder = match pair {
             Some(id) => match self
@@ -253,8 +282,8 @@ impl Core {
             others.retain(|pair| Some(&pair.id) != instead_of.as_ref());
             fit_for_notes(folder, &others, account, own)
         });
-        let (folder, account) = match (prepared, &self.account) {
-            (Ok(folder), Some(account)) => (folder, account.clone()),
+        let ((folder, made), account) = match (prepared, &self.account) {
+            (Ok(fit), Some(account)) => (fit, account.clone()),
             (Err(refusal), _) => return self.reply(answer, Err(refusal)),
             (Ok(_), None) => return self.reply(answer, Err(signed_out())),
         };
@@ -273,7 +302,12 @@ impl Core {
             .map_or_else(Filters::default_lines, |pair| pair.settings.filters.clone());
         let inputs = self.inputs.clone();
         tokio::spawn(async move {
-            let result = match account.bucket_credentials().await {
+            let ready = async {
+                let credentials = account.bucket_credentials().await?;
+                account.make_lasting().await?;
+                Ok(credentials)
+            };
+            let result = match ready.await {
                 Ok(credentials) => Ok(NewPair {
                     settings: PairSettings {
                         id,
@@ -285,7 +319,10 @@ impl Core {
                     },
                     instead_of,
                 }),
-                Err(error) => Err(super::session::refusal(&error)),
+                Err(error) => {
+                    made.take_back();
+                    Err(refusal(&error))
+                }
             };
             if let Err(unsent) = inputs.send(Input::SetUp(Box::new(result), answer)).await {
                 tracing::debug!(%unsent, "the engine stopped meanwhile");
@@ -369,7 +406,7 @@ fn fit_for_notes(
     pairs: &[PairSettings],
     account: &str,
     own: &Path,
-) -> Result<PathBuf, Refusal> {
+) -> Result<(PathBuf, MadeFolders), Refusal> {
     let refuse = |code: &str, message: String| Refusal::new(code, message).field("folder");
     if !folder.is_absolute() {
         return Err(refuse(
@@ -377,10 +414,26 @@ fn fit_for_notes(
             "Give the folder's whole path".to_owned(),
         ));
     }
-    if let Err(error) = std::fs::create_dir_all(folder) {
+    let made = MadeFolders::make(folder).map_err(|error| {
         let message = format!("{} could not be made: {error}", folder.display());
-        return Err(refuse("folder_unusable", message));
+        refuse("folder_unusable", message)
+    })?;
+    match place_for_notes(folder, pairs, account, own) {
+        Ok(folder) => Ok((folder, made)),
+        Err(refusal) => {
+            made.take_back();
+            Err(refusal)
+        }
     }
+}
+
+fn place_for_notes(
+    folder: &Path,
+    pairs: &[PairSettings],
+    account: &str,
+    own: &Path,
+) -> Result<PathBuf, Refusal> {
+    let refuse = |code: &str, message: String| Refusal::new(code, message).field("folder");
     let folder = dunce::canonicalize(folder).map_err(|error| {
         refuse(
             "folder_unusable",
@@ -430,14 +483,19 @@ mod tests {
             bucket: "b".into(),
             filters: Vec::new(),
         };
-        let fit = |path: &Path| fit_for_notes(path, std::slice::from_ref(&taken), "a", &own);
+        let known = std::slice::from_ref(&taken);
+        let placed = |path: &Path, account| {
+            fit_for_notes(path, known, account, &own).map(|(folder, _made)| folder)
+        };
+        let fit = |path: &Path| placed(path, "a");
         let code = |path: &Path| fit(path).unwrap_err().code;
         assert_eq!(code(Path::new("Notes")), "folder_relative");
         assert_eq!(code(&root.join("Notes/sub")), "folder_nested");
         assert_eq!(code(&root), "folder_unusable");
         assert_eq!(code(&own.join("x")), "folder_unusable");
+        assert!(!own.join("x").exists(), "what does not fit is not made");
         assert_eq!(fit(&root.join("Notes")).unwrap(), root.join("Notes"));
-        let other = fit_for_notes(&root.join("Notes"), std::slice::from_ref(&taken), "b", &own);
+        let other = placed(&root.join("Notes"), "b");
         assert_eq!(other.unwrap_err().code, "folder_taken");
         assert_eq!(fit(&root.join("Other")).unwrap(), root.join("Other"));
         std::fs::File::options()

@@ -6,17 +6,18 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use wire::SubscriptionOut;
 
+use super::leaving::withdraw;
 use super::{Answer, Core, Input};
 use crate::account::{Account, AuthError, SignIn, SignInError, SignInEvent, SignedIn};
 use crate::clock::unix_ms;
 use crate::view::{AccountView, SubscriptionView};
-use crate::{Refusal, Reply};
+use crate::{Refusal, Reply, SignInKeep};
 
 /// How soon the server is asked again about a period that is over here and not there.
 const ASK_AGAIN: std::time::Duration = std::time::Duration::from_secs(30);
 
 impl Core {
-    pub(super) fn sign_in(&mut self, server_url: &str, open_browser: bool) {
+    pub(super) fn sign_in(&mut self, server_url: &str, open_browser: bool, keep: SignInKeep) {
         if let Some(before) = self.signing_in.take() {
             before.cancel();
         }
@@ -30,6 +31,8 @@ impl Core {
             clock: self.config.clock.clone(),
             secrets: self.secrets.clone(),
             proxy: self.proxy.clone(),
+            keep,
+            at_work: self.model.settings.accounts(),
         };
         let (events, mut told) = mpsc::channel(8);
         let inputs = self.inputs.clone();
@@ -92,18 +95,30 @@ impl Core {
 
     pub(super) async fn end_sign_in(&mut self, result: Result<SignedIn, SignInError>) {
         match result {
+            // It was canceled in the moment of its end.
+            Ok(SignedIn { account, .. })
+                if self.signing_in.is_none() && account.kept() == SignInKeep::WithSetUp =>
+            {
+                withdraw(account);
+                self.show_account_before(None);
+            }
             Ok(signed_in) => {
                 self.signing_in = None;
                 self.model.account = signed_in_view(&signed_in.account);
                 self.model.subscription = Some(subscription_view(&signed_in.subscription));
-                self.account = Some(signed_in.account.on_device(&self.host));
+                let account = signed_in.account.on_device(&self.host);
+                if !self.is_signed_in_as(account.key())
+                    && let Some(running) = &self.running
+                {
+                    running.cancel();
+                }
+                self.replace_account(account);
                 self.link = None;
                 self.load_pairs().await;
                 self.watch_files();
                 self.follow_changes();
                 self.pass_within(std::time::Duration::ZERO);
             }
-            // The account that was there before is still there.
             Err(error) => {
                 let newer_attempt = self
                     .signing_in
@@ -113,13 +128,24 @@ impl Core {
                     return;
                 }
                 self.signing_in = None;
-                self.model.account = match &self.account {
-                    Some(account) => signed_in_view(account),
-                    None => AccountView::SignedOut {
-                        reason: sign_in_reason(&error),
-                    },
-                };
+                self.show_account_before(sign_in_reason(&error));
             }
+        }
+    }
+
+    /// The account that was there before a sign-in is still there.
+    fn show_account_before(&mut self, reason: Option<String>) {
+        self.model.account = match &self.account {
+            Some(account) => signed_in_view(account),
+            None => AccountView::SignedOut { reason },
+        };
+    }
+
+    /// Shows what has become of the account that is signed in.
+    pub(super) fn show_account(&mut self) {
+        if let (Some(account), AccountView::SignedIn { .. }) = (&self.account, &self.model.account)
+        {
+            self.model.account = signed_in_view(account);
         }
     }
 
@@ -137,18 +163,37 @@ impl Core {
         };
         let inputs = self.inputs.clone();
         tokio::spawn(async move {
+            let of = Some(account.key().to_owned());
             let result = account.sign_out().await;
-            if inputs.send(Input::SignedOut(result, answer)).await.is_err() {
+            let input = Input::SignedOut(of, result, answer);
+            if inputs.send(input).await.is_err() {
                 tracing::debug!("the engine stopped during a sign-out");
             }
         });
     }
 
-    pub(super) async fn finish_sign_out(&mut self, result: Result<(), AuthError>, answer: Answer) {
+    /// Whether the account of this key is the one that is signed in.
+    pub(in crate::engine) fn is_signed_in_as(&self, account: &str) -> bool {
+        self.account.as_ref().is_some_and(|it| it.key() == account)
+    }
+
+    /// Another account than `of` may have signed in while the server was told; it stays.
+    pub(super) async fn finish_sign_out(
+        &mut self,
+        of: Option<String>,
+        result: Result<(), AuthError>,
+        answer: Answer,
+    ) {
         if let Err(error) = result {
             return self.reply(answer, Err(refusal(&error)));
         }
-        self.account = None;
+        if self.account.is_some() && self.account.as_ref().map(Account::key) != of.as_deref() {
+            return self.reply(answer, Ok(Reply::Done));
+        }
+        let account = self.account.take();
+        if account.is_some_and(|account| account.kept() == SignInKeep::WithSetUp) {
+            self.secrets.forget_choice();
+        }
         self.link = None;
         self.model.account = AccountView::SignedOut { reason: None };
         self.model.subscription = None;
@@ -168,13 +213,14 @@ impl Core {
         };
         let inputs = self.inputs.clone();
         tokio::spawn(async move {
+            let of = account.key().to_owned();
             let result = async {
                 account.check_cloud().await?;
                 account.subscription().await
             }
             .await;
             if inputs
-                .send(Input::Subscription(Box::new(result), answer))
+                .send(Input::Subscription(of, Box::new(result), answer))
                 .await
                 .is_err()
             {
@@ -183,18 +229,25 @@ impl Core {
         });
     }
 
+    /// What was asked for an account that is signed out by now changes nothing.
     pub(super) async fn take_subscription(
         &mut self,
+        of: &str,
         result: Result<SubscriptionOut, AuthError>,
         answer: Option<Answer>,
     ) {
+        let is_ours = self.is_signed_in_as(of);
         let result = match result {
             Ok(subscription) => {
-                self.take_standing(&subscription);
+                if is_ours {
+                    self.take_standing(&subscription);
+                }
                 Ok(Reply::Done)
             }
             Err(error) => {
-                self.take_auth_error(&error).await;
+                if is_ours {
+                    self.take_auth_error(&error).await;
+                }
                 Err(refusal(&error))
             }
         };
@@ -254,12 +307,13 @@ impl Core {
 }
 
 pub(super) fn signed_in_view(account: &Account) -> AccountView {
-    let record = account.record();
+    let (record, keep) = (account.record(), account.kept());
     AccountView::SignedIn {
         server_url: record.server_url,
         user_id: record.user_id,
         email: record.email,
         cloud_mode: record.cloud_mode,
+        keep,
     }
 }
 

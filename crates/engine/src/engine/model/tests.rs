@@ -26,6 +26,7 @@ fn idle() -> Model {
             user_id: "u".into(),
             email: None,
             cloud_mode: true,
+            keep: crate::SignInKeep::Now,
         },
         pairs: vec![pair()],
         starting: false,
@@ -154,6 +155,24 @@ fn problems_are_cut_and_counted() {
     model.pairs[0].problems = vec![problem; PROBLEMS + 1];
     let view = render(&model, NOW);
     assert_eq!((view.problems.len(), view.problem_count), (PROBLEMS, 101));
+}
+
+#[test]
+fn a_remark_is_listed_last_and_calls_nobody() {
+    let mut model = idle();
+    let code = crate::vault::ProblemCode::NameNotEverywhere;
+    model.pairs[0].remarks = vec![PathProblem::new("a:b.md", code)];
+    let view = render(&model, NOW);
+    assert_eq!((view.status, view.problem_count), (Status::Idle, 0));
+    assert_eq!(view.problems[0].path, "a:b.md");
+    assert!(view.problems[0].is_remark());
+    assert_eq!(crate::notice::facts(&model, &problems(&model)), []);
+
+    let twins = PathProblem::new("n.md", crate::vault::ProblemCode::NameTwins);
+    model.pairs[0].problems = vec![twins];
+    let view = render(&model, NOW);
+    let listed: Vec<_> = view.problems.iter().map(|it| it.path.as_str()).collect();
+    assert_eq!((listed, view.problem_count), (vec!["n.md", "a:b.md"], 1));
 }
 
 #[test]

@@ -188,12 +188,12 @@ async fn binary(env: &KeeperEnv) -> Result<rclone::Binary, Failure> {
 
 async fn link(env: &KeeperEnv) -> Result<Link, Failure> {
     let known = env.links.borrow().clone();
-    if let Some(link) = known {
+    let Some(account) = &env.account else {
+        return known.ok_or_else(|| Failure::new("There is no way to the bucket", ""));
+    };
+    if let Some(link) = known.filter(|link| link.is_of(account)) {
         return Ok(link);
     }
-    let Some(account) = &env.account else {
-        return Err(Failure::new("There is no way to the bucket", ""));
-    };
     let opened = Link::open(account, &env.config.clock, env.limits.clone()).await;
     let link = opened.map_err(|error| {
         let hint = "It is tried again by itself.";

@@ -10,7 +10,7 @@ use crate::vault::history::{Slot, day, remove_empty_parents};
 use crate::vault::intent::{Intent, Names};
 use crate::vault::lease::Claim;
 use crate::vault::problem::ProblemCode;
-use crate::vault::signature::{Signature, digest_into};
+use crate::vault::signature::{Signature, digest_into, md5_of_file};
 use crate::vault::swap::Swapped;
 use crate::vault::system::{Looks, open_own};
 
@@ -19,6 +19,24 @@ pub(super) struct Source<'s> {
     pub from: &'s NewBytes,
     pub md5: &'s str,
     pub mtime_ms: Option<i64>,
+}
+
+/// When a staged copy becomes durable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Lasting {
+    Now,
+    /// Before it is moved to the vault, with others.
+    Later,
+}
+
+/// What became of a new note.
+pub(super) enum Placed {
+    /// Its folder is not durable yet.
+    InPlace {
+        folder: Folder,
+        signature: Signature,
+    },
+    Answered(Applied),
 }
 
 impl Work<'_> {
@@ -39,44 +57,62 @@ impl Work<'_> {
     }
 
     fn install_new(&self, path: &str, source: &Source<'_>, names: &Names) -> Result<Applied, Stop> {
-        match self.root.parent_of(path) {
-            Ok((folder, name)) => {
-                if let Some(answer) = self.already(&folder, name, source.md5)? {
-                    return Ok(answer);
-                }
-            }
-            Err(PathError::Missing) => {}
-            Err(error) => return Err(on_way(error)),
+        if let Some(answer) = self.answered(path, source.md5)? {
+            return Ok(answer);
         }
-        let signature = self.stage(path, source, names, &self.side.new_looks)?;
+        let looks = &self.side.new_looks;
+        let signature = self.stage(path, source, names, looks, Lasting::Now)?;
         self.reach(ApplyStep::Staged);
-        let (folder, name) = match self.root.make_parent_of(path) {
-            Ok(found) => found,
-            // The user removes the folders as they are made.
-            Err(PathError::Missing) => return Ok(Applied::UserSaved),
-            Err(error) => return Err(on_way(error)),
+        let (folder, signature) = match self.place_new(path, source.md5, names, signature)? {
+            Placed::InPlace { folder, signature } => (folder, signature),
+            Placed::Answered(answer) => return Ok(answer),
         };
-        let moved = self.stage.move_to(&names.part, &folder, name);
-        match moved.map_err(on_path("put the note in place"))? {
-            Moved::Done => {}
-            Moved::Taken => {
-                return Ok(self
-                    .already(&folder, name, source.md5)?
-                    .unwrap_or(Applied::UserSaved));
-            }
-            // The user removed the folder in this moment.
-            Moved::Gone => return Ok(Applied::UserSaved),
-        }
-        self.reach(ApplyStep::Swapped);
         folder
             .sync()
             .map_err(doing("make the note's folder durable"))?;
         self.reach(ApplyStep::Synced);
         self.reach(ApplyStep::Settled);
         Ok(Applied::Done {
-            signature: Some(signature.untrusted()),
+            signature: Some(signature),
             kept: None,
         })
+    }
+
+    /// The answer for a new note where its path has something.
+    pub(super) fn answered(&self, path: &str, ours: &str) -> Result<Option<Applied>, Stop> {
+        match self.root.parent_of(path) {
+            Ok((folder, name)) => self.already(&folder, name, ours),
+            Err(PathError::Missing) => Ok(None),
+            Err(error) => Err(on_way(error)),
+        }
+    }
+
+    /// Moves a staged new note to its path, if nothing is there.
+    pub(super) fn place_new(
+        &self,
+        path: &str,
+        ours: &str,
+        names: &Names,
+        signature: Signature,
+    ) -> Result<Placed, Stop> {
+        let (folder, name) = match self.root.make_parent_of(path) {
+            Ok(found) => found,
+            // The user removes the folders as they are made.
+            Err(PathError::Missing) => return Ok(Placed::Answered(Applied::UserSaved)),
+            Err(error) => return Err(on_way(error)),
+        };
+        let moved = self.stage.move_to(&names.part, &folder, name);
+        let answer = match moved.map_err(on_path("put the note in place"))? {
+            Moved::Done => {
+                self.reach(ApplyStep::Swapped);
+                let signature = signature.untrusted();
+                return Ok(Placed::InPlace { folder, signature });
+            }
+            Moved::Taken => self.already(&folder, name, ours)?,
+            // The user removed the folder in this moment.
+            Moved::Gone => None,
+        };
+        Ok(Placed::Answered(answer.unwrap_or(Applied::UserSaved)))
     }
 
     fn install_over(
@@ -104,7 +140,7 @@ impl Work<'_> {
             }
         };
         self.refuse_open_file(&folder, name)?;
-        let signature = self.stage(path, source, names, &looks)?;
+        let signature = self.stage(path, source, names, &looks, Lasting::Now)?;
         self.reach(ApplyStep::Staged);
         let intent = Intent {
             id: names.id.clone(),
@@ -122,17 +158,14 @@ impl Work<'_> {
         match swapped {
             Ok(Swapped::Done) => {}
             Ok(Swapped::Gone) => {
-                self.withdraw(names, &slot)?;
+                self.withdraw(names, &slot, Some(source.md5))?;
                 return Ok(Applied::UserSaved);
             }
             Ok(Swapped::Taken) => {
                 return self.settle_taken(names, &slot, &intent, &folder);
             }
             Err(error) => {
-                // With something aside, only recovery may tidy up.
-                if matches!(self.stage.find(&names.aside), Ok(None)) {
-                    self.withdraw(names, &slot)?;
-                }
+                self.withdraw(names, &slot, Some(source.md5))?;
                 return Err(on_path("put the note in place")(error));
             }
         }
@@ -186,11 +219,11 @@ impl Work<'_> {
         match folder.move_to(name, &self.stage, &names.file) {
             Ok(Moved::Done) => {}
             Ok(Moved::Gone | Moved::Taken) => {
-                self.withdraw(&names, &slot)?;
+                self.withdraw(&names, &slot, None)?;
                 return Ok(GONE);
             }
             Err(error) => {
-                self.withdraw(&names, &slot)?;
+                self.withdraw(&names, &slot, None)?;
                 return Err(on_path("take the note out")(error));
             }
         }
@@ -241,13 +274,14 @@ impl Work<'_> {
         }
     }
 
-    /// Makes the copy that will be in the vault: bytes, looks and time, durable.
-    fn stage(
+    /// Makes the copy that will be in the vault: bytes, looks and time.
+    pub(super) fn stage(
         &self,
         path: &str,
         source: &Source<'_>,
         names: &Names,
         looks: &Looks,
+        lasting: Lasting,
     ) -> Result<Signature, Stop> {
         let failed = doing("stage the new version");
         let mut file;
@@ -281,7 +315,9 @@ impl Work<'_> {
         let time = since_1970(mtime_ms);
         let times = FileTimes::new().set_accessed(time).set_modified(time);
         copy.set_times(times).map_err(&failed)?;
-        copy.sync_all().map_err(&failed)?;
+        if lasting == Lasting::Now {
+            copy.sync_all().map_err(&failed)?;
+        }
         Ok(Signature::of_file(&copy).map_err(&failed)?)
     }
 
@@ -310,10 +346,22 @@ impl Work<'_> {
         }
     }
 
-    /// Undoes the preparations of a swap that did not happen: the staged copy was never in the
-    /// vault.
-    fn withdraw(&self, names: &Names, slot: &Slot<'_>) -> Result<(), Stop> {
+    /// Undoes the preparations of a swap that did not happen: the staged copy, which is `ours`, was
+    /// never in the vault. Where anything else is in the stage, a disk moved it and said that it did
+    /// not, as one behind a network does that lost its answer; only recovery may tidy that up.
+    fn withdraw(&self, names: &Names, slot: &Slot<'_>, ours: Option<&str>) -> Result<(), Stop> {
         let failed = doing("tidy the stage");
+        let is_there = |name| self.stage.find(name).map(|found| found.is_some());
+        if is_there(&names.aside).map_err(&failed)? {
+            return Ok(());
+        }
+        if is_there(&names.file).map_err(&failed)? {
+            let staged = self.stage.open_file(&names.file).ok();
+            let staged = staged.and_then(|file| md5_of_file(&file).ok());
+            if staged.is_none_or(|(md5, _)| Some(md5.as_str()) != ours) {
+                return Ok(());
+            }
+        }
         self.stage.discard_own(&names.file).map_err(&failed)?;
         slot.abandon();
         names.withdraw(&self.stage).map_err(&failed)?;

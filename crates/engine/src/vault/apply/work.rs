@@ -40,6 +40,18 @@ pub(in crate::vault) enum State {
     },
 }
 
+impl Stop {
+    /// Of a step on the stage, where no path of the vault stands in the way.
+    pub(super) fn of_stage(self) -> ApplyError {
+        match self {
+            Self::Blocked(_) => {
+                doing("stage the new version")(io::ErrorKind::PermissionDenied.into())
+            }
+            Self::Error(error) => error,
+        }
+    }
+}
+
 impl From<ApplyError> for Stop {
     fn from(error: ApplyError) -> Self {
         Self::Error(error)

@@ -508,3 +508,44 @@ mod looks {
         of(path)
     }
 }
+
+/// A rename over a network whose answer got lost is sent again, and then nothing is there to rename.
+#[test]
+fn what_a_disk_moved_and_denies_is_not_thrown_away() {
+    for &swap in SWAPS {
+        for change in ["remove", "install"] {
+            let rig = Rig::with(swap, Linking::Copy);
+            rig.write("n.md", "old");
+            let (note, stage) = (rig.vault.join("n.md"), rig.side.stage.clone());
+            let deny = |kind: &'static str| {
+                let (note, stage) = (note.clone(), stage.clone());
+                move |step: ApplyStep| {
+                    if step == ApplyStep::Intended {
+                        let names = files(&stage).into_keys();
+                        let ids: Vec<String> = names
+                            .filter_map(|name| Some(name.strip_suffix(".json")?.to_owned()))
+                            .collect();
+                        let [id] = ids.as_slice() else {
+                            panic!("one change is under way: {ids:?}");
+                        };
+                        fs::rename(&note, stage.join(format!("{id}.{kind}"))).unwrap();
+                    }
+                }
+            };
+            if change == "remove" {
+                rig.apply_with(&remove("n.md", "old"), &deny("file"));
+            } else {
+                let install = rig.install("n.md", "ours", content("old"));
+                rig.apply_with(&install, &deny("aside"));
+            }
+            let in_stage = files(&rig.side.stage).into_values();
+            assert!(
+                in_stage.into_iter().any(|text| text == "old"),
+                "{change}, {swap:?}"
+            );
+            rig.recover();
+            assert!(rig.retrievable().contains("old"), "{change}, {swap:?}");
+            assert_eq!(rig.stage_names(), Vec::<String>::new());
+        }
+    }
+}

@@ -37,7 +37,7 @@ const AIMS: [ApplyStep; 7] = [
 #[derive(Default)]
 struct Record {
     settled: BTreeSet<String>,
-    /// Texts that a later save replaced; MD5s of those that a change was to replace, and did.
+    /// Texts that a later save replaced; MD5s of those that a change was to replace, and took out.
     superseded: BTreeSet<String>,
 }
 
@@ -134,7 +134,13 @@ fn sync(rig: &Rig, track: &Track, wanted: usize) -> (Record, BTreeMap<&'static s
             cloud.settled.insert(text);
         }
         let (Change::Install { expect, .. } | Change::Remove { expect, .. }) = &change;
-        if let (Applied::Done { .. }, Expect::Content { md5 }) = (&applied, expect) {
+        let gave_way = match applied {
+            Applied::Done { .. } => true,
+            // While the old version was aside, a program found no note and made one: that replaces it.
+            Applied::UserSaved => rig.side.swap == Swap::MoveAside,
+            Applied::KeptBoth { .. } | Applied::Blocked(_) => false,
+        };
+        if let (true, Expect::Content { md5 }) = (gave_way, expect) {
             cloud.superseded.insert(md5.clone());
         }
         *outcomes

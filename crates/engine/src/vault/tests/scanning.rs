@@ -130,6 +130,25 @@ fn lists_names_that_cannot_sync() {
 
 #[test]
 #[cfg(unix)]
+fn remarks_on_names_that_windows_cannot_hold_and_takes_them_all_the_same() {
+    let rig = Rig::new();
+    let odd = ["CON.md", "a:b.md", "d/what?.md", "ends.", "x|y/fine.md"];
+    for path in odd.into_iter().chain(["fine.md", "d/fine.md"]) {
+        rig.write(path, "x");
+    }
+    let scan = rig.scan();
+    assert_eq!((scan.files.len(), codes(&scan)), (7, BTreeSet::new()));
+    let told: Vec<&str> = scan.remarks.iter().map(|it| it.path.as_str()).collect();
+    assert_eq!(told, ["CON.md", "a:b.md", "d/what?.md", "ends.", "x|y"]);
+    // One path at a time it is the same.
+    let alone: Vec<String> = (scan.files.keys())
+        .filter_map(|path| Some(remark_on(path)?.path))
+        .collect();
+    assert_eq!(alone, told);
+}
+
+#[test]
+#[cfg(unix)]
 fn a_deep_folder_is_listed_and_hides_its_content() {
     let rig = Rig::new();
     let deep = vec!["d".repeat(200); 6].join("/");
