@@ -9,6 +9,9 @@ import type { View } from "./bindings/View";
 /** Whether something on the desktop shows tray icons. */
 export type TrayHost = "unknown" | "present" | "missing";
 
+/** In which program sync runs: in this app, in another one that it has joined, or in none yet. */
+export type EngineRuns = "here" | "elsewhere" | "nowhere";
+
 /** All that the window can reach outside itself. A refused request rejects with a `Refusal`. */
 export interface Bridge {
   /** The server that the sign-in form offers first; null for the usual one. */
@@ -29,6 +32,9 @@ export interface Bridge {
   pickFolder(): Promise<string | null>;
   /** Where to write a file that has this name by default; null when the chooser was closed. */
   pickFile(name: string): Promise<string | null>;
+  /** A program that is on this computer; null when the person closed the chooser. */
+  pickProgram(): Promise<string | null>;
+  engineRuns(): Promise<EngineRuns>;
   /** Null where the desktop does not say. */
   startsAtLogin(): Promise<boolean | null>;
   setStartAtLogin(on: boolean): Promise<true>;
@@ -48,6 +54,8 @@ export const tauriBridge: Bridge = {
   openLink: (url) => invoke<void>("open_link", { url }),
   pickFolder: () => invoke<string | null>("pick_folder"),
   pickFile: (name) => invoke<string | null>("pick_file", { name }),
+  pickProgram: () => invoke<string | null>("pick_program"),
+  engineRuns: () => invoke<EngineRuns>("engine_runs"),
   startsAtLogin: () => invoke<boolean | null>("starts_at_login"),
   setStartAtLogin: (on) => invoke<true>("set_start_at_login", { on }),
   trayHost: () => invoke<TrayHost>("tray_host"),

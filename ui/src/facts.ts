@@ -1,7 +1,8 @@
 import type { Finding } from "./bindings/Finding";
 import type { RcloneView } from "./bindings/RcloneView";
 import type { View } from "./bindings/View";
-import type { TrayHost } from "./bridge";
+import type { NotesFolder } from "./bindings/NotesFolder";
+import type { EngineRuns, TrayHost } from "./bridge";
 import { sentence } from "./format";
 import { never } from "./never";
 import { texts } from "./texts";
@@ -33,20 +34,27 @@ const login: Fact = {
   hint: null,
 };
 
-/** What the first page of the set-up shows; findings that are fine are left out. */
-export function factsOf(
-  view: View,
-  findings: Finding[],
-  tray: TrayHost,
-  atLogin: boolean | null,
-): Fact[] {
+/** What this computer was found to have. */
+export interface Found {
+  findings: Finding[];
+  tray: TrayHost;
+  atLogin: boolean | null;
+  /** Null until they were looked for. */
+  notes: NotesFolder[] | null;
+  runs: EngineRuns;
+}
+
+/** What the first page of the set-up shows; findings that are fine are left to the details. */
+export function factsOf(view: View, { findings, tray, atLogin, notes, runs }: Found): Fact[] {
   const worth = findings.filter(({ code, level }) => level !== "ok" && !told.includes(code));
   return [
+    ...(notes === null ? [] : [notesFact(notes)]),
     rclone(view.rclone),
     keys(view),
     drives(view),
     ...trayFact(tray),
     ...(atLogin === true ? [login] : []),
+    ...service(runs),
     ...worth.map(({ level, message, hint }): Fact => {
       const state = level === "error" ? "missing" : "note";
       return { state, name: sentence(message), words: "", hint };
@@ -107,4 +115,36 @@ function trayFact(tray: TrayHost): Fact[] {
     default:
       return never(tray);
   }
+}
+
+function notesFact([best]: NotesFolder[]): Fact {
+  const name = texts.detect.notes;
+  if (best === undefined) {
+    return { state: "note", name, words: texts.detect.noNotes, hint: texts.detect.noNotesHint };
+  }
+  const hint = best.kind === "obsidian" ? texts.detect.vault : texts.detect.offered;
+  return { state: "found", name, words: best.folder, hint };
+}
+
+function service(runs: EngineRuns): Fact[] {
+  const name = texts.detect.service;
+  switch (runs) {
+    case "nowhere":
+      return [];
+    case "here":
+      return [{ state: "found", name, words: texts.detect.runsHere, hint: null }];
+    case "elsewhere":
+      return [{ state: "found", name, words: texts.detect.runsElsewhere, hint: texts.detect.joined }];
+    default:
+      return never(runs);
+  }
+}
+
+/** All that was looked at, one line each. */
+export function detailsOf(findings: Finding[], notes: NotesFolder[] | null): string[] {
+  const others = (notes ?? []).slice(1).filter(({ kind }) => kind === "obsidian");
+  return [
+    ...findings.map(({ message }) => message),
+    ...(others.length === 0 ? [] : [texts.detect.otherNotes(others.map(({ folder }) => folder).join(", "))]),
+  ];
 }

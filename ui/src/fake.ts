@@ -1,4 +1,4 @@
-import type { Bridge, TrayHost } from "./bridge";
+import type { Bridge, EngineRuns, TrayHost } from "./bridge";
 import type { Reply } from "./bindings/Reply";
 import type { Request } from "./bindings/Request";
 import type { View } from "./bindings/View";
@@ -25,6 +25,7 @@ export class FakeBridge implements Bridge {
   atLogin: boolean | null = false;
   /** What the desktop says about tray icons. */
   tray: TrayHost = "present";
+  runs: EngineRuns = "here";
   #view: View;
   readonly #callbacks = new Set<(view: View) => void>();
   readonly #placeCallbacks = new Set<(place: string) => void>();
@@ -85,6 +86,14 @@ export class FakeBridge implements Bridge {
 
   pickFile(name: string): Promise<string | null> {
     return Promise.resolve(this.picked === null ? null : `/home/ana/${name}`);
+  }
+
+  pickProgram(): Promise<string | null> {
+    return Promise.resolve(this.picked === null ? null : "/opt/rclone/rclone");
+  }
+
+  engineRuns(): Promise<EngineRuns> {
+    return Promise.resolve(this.runs);
   }
 
   startsAtLogin(): Promise<boolean | null> {

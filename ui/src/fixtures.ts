@@ -1,3 +1,4 @@
+import type { AccountView } from "./bindings/AccountView";
 import type { ActivityView } from "./bindings/ActivityView";
 import type { PairView } from "./bindings/PairView";
 import type { View } from "./bindings/View";
@@ -83,6 +84,14 @@ export function fixtures(now: number): Record<FixtureName, View> {
   ];
   const activity = activityUntil(now - 12 * second);
 
+  const signedIn = {
+    type: "signedIn",
+    serverUrl: server,
+    userId: "user_2f9c1b",
+    email: "ana@example.org",
+    cloudMode: true,
+    keep: "now",
+  } satisfies AccountView;
   const idle: View = {
     version: "0.1.0",
     device: "ana-laptop",
@@ -90,13 +99,7 @@ export function fixtures(now: number): Record<FixtureName, View> {
     headline: "Up to date",
     sync: { type: "on" },
     checkedAtMs: now - 12 * second,
-    account: {
-      type: "signedIn",
-      serverUrl: server,
-      userId: "user_2f9c1b",
-      email: "ana@example.org",
-      cloudMode: true,
-    },
+    account: signedIn,
     subscription,
     pairs: [pair],
     notices: [],
@@ -273,13 +276,7 @@ export function fixtures(now: number): Record<FixtureName, View> {
       ...nothingYet,
       status: "expired",
       headline: "Subscription required",
-      account: {
-        type: "signedIn",
-        serverUrl: server,
-        userId: "user_2f9c1b",
-        email: "ana@example.org",
-        cloudMode: false,
-      },
+      account: { ...signedIn, cloudMode: false, keep: "withSetUp" },
       subscription: {
         ...subscription,
         current: false,
@@ -292,6 +289,7 @@ export function fixtures(now: number): Record<FixtureName, View> {
     setUp: {
       ...idle,
       ...nothingYet,
+      account: { ...signedIn, keep: "withSetUp" },
       subscription,
       status: "starting",
       headline: "No folder is set up yet",
@@ -449,13 +447,7 @@ export function fixtures(now: number): Record<FixtureName, View> {
       ...idle,
       status: "expired",
       headline: "Read-only: subscription ended",
-      account: {
-        type: "signedIn",
-        serverUrl: server,
-        userId: "user_2f9c1b",
-        email: "ana@example.org",
-        cloudMode: false,
-      },
+      account: { ...signedIn, cloudMode: false },
       subscription: {
         ...subscription,
         current: false,

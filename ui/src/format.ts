@@ -56,9 +56,13 @@ export function moment(atMs: number, now: number): string {
   return today ? clockTime(atMs) : `${calendarDay(atMs, now)}, ${clockTime(atMs)}`;
 }
 
+function oneDigit(value: number): string {
+  return new Intl.NumberFormat(locale, { minimumFractionDigits: 1, maximumFractionDigits: 1 }).format(value);
+}
+
 export function duration(milliseconds: number): string {
   if (milliseconds < second) return `${milliseconds} ms`;
-  if (milliseconds < minute) return `${(milliseconds / second).toFixed(1)} s`;
+  if (milliseconds < minute) return `${oneDigit(milliseconds / second)} s`;
   return `${Math.floor(milliseconds / minute)} min ${Math.floor((milliseconds % minute) / second)} s`;
 }
 

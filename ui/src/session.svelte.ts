@@ -1,9 +1,10 @@
 import { getContext, setContext, tick } from "svelte";
 
 import type { Refusal } from "./bindings/Refusal";
-import { type Bridge, refusalOf, type TrayHost } from "./bridge";
+import { type Bridge, type EngineRuns, refusalOf, type TrayHost } from "./bridge";
 import { Clock } from "./clock.svelte";
 import type { InstallWayView } from "./bindings/InstallWayView";
+import type { NotesFolder } from "./bindings/NotesFolder";
 import type { Reply } from "./bindings/Reply";
 import type { Request } from "./bindings/Request";
 import type { View } from "./bindings/View";
@@ -22,6 +23,10 @@ export class Session {
   person = $state<"new" | "looked">("new");
   /** How rclone is to be got at the end of the set-up; null for the app's own copy. */
   rcloneWay = $state.raw<InstallWayView | null>(null);
+  /** An rclone of the person's own in place of a way to get one; its version once it was tested. */
+  ownRclone = $state.raw<{ path: string; version: string | null } | null>(null);
+  /** A folder that holds notes already: the set-up offers it first. */
+  foundFolder = $state<string | null>(null);
   /** A folder that was picked for a halted one's place: the set-up begins with it. */
   replacement = $state.raw<{ pair: string; folder: string } | null>(null);
   readonly clock: Clock;
@@ -145,6 +150,42 @@ export class Session {
     return this.#ask("pickFolder", () => this.#bridge.pickFolder());
   }
 
+  async pickProgram(): Promise<string | null> {
+    return this.#ask("pickFolder", () => this.#bridge.pickProgram());
+  }
+
+  /** Whether the rclone that the person named, if they did, is fit. It is asked once. */
+  async ownRcloneIsFit(): Promise<boolean> {
+    const own = this.ownRclone;
+    if (own === null || own.version !== null) return true;
+    const answer = await this.ask({ type: "testRclone", path: own.path.trim() }, "rclone");
+    if (answer === null || this.ownRclone !== own) return false;
+    this.ownRclone = { path: answer.path, version: answer.version };
+    return true;
+  }
+
+  /** What gets rclone, or takes the person's own, when the set-up is agreed to. */
+  get rcloneRequest(): Request {
+    if (this.ownRclone !== null) return { type: "useRclone", path: this.ownRclone.path };
+    return this.rcloneWay === null
+      ? { type: "installRclone" }
+      : { type: "installRcloneWith", way: this.rcloneWay.way };
+  }
+
+  /** Folders that hold notes already; null where that is not to be learned. */
+  async findNotes(): Promise<NotesFolder[] | null> {
+    const draft = this.offeredFolder;
+    if (draft === null) return null;
+    const answer = await this.read({ type: "findNotes", draft }, "notesFound");
+    if (!("folders" in answer)) return null;
+    this.foundFolder = answer.folders[0]?.folder ?? null;
+    return answer.folders;
+  }
+
+  async engineRuns(): Promise<EngineRuns> {
+    return (await this.#ask("view", () => this.#bridge.engineRuns())) ?? "nowhere";
+  }
+
   /** Null when the person closed the chooser. */
   async pickFile(name: string): Promise<string | null> {
     return this.#ask("pickFolder", () => this.#bridge.pickFile(name));
@@ -171,6 +212,12 @@ export class Session {
   /** Leaves the first page of the set-up. */
   look(): void {
     this.person = "looked";
+  }
+
+  /** Leads back to the first page of the set-up, once nobody is signed in. */
+  startOver(): void {
+    this.person = "new";
+    this.rcloneWay = null;
   }
 
   forgive(): void {

@@ -16,13 +16,13 @@ function ago(age: Age): string {
     case "now":
       return "just now";
     case "seconds":
-      return `${age.count} s ago`;
+      return `${count(age.count)} s ago`;
     case "minutes":
-      return `${age.count} min ago`;
+      return `${count(age.count)} min ago`;
     case "hours":
-      return `${age.count} h ago`;
+      return `${count(age.count)} h ago`;
     case "days":
-      return `${age.count} days ago`;
+      return `${count(age.count)} days ago`;
   }
 }
 
@@ -157,8 +157,8 @@ export const texts = {
   signIn: {
     title: "Sign in to your notes",
     again: "Sign in again",
-    text: "A page opens in your browser. Only your sign-in is kept on this device, and “Sign out” removes it.",
-    untilNow: "Signing in changes nothing in your folders or in the cloud. That begins with the last step of the set-up.",
+    text: "A page opens in your browser. Until a folder or drive is set up, your sign-in is in memory only.",
+    untilNow: "Until a folder or drive is set up, signing in changes nothing on this device or in the cloud.",
     server: "Server address",
     serverHint: "Change this only if you use a server of your own.",
     button: "Sign in",

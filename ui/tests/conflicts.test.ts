@@ -228,3 +228,42 @@ it("opens a conflict that only the whole list has", async () => {
   await window.press("button", "Review Far down.md");
   expect(window.root.querySelector("h1")?.textContent).toContain("Far down.md");
 });
+
+it("puts a conflict back on the list that was put off", async () => {
+  const window = await openWindow("conflicts");
+  await window.press("button", "Back to the list: Inbox/Ideas.md");
+  expect(window.sent()).toEqual([{ type: "recallConflict", id: "conflict_4" }]);
+});
+
+it("compares front matter by key beside each other, and line by line in one column", async () => {
+  const window = await openWindow("conflictClean");
+  const rows = () =>
+    [...window.root.querySelectorAll("table.sides tbody tr")].map((row) =>
+      [...row.querySelectorAll("td:not(.number)")].map((cell) => cell.textContent?.trim()).join(" | "),
+    );
+  expect(rows()).toEqual([
+    "Front matter, key by key",
+    "status: planted | status: planned",
+    " | due: 2026-04-01",
+    "2 keys are the same",
+    " | ",
+    "# Plan | # Plan",
+    " | ",
+    "Beans along the fence. | Beans along the fence.",
+    " | Peas behind them, from April.",
+  ]);
+  await window.press("radio", "One column");
+  expect(window.root.querySelectorAll("table.column tbody tr")).toHaveLength(12);
+});
+
+it("says so where the order of the keys is all that differs", async () => {
+  const window = await openWindow("conflictClean");
+  const detail = conflictDetail("conflict_clean", now);
+  if (!detail?.frontMatter) throw new Error("the fixture has no front matter");
+  const frontMatter = { ...detail.frontMatter, keys: [], same: 3, reordered: true };
+  window.bridge.answer = (request) =>
+    request.type === "readConflict" ? { type: "conflict", conflict: { ...detail, frontMatter } } : null;
+  await window.push(structuredClone(views.conflictClean));
+  expect(window.text()).toContain("The keys stand in another order.");
+  expect(window.text()).not.toContain("status: planted");
+});

@@ -182,3 +182,18 @@ it("explains why a note is not synced", async () => {
   expect(window.sent()).toEqual([{ type: "explain", path: "draft.tmp" }]);
   expect(window.text()).toContain("Left out by a rule. The filter - *.tmp leaves it out.");
 });
+
+it("lists what is only good to know among the problems, and calls nobody for it", async () => {
+  const remark = {
+    pair: "pair_0198a6c2",
+    path: "Ideas/why?.md",
+    code: "name_not_everywhere",
+    message: "Windows cannot hold this name; rename it if you use Windows too",
+  };
+  const window = await openWindow({ ...views.idle, problems: [remark], problemCount: 0 });
+  expect(window.text()).not.toContain("why?.md");
+  await window.press("button", "Diagnostics");
+  expect(window.find("heading", "Problems")).toBeTruthy();
+  expect(window.text()).toContain("Windows cannot hold this name");
+  expect(window.root.querySelector("#problems ~ .badge")).toBeNull();
+});

@@ -159,7 +159,7 @@ it("signs in at the address that was typed, and shows a refused address at its f
   };
   await window.press("button", "Sign in");
   expect(window.sent()).toEqual([
-    { type: "signIn", serverUrl: "http://127.0.0.1:8765", openBrowser: true },
+    { type: "signIn", serverUrl: "http://127.0.0.1:8765", openBrowser: true, keep: "withSetUp" },
   ]);
   expect(address.getAttribute("aria-invalid")).toBe("true");
   const help = document.getElementById(address.getAttribute("aria-describedby") ?? "");

@@ -28,6 +28,51 @@ it("gets rclone in the way that was chosen, but not before the last page was agr
   ]);
 });
 
+it("takes an rclone of the person's own once it was tested, and not before the last page was agreed to", async () => {
+  const window = await openWindow("detectLacking");
+  await window.press("radio", /^An rclone that is already on this computer/);
+  await fill(window.find("textbox", "Program"), "/opt/no");
+  await window.press("button", "Continue");
+  expect(window.root.querySelectorAll("[role=alert]")).toHaveLength(1);
+  expect(window.text()).toContain("There is no program /opt/no. Choose the program rclone itself.");
+  expect(window.root.querySelector("[data-screen=detect]")).not.toBeNull();
+
+  window.bridge.picked = "anything";
+  await window.press("button", "Choose…");
+  expect(window.text()).toContain("It is rclone 1.75.2 and can be used.");
+  await window.press("button", "Continue");
+  expect(window.text()).toContain("Sign in to your notes");
+
+  await window.push({ ...views.setUp, rclone: views.detectLacking.rclone });
+  await fill(window.find("textbox", "Notes folder"), "/home/ana/Notes");
+  for (let page = 0; page < 3; page += 1) await window.press("button", "Continue");
+  expect(window.text()).toContain("The rclone at /opt/rclone/rclone (1.75.2) is used; nothing is installed.");
+  expect(window.sent()).toEqual([]);
+  await window.press("button", "Start syncing");
+  expect(window.sent().map(({ type }) => type)).toEqual(["useRclone", "setUp"]);
+});
+
+it("offers a person's own rclone where there is no way to install one", async () => {
+  const window = await openWindow("setUp");
+  window.bridge.answer = (request) =>
+    request.type === "listInstallWays" ? { type: "installWays", ways: [] } : answersOf("setUp", now)(request);
+  await window.push({ ...views.setUp, rclone: views.detectLacking.rclone });
+  await fill(window.find("textbox", "Notes folder"), "/home/ana/Notes");
+  await window.press("button", "Continue");
+  await window.press("button", "Continue");
+  const choice = window.find("radio", /^An rclone that is already/) as HTMLInputElement;
+  expect(choice.checked).toBe(true);
+});
+
+it("offers the notes that are there already, and says who syncs here", async () => {
+  const window = await openWindow("detect");
+  expect(window.text()).toContain("Sync service is part of this app");
+  expect(window.text()).toContain("Other vaults of Obsidian: /home/ana/Documents/Work");
+  await window.press("button", "Continue");
+  await window.push(views.setUp);
+  expect((window.find("textbox", "Notes folder") as HTMLInputElement).value).toBe("/home/ana/Notes");
+});
+
 it("sets nothing up where rclone could not be installed, and says why", async () => {
   const window = await openWindow("setUpInstall");
   window.bridge.answer = (request) => {
@@ -88,15 +133,47 @@ it("says after the set-up where the icon is and how to undo it, until that is di
   expect(window.text()).not.toContain("Your folder is set up");
 });
 
-it("leaves nothing behind when the set-up is left before its last page", async () => {
-  for (const name of ["setUp", "setUpPreview", "setUpChoices", "setUpSummary", "setUpInstall"] as const) {
+it("leaves nothing behind when the set-up is left before its last page, and begins anew then", async () => {
+  const names = ["noSubscription", "setUp", "setUpPreview", "setUpChoices", "setUpSummary", "setUpInstall"] as const;
+  for (const name of names) {
     const window = await openWindow(name);
-    expect(window.text()).toContain("nothing changes on this device");
-    await window.press("button", "Sign out");
+    expect(window.text()).toContain("you are signed out, and nothing on this device has changed");
+    if (name !== "noSubscription") expect(window.text()).toContain("nothing changes on this device");
+    await window.press("button", "Cancel set-up");
     expect(window.sent()).toEqual([{ type: "signOut" }]);
     expect(window.bridge.atLogin).toBe(false);
+    await window.push(views.detect);
+    expect(window.root.querySelector("[data-screen]")?.getAttribute("data-screen")).toBe("detect");
     cleanup();
   }
+});
+
+it("goes on with the sign-in that waits when the window is opened again", async () => {
+  const window = await openWindow("setUpSummary");
+  cleanup();
+  const again = await openWindow("setUp");
+  expect(again.text()).toContain("Choose your notes folder");
+  expect([...window.sent(), ...again.sent()]).toEqual([]);
+});
+
+it("says sign out, not cancel, where the sign-in was there before the set-up", async () => {
+  const window = await openWindow({ ...views.setUp, account: views.idle.account });
+  expect(() => window.find("button", "Cancel set-up")).toThrow();
+  await window.press("button", "Sign out");
+  expect(window.sent()).toEqual([{ type: "signOut" }]);
+});
+
+it("changes nothing at login where the set-up was refused", async () => {
+  const window = await openWindow("setUpChoices");
+  await window.press("checkbox", /^Start when I log in/);
+  await window.press("button", "Continue");
+  window.bridge.refusal = { code: "keyring_locked", message: "the keyring is locked", hint: "Unlock the keyring.", field: null };
+  await window.press("button", "Start syncing");
+  expect(window.root.querySelector("[role=alert]")?.textContent).toContain("keyring is locked");
+  expect(window.bridge.atLogin).toBe(false);
+  window.bridge.refusal = null;
+  await window.press("button", "Start syncing");
+  expect(window.bridge.atLogin).toBe(true);
 });
 
 it("opens the encrypted file with its passphrase, and shows at the field when it is wrong", async () => {
@@ -180,7 +257,7 @@ it("asks for a new code when the old one is spent", async () => {
   await window.press("button", "Get a new code");
   expect(window.sent()).toEqual([
     { type: "cancelSignIn" },
-    { type: "signIn", serverUrl: "http://127.0.0.1:8765", openBrowser: true },
+    { type: "signIn", serverUrl: "http://127.0.0.1:8765", openBrowser: true, keep: "withSetUp" },
   ]);
 });
 

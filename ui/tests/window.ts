@@ -34,6 +34,8 @@ const reads = new Set<Request["type"]>([
   "checkFilters",
   "previewSetUp",
   "listInstallWays",
+  "findNotes",
+  "testRclone",
 ]);
 
 export async function openWindow(start: FixtureName | View): Promise<OpenWindow> {
@@ -41,6 +43,7 @@ export async function openWindow(start: FixtureName | View): Promise<OpenWindow>
   if (typeof start === "string") {
     bridge.offeredPlace = fixturePlaces[start] ?? null;
     bridge.answer = answersOf(start, now);
+    bridge.offeredFolder = "/home/ana/Notes";
   }
   const screen = render(App, { props: { bridge, readTime: () => now } });
   await screen.findByRole("main");

@@ -1,4 +1,5 @@
 import type { DiffLine } from "../bindings/DiffLine";
+import type { FrontMatterDiff } from "../bindings/FrontMatterDiff";
 import type { MergeChunk } from "../bindings/MergeChunk";
 
 /** A part of a line; marked where its words differ from the other side's. */
@@ -50,6 +51,14 @@ export function sideBySide(lines: DiffLine[]): Pair[] {
   }
   flush();
   return rows;
+}
+
+/** The lines below the front matter that is compared by itself. */
+export function below(lines: DiffLine[], head: FrontMatterDiff | null): DiffLine[] {
+  if (head === null) return lines;
+  return lines.filter(({ mineLine, theirsLine }) =>
+    mineLine === null ? (theirsLine ?? 0) > head.theirsLines : mineLine > head.mineLines,
+  );
 }
 
 /** Rows as they are shown: long stretches that are the same are folded to their count. */

@@ -1,7 +1,7 @@
 import type { Simple } from "../conflict/choices";
 import type { ConflictKind } from "../bindings/ConflictKind";
 import { count } from "../format";
-import { some } from "./words";
+import { form, some } from "./words";
 
 /** What a path names: notes are Markdown, all else are files. */
 type Thing = "note" | "file";
@@ -50,6 +50,8 @@ export const conflict = {
   reviewThis: (path: string) => `Review ${path}`,
   notNow: "Not now",
   notNowThis: (path: string) => `Not now: ${path}`,
+  recall: "Back to the list",
+  recallThis: (path: string) => `Back to the list: ${path}`,
   undoThis: (path: string) => `Undo for ${path}`,
   select: (path: string) => `Select ${path}`,
   selectAll: "Select all",
@@ -61,7 +63,7 @@ export const conflict = {
   apply: (amount: number) => `Settle ${some(amount, "conflict", "conflicts")}`,
   resolved: (amount: number) => `${some(amount, "conflict", "conflicts")} settled.`,
   stale: (amount: number) =>
-    `${some(amount, "note has", "notes have")} changed since you looked and ${amount === 1 ? "was" : "were"} left as ${amount === 1 ? "it is" : "they are"}:`,
+    `${some(amount, "note has", "notes have")} changed since you looked and ${form(amount, "was left as it is", "were left as they are")}:`,
 
   back: "All conflicts",
   gone: "This conflict was settled elsewhere.",
@@ -75,6 +77,9 @@ export const conflict = {
   version: "Version",
   line: "Line",
   mineShort: "this device",
+  frontMatter: "Front matter, key by key",
+  sameKeys: (keys: number) => `${some(keys, "key is", "keys are")} the same`,
+  reordered: "The keys stand in another order.",
   same: (lines: number) => `${some(lines, "line is", "lines are")} the same`,
   noText: "These files cannot be shown as text, or are too large. Look at them in the folder.",
   copy: "The other version is beside it:",

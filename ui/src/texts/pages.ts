@@ -6,7 +6,7 @@ import type { MountState } from "../bindings/MountState";
 import type { ProfileName } from "../bindings/ProfileName";
 import type { VersionReason } from "../bindings/VersionReason";
 import { count } from "../format";
-import { some } from "./words";
+import { form, some } from "./words";
 
 const reason: Record<VersionReason, string> = {
   replaced: "Replaced by a newer version",
@@ -90,13 +90,14 @@ export const history = {
 export const check = {
   title: "Result of the check",
   same: (n: number) =>
-    n === 1 ? "The one note is the same on both sides." : `All ${count(n)} notes are the same on both sides.`,
+    form(n, "The one note is the same on both sides.", `All ${count(n)} notes are the same on both sides.`),
   differ: (n: number) => `${some(n, "note differs", "notes differ")} between this folder and the cloud.`,
   equal: (n: number) => `${some(n, "note is", "notes are")} the same.`,
   difference,
   ways: "The next sync carries what differs; what could not be read stays as it is.",
   syncNow: "Sync now",
   receipt: "Receipt",
+  sequence: (n: number) => `Taken after change ${count(n)} of your notes in the cloud.`,
   receiptText: "One sum of all equal notes. A device that holds the same notes shows the same receipt.",
 };
 

@@ -37,6 +37,10 @@ export const setUp = {
   installing: "Installing rclone. The folder is set up as soon as it is there.",
   untilNow: (kind: "folder" | "drive") =>
     `Until you press “${kind === "folder" ? "Start syncing" : "Mount the drive"}”, nothing changes on this device or in the cloud.`,
+  cancel: "Cancel set-up",
+  canceling: "Canceling…",
+  cancelEffect:
+    "If you cancel, you are signed out, and nothing on this device has changed. You can also close this window and go on later: your sign-in waits in memory until the app ends.",
   created: "It will be created.",
   free: (size: string) => `${size} free.`,
   onlyHere: "Only here",
@@ -59,7 +63,9 @@ export const setUp = {
     noLogin: "The app no longer starts when you log in.",
     stays: (on: boolean) =>
       on ? "The app still starts when you log in, without a window." : "The app does not start when you log in, as before.",
-    keys: "This device gets keys of its own to your notes.",
+    keys: "This device keeps your sign-in, and gets keys of its own to your notes.",
+    ownRclone: (path: string, version: string | null) =>
+      `The rclone at ${path}${version === null ? "" : ` (${version})`} is used; nothing is installed.`,
     rclone: (command: string, administrator: boolean) => {
       if (command === "") {
         return "The app's own copy of rclone is installed; nothing else on the system changes.";
@@ -90,6 +96,17 @@ export const detect = {
   trayPresent: "shows the icon",
   login: "Start at login",
   loginFound: "is set up already",
+  notes: "Notes folder",
+  noNotes: "not found",
+  noNotesHint: "In the set-up you choose one, or a new one.",
+  offered: "The set-up offers it first.",
+  vault: "A vault of Obsidian. The set-up offers it first.",
+  otherNotes: (folders: string) => `Other vaults of Obsidian: ${folders}`,
+  service: "Sync service",
+  runsHere: "is part of this app",
+  runsElsewhere: "runs already, in a program of its own",
+  joined: "This window joins it. It goes on when this app ends.",
+  details: "All that was looked at",
   state: { found: "Found", note: "Note", missing: "Missing" },
 };
 
@@ -121,7 +138,7 @@ export const passphrase = {
     "Then you sign in again, and this device gets new keys. Your folder stays as it is, and what you wrote waits. Revoke the old keys on the page Account afterwards.",
   beginAnew: "Sign out and begin anew",
   choice: "Where this device's keys are kept",
-  choiceText: "No keyring answers here. At the sign-in the keys go into a file.",
+  choiceText: "No keyring answers here. Your sign-in and the keys go into a file.",
   alone: "In a file that only you can read",
   aloneText: "Nothing to type. Whoever can read all your files can read this one.",
   sealed: "In a file with a passphrase",
@@ -137,6 +154,13 @@ export const install = {
   ownText: "A download of 25 MB, only for this app; nothing else on the system changes.",
   administrator: "For everybody on this computer; asks for an administrator's rights.",
   person: "For you, with a package manager that is already here.",
+  present: "An rclone that is already on this computer",
+  presentText: "Version 1.74.2 or newer. It is asked for its version now, and used from the end of the set-up on.",
+  program: "Program",
+  programHint: "The whole path, as /opt/rclone/rclone.",
+  test: "Test",
+  testing: "Asking it for its version…",
+  fit: (version: string) => `It is rclone ${version} and can be used.`,
 };
 
 export const tray = {
