@@ -205,13 +205,19 @@ fn size(
         let measured = contest::measure(course, contestant, files)?;
         sheet.take_passes(measured.rows)?;
         if let Some(peaks) = measured.peaks.filter(|_| suffix.is_empty()) {
-            sheet.take(rows::first_upload_memory(peaks, files))?;
+            sheet.take(rows::memory("first_upload", peaks, files))?;
         }
         seat = seat.or(measured.seat);
     }
     if files <= MANY {
         println!("{}, {files} notes, first uploads …", course.store.name());
         sheet.take_passes(contest::first_uploads(course, files)?)?;
+    }
+    println!("{}, {files} notes, first downloads …", course.store.name());
+    let (downloads, peaks) = contest::first_downloads(course, files)?;
+    sheet.take_passes(downloads)?;
+    if suffix.is_empty() {
+        sheet.take(rows::memory("first_download", peaks, files))?;
     }
     judge(course, files, sheet)?;
     println!("{files} notes, single edits between two devices …");
@@ -240,7 +246,9 @@ fn judge(course: &Course<'_>, files: usize, sheet: &mut Sheet) -> Result<()> {
         .cloned()
         .collect();
     sheet.take(rows::passes(&passes, files, suffix))?;
-    sheet.take(rows::first_upload(&passes, files, suffix))
+    sheet.take(rows::first_upload(&passes, files, suffix))?;
+    let download = rows::first_download(&passes, files, suffix);
+    sheet.take(download.into_iter().collect())
 }
 
 fn neighbors(repo: &Repo, server: &Server, base: &Path) -> Result<Vec<Row>> {

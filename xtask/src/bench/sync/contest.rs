@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use crate::bench::sync::course::Course;
 use crate::bench::sync::listing;
-use crate::bench::sync::memory::Peaks;
+use crate::bench::sync::memory::{Memory, Peaks};
 use crate::bench::sync::proxy::{Counts, Proxy};
 use crate::bench::sync::seat::{Seat, device_with_notes, note};
 use crate::bench::sync::sides::{Ours, Plain, Side, timed};
@@ -13,11 +13,14 @@ use crate::demo::device::Device;
 use crate::demo::server::Credentials;
 
 /// What our own marker in a bucket is called.
-const MARKER: &str = "/.basic-memory-sync";
+pub(super) const MARKER: &str = "/.basic-memory-sync";
 
 /// Notes that the cloud has none of, from a folder to its bucket.
 pub(crate) const UPLOAD: &str = "first upload";
 const UPLOADERS: [Contestant; 3] = [Contestant::Copy, Contestant::Ours, Contestant::CarefulCopy];
+
+/// Notes that a device has none of, from the bucket to its folder.
+pub(crate) const DOWNLOAD: &str = "first download";
 
 /// Who keeps the folder and the bucket equal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -189,6 +192,38 @@ pub(crate) fn first_uploads(course: &Course<'_>, files: usize) -> Result<Vec<Row
     }
     let rows = all.map(|(who, times, requests)| row(course, who, files, UPLOAD, times, requests));
     Ok(rows.into())
+}
+
+/// The first sync of a device that has none of these notes, which are in the cloud, and
+/// `rclone copy` to an empty folder, in turns.
+pub(crate) fn first_downloads(course: &Course<'_>, files: usize) -> Result<(Vec<Row>, Peaks)> {
+    let turns = if files <= 10_000 { 3 } else { 1 };
+    let email = course.email(Contestant::Ours.id(), files);
+    let keys = course.server.credentials(&email, course.base)?;
+    let mut all = [Contestant::Copy, Contestant::Ours].map(|who| (who, Vec::new(), Counts::new()));
+    let mut peaks = Peaks::default();
+    for turn in 0..turns {
+        all.rotate_left(1);
+        for (contestant, times, requests) in &mut all {
+            let name = course.device(&format!("{}-down-{turn}", contestant.id()), files);
+            let device = device_with_notes(course.repo, course.base, &name, 0)?;
+            let (time, sent) = if *contestant == Contestant::Ours {
+                let seat = Seat::sign_in(device, course, &keys, &email)?;
+                seat.store.take();
+                let memory = Memory::watch(&seat.device.folder());
+                let time = timed(|| seat.set_up())?;
+                peaks = peaks.or_more(memory.peaks());
+                (time, seat.store.take())
+            } else {
+                let (proxy, plain) = plain(course, *contestant, device, &keys)?;
+                (timed(|| plain.fetch())?, proxy.take())
+            };
+            times.push(time);
+            *requests = sent;
+        }
+    }
+    let rows = all.map(|(who, times, requests)| row(course, who, files, DOWNLOAD, times, requests));
+    Ok((rows.into(), peaks))
 }
 
 /// Somebody with a device full of notes, and keys of an own bucket.

@@ -17,6 +17,15 @@ pub(crate) struct Peaks {
     pub(crate) engine_mb: f64,
 }
 
+impl Peaks {
+    pub(crate) fn or_more(self, other: Self) -> Self {
+        Self {
+            rclone_mb: self.rclone_mb.max(other.rclone_mb),
+            engine_mb: self.engine_mb.max(other.engine_mb),
+        }
+    }
+}
+
 impl Memory {
     /// `folder` is the device's notes folder; its engine keeps its mirror beside it.
     pub(crate) fn watch(folder: &Path) -> Self {
@@ -26,10 +35,10 @@ impl Memory {
         let watch = std::thread::spawn(move || {
             let mut peaks = Peaks::default();
             while !stopped.load(Ordering::Relaxed) {
-                peaks = Peaks {
-                    rclone_mb: peaks.rclone_mb.max(peak_mb(&home, "rclone")),
-                    engine_mb: peaks.engine_mb.max(peak_mb(&home, "bm-cloud")),
-                };
+                peaks = peaks.or_more(Peaks {
+                    rclone_mb: peak_mb(&home, "rclone"),
+                    engine_mb: peak_mb(&home, "bm-cloud"),
+                });
                 std::thread::sleep(Duration::from_millis(100));
             }
             peaks

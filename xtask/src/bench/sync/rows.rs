@@ -1,6 +1,6 @@
 use crate::bench::report::{Goal, Row};
 use crate::bench::samples::{median, percentile};
-use crate::bench::sync::contest::{Contestant, Row as Pass, UPLOAD};
+use crate::bench::sync::contest::{Contestant, DOWNLOAD, Row as Pass, UPLOAD};
 use crate::bench::sync::live::{Edits, Idle};
 use crate::bench::sync::memory::Peaks;
 
@@ -71,6 +71,18 @@ pub(super) fn first_upload(passes: &[Pass], files: usize, suffix: &str) -> Vec<R
     rows.into_iter().flatten().collect()
 }
 
+/// The first download, next to a copy that keeps nothing durable and remembers nothing.
+pub(super) fn first_download(passes: &[Pass], files: usize, suffix: &str) -> Option<Row> {
+    let find = |who: Contestant| {
+        passes
+            .iter()
+            .find(|row| row.files == files && row.who == who.name() && row.pass == DOWNLOAD)
+    };
+    let (ours, theirs) = (find(Contestant::Ours)?, find(Contestant::Copy)?);
+    let name = format!("first_download_vs_copy@{files}{suffix}");
+    Some(Row::new(name, ours.ms(), "ms").beside(theirs.who, theirs.ms()))
+}
+
 pub(super) fn edits(edits: &Edits, files: usize, suffix: &str) -> Vec<Row> {
     let row = |name: &str, value: f64, unit, most: f64| {
         Row::new(format!("{name}@{files}{suffix}"), value, unit).goal(Goal::AtMost(most))
@@ -118,11 +130,11 @@ pub(super) fn idle(idle: Idle) -> Vec<Row> {
     ]
 }
 
-/// 400 MB is rclone's bound for a hundred thousand notes.
-pub(super) fn first_upload_memory(peaks: Peaks, files: usize) -> Vec<Row> {
-    let row = |name: &str, value| Row::new(format!("{name}@{files}"), value, "MB");
+/// Of a first upload or download. 400 MB is rclone's bound for a hundred thousand notes.
+pub(super) fn memory(what: &str, peaks: Peaks, files: usize) -> Vec<Row> {
+    let row = |who: &str, value| Row::new(format!("{what}_{who}_mb@{files}"), value, "MB");
     vec![
-        row("first_upload_rclone_mb", peaks.rclone_mb).goal(Goal::AtMost(400.0)),
-        row("first_upload_engine_mb", peaks.engine_mb).goal(Goal::AtMost(256.0)),
+        row("rclone", peaks.rclone_mb).goal(Goal::AtMost(400.0)),
+        row("engine", peaks.engine_mb).goal(Goal::AtMost(256.0)),
     ]
 }

@@ -1,12 +1,13 @@
 //! A pass, as ours and rclone's make it.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
 
-use crate::bench::sync::contest::Contestant;
+use crate::bench::sync::contest::{Contestant, MARKER};
 use crate::bench::sync::memory::{Memory, Peaks};
 use crate::bench::sync::seat::Seat;
 use crate::demo::device::Device;
@@ -74,12 +75,28 @@ impl Plain {
     }
 
     fn rclone(&self, verb: &str, more: &[&str]) -> Result<()> {
+        let [folder, cloud] = self.places();
+        self.run(verb, [folder, cloud], more)
+    }
+
+    /// Copies the bucket to the folder.
+    pub(super) fn fetch(&self) -> Result<()> {
+        let [folder, cloud] = self.places();
+        self.run("copy", [cloud, folder], &["--exclude", MARKER])
+    }
+
+    fn places(&self) -> [OsString; 2] {
+        let cloud = format!("cloud:{}", self.bucket);
+        [self.device.folder().into(), cloud.into()]
+    }
+
+    fn run(&self, verb: &str, [from, to]: [OsString; 2], more: &[&str]) -> Result<()> {
         let mut command = Command::new(&self.rclone);
         self.device.dress(&mut command);
         let output = command
             .arg(verb)
-            .arg(self.device.folder())
-            .arg(format!("cloud:{}", self.bucket))
+            .arg(from)
+            .arg(to)
             .arg("--config")
             .arg(&self.config)
             .args(self.contestant.flags())

@@ -11,9 +11,15 @@ pub(crate) fn markdown(rows: &[Row]) -> String {
     );
     let mut order: Vec<&Row> = rows.iter().collect();
     let place = |pass: &str| {
-        ["first sync", "first upload", "no change", "one edit"]
-            .iter()
-            .position(|it| *it == pass)
+        [
+            "first sync",
+            "first upload",
+            "first download",
+            "no change",
+            "one edit",
+        ]
+        .iter()
+        .position(|it| *it == pass)
     };
     order.sort_by_key(|row| (row.store, row.files, place(row.pass)));
     for row in order {
