@@ -60,10 +60,11 @@ impl Format {
         lines.iter().flat_map(|line| [*line, end]).collect()
     }
 
-    /// The last part of the text, or all of it.
+    /// The last part of the text, or all of it. An empty last line is closed in any case: open, it
+    /// would be no line.
     pub(crate) fn last_part(self, lines: &[&str]) -> String {
         let mut text = self.part(lines);
-        if !self.closed {
+        if !self.closed && lines.last().is_some_and(|line| !line.is_empty()) {
             let length = match self.cut {
                 Ending::CrLf => 2,
                 Ending::Lf | Ending::Mixed => 1,
@@ -166,5 +167,12 @@ mod tests {
         assert_eq!(end("a", "a", "a"), "x");
         assert_eq!(end("", "a", "a\n"), "x\n");
         assert_eq!(end("", "", "a"), "x");
+    }
+
+    #[test]
+    fn an_empty_last_line_stays_a_line() {
+        let open = Format::of_merge("a", "a", "a");
+        assert_eq!(open.last_part(&["x", ""]), "x\n\n");
+        assert_eq!(open.last_part(&[]), "");
     }
 }

@@ -207,3 +207,11 @@ fn a_line_of_front_matter_stands_beside_none_of_the_text() {
         .collect();
     assert_eq!(beside, [(1, 1), (3, 3), (4, 5)]);
 }
+
+#[test]
+fn two_copies_of_a_line_of_which_each_side_deleted_another_one_are_left_to_a_person() {
+    assert_eq!(text("a\nb\na\n", "b\na\n", "a\nb\n"), None);
+    let base = "---\nk: v\n---\n- c\nk: v";
+    let mine = "---\nl: 1\nk: 2\n---\n- c\nk: v";
+    assert_eq!(text(base, mine, "---\nk: v\n---\n"), None);
+}
