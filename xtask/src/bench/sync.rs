@@ -111,11 +111,6 @@ impl Plan {
         }
         Ok(plan)
     }
-
-    /// Sizes at which a store besides the embedded one is measured.
-    fn smaller(&self) -> impl Iterator<Item = usize> {
-        self.sizes.iter().copied().filter(|files| *files <= MANY)
-    }
 }
 
 /// Measures our passes and single edits next to what others do.
@@ -145,26 +140,24 @@ pub(crate) fn run(repo: &Repo, flags: &[&str]) -> Result<ExitCode> {
         base: &base,
         store,
     };
-    // What takes longest comes last.
     let embedded = at(Store::Embedded);
     let mut grown = Vec::new();
-    if plan.stores != Stores::SeaweedFs {
-        for files in plan.smaller() {
-            grown.push(size(&embedded, &plan, files, &mut sheet)?);
+    // What takes longest comes last.
+    let (few, many): (Vec<usize>, _) = plan.sizes.iter().partition(|files| **files <= MANY);
+    for (sizes, neighbors_too) in [(few, plan.neighbors), (many, false)] {
+        if plan.stores != Stores::SeaweedFs {
+            for files in &sizes {
+                grown.push(size(&embedded, &plan, *files, &mut sheet)?);
+            }
         }
-    }
-    if plan.stores != Stores::Embedded {
-        let other = at(Store::SeaweedFs(SeaweedFs::start(repo, &base)?));
-        for files in plan.smaller() {
-            size(&other, &plan, files, &mut sheet)?;
+        if plan.stores != Stores::Embedded && !sizes.is_empty() {
+            let seaweedfs = at(Store::SeaweedFs(SeaweedFs::start(repo, &base)?));
+            for files in &sizes {
+                size(&seaweedfs, &plan, *files, &mut sheet)?;
+            }
         }
-    }
-    if plan.neighbors {
-        sheet.take(neighbors(repo, &server, &base)?)?;
-    }
-    if plan.stores != Stores::SeaweedFs {
-        for files in plan.sizes.iter().copied().filter(|files| *files > MANY) {
-            grown.push(size(&embedded, &plan, files, &mut sheet)?);
+        if neighbors_too {
+            sheet.take(neighbors(repo, &server, &base)?)?;
         }
     }
     if let [(fewest, few), .., (most, many)] = &grown[..] {

@@ -7,6 +7,7 @@ use anyhow::{Result, ensure};
 use crate::child::{self, Companion, Input};
 use crate::demo::server::Credentials;
 use crate::http;
+use crate::peers::remove_folder;
 use crate::repo::Repo;
 
 const SOON: Duration = Duration::from_secs(60);
@@ -75,8 +76,10 @@ impl Store {
 }
 
 impl SeaweedFs {
+    /// Starts with nothing stored.
     pub(crate) fn start(repo: &Repo, base: &Path) -> Result<Self> {
         let folder = base.join("seaweedfs");
+        remove_folder(&folder)?;
         std::fs::create_dir_all(folder.join("data"))?;
         let path = |name: &str| folder.join(name).display().to_string();
         let port = free_port()?;
