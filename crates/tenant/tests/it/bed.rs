@@ -162,8 +162,12 @@ pub(crate) struct Home {
 }
 
 impl Home {
+    /// Below a hidden folder, as a program of a person keeps its own.
     pub(crate) fn new(cloud: &Cloud, plan: Plan) -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        Self::at(tempfile::tempdir().unwrap(), cloud, plan)
+    }
+
+    pub(crate) fn at(folder: TempDir, cloud: &Cloud, plan: Plan) -> Self {
         let keys = folder.path().join("keys");
         fs::write(&keys, format!("k1 {}\n", "5a".repeat(32))).unwrap();
         fs::set_permissions(&keys, fs::Permissions::from_mode(0o600)).unwrap();
