@@ -182,6 +182,28 @@ pub(crate) fn too_many_deletes(
     })
 }
 
+/// Of deleted notes (path and MD5), those whose bytes have arrived under another name. An arrival
+/// stands for one of them: of many notes alike, one new name excuses one deletion.
+pub(crate) fn moved<'d>(
+    deleted: impl Iterator<Item = (&'d str, &'d str)>,
+    arrived: Vec<String>,
+) -> BTreeSet<String> {
+    let mut free: BTreeMap<String, usize> = BTreeMap::new();
+    for md5 in arrived {
+        *free.entry(md5).or_default() += 1;
+    }
+    deleted
+        .filter(|(_, md5)| match free.get_mut(*md5) {
+            Some(left) if *left > 0 => {
+                *left -= 1;
+                true
+            }
+            Some(_) | None => false,
+        })
+        .map(|(path, _)| path.to_owned())
+        .collect()
+}
+
 fn loses_top_folder(lost: &[String], baseline: &Baseline) -> bool {
     fn top(path: &str) -> Option<&str> {
         path.split_once('/').map(|(folder, _)| folder)

@@ -217,3 +217,17 @@ fn the_copies_of_settled_conflicts_are_no_mass_deletion() {
     assert_eq!(lost(&copies), 4, "the notes went");
     assert_eq!(lost(&[]), 8);
 }
+
+#[test]
+fn one_new_name_excuses_one_deletion_of_many_notes_alike() {
+    let deleted = [("a.md", "same"), ("b.md", "same"), ("c.md", "other")];
+    let moved = |arrived: &[&str]| {
+        let arrived = arrived.iter().map(|md5| (*md5).to_owned()).collect();
+        moved(deleted.into_iter(), arrived)
+            .into_iter()
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(moved(&["same"]), ["a.md"]);
+    assert_eq!(moved(&["same", "same", "same"]), ["a.md", "b.md"]);
+    assert_eq!(moved(&["new"]), Vec::<String>::new());
+}

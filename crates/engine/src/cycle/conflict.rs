@@ -24,6 +24,9 @@ use crate::state::{
 use crate::vault::{self, Expect, NewBytes, Side, Signature};
 use crate::view::{ChangeAction, ConflictKind, ConflictState};
 
+/// What S3 takes in one PUT, in bytes.
+const LARGEST_PUT: u64 = 5 * 1024 * 1024 * 1024;
+
 /// A conflict and who has the note's name afterwards.
 pub(super) struct Verdict {
     path: String,
@@ -99,7 +102,10 @@ pub(super) async fn decide(
             }
             ConflictRule::Newer => match merged(input, side, &verdict).await? {
                 Some(winner) => winner,
-                None => newer(verdict.ours_saved_ms, verdict.cloud_saved_ms),
+                None => {
+                    let newer = newer(verdict.ours_saved_ms, verdict.cloud_saved_ms);
+                    storable(newer, verdict.ours.size)
+                }
             },
         };
         verdicts.push(verdict);
@@ -315,6 +321,14 @@ async fn cloud_saved_ms(input: &CycleInput, path: &str, cloud: &CloudVersion) ->
 /// Who stored this version, as it is written beside the object.
 async fn cloud_device(input: &CycleInput, path: &str, etag: &str) -> Option<String> {
     input.bucket.find_writer(path, etag).await.ok()?
+}
+
+/// Whoever wins is stored in one piece; where ours is too large for that, both stay visible.
+fn storable(winner: Winner, ours_size: u64) -> Winner {
+    match winner {
+        Winner::Ours if ours_size > LARGEST_PUT => Winner::Both,
+        winner => winner,
+    }
 }
 
 impl Verdict {
@@ -539,6 +553,13 @@ mod tests {
         assert_eq!(newer(Some(1), Some(1)), Winner::Theirs);
         assert_eq!(newer(None, Some(1)), Winner::Both);
         assert_eq!(newer(Some(1), None), Winner::Both);
+    }
+
+    #[test]
+    fn a_version_too_large_for_one_put_does_not_win_and_stays_visible() {
+        assert_eq!(storable(Winner::Ours, LARGEST_PUT), Winner::Ours);
+        assert_eq!(storable(Winner::Ours, LARGEST_PUT + 1), Winner::Both);
+        assert_eq!(storable(Winner::Theirs, LARGEST_PUT + 1), Winner::Theirs);
     }
 
     #[test]

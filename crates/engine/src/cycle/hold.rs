@@ -310,7 +310,7 @@ async fn renamed(
             .filter(move |(_, difference)| wanted(difference) == Side::New)
             .map(|(path, _)| path)
     };
-    let arrived: BTreeSet<String> = if side == ChangeAction::RemoveHere {
+    let arrived: Vec<String> = if side == ChangeAction::RemoveHere {
         fresh(|difference| difference.cloud)
             .filter_map(|path| Some(verified.cloud.get(path)?.etag.clone()))
             .collect()
@@ -322,10 +322,10 @@ async fn renamed(
         let hashed = hash_all(input, alike.cloned().collect()).await?;
         hashed.into_values().map(|(md5, _)| md5).collect()
     };
-    let moved = deleted
+    let deleted = deleted
         .iter()
-        .filter(|path| node(path).is_some_and(|node| arrived.contains(&node.md5)));
-    Ok(moved.cloned().collect())
+        .filter_map(|path| Some((path.as_str(), node(path)?.md5.as_str())));
+    Ok(brakes::moved(deleted, arrived))
 }
 
 /// Whether most of many changes here made notes unreadable.

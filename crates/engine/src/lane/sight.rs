@@ -135,7 +135,7 @@ async fn cloud(
     }
     let mut asked = futures::stream::iter(unsure)
         .map(|path| async {
-            let found = input.bucket.head(&path).await;
+            let found = input.bucket.find(&path).await;
             (path, found)
         })
         .buffer_unordered(AT_ONCE);

@@ -35,6 +35,22 @@ impl Bucket {
         Err(error)
     }
 
+    /// Like [`Bucket::head`], but `None` is proven: an answer without a body is the same for a
+    /// missing object and a missing bucket, so the store is asked once more for one with a body.
+    ///
+    /// # Errors
+    /// As [`Bucket::head`], and [`BucketError::BucketMissing`].
+    pub async fn find(&self, key: &str) -> Result<Option<Object>, BucketError> {
+        if let Some(object) = self.head(key).await? {
+            return Ok(Some(object));
+        }
+        match self.get(key, None).await {
+            Ok(download) => Ok(Some(download.object)),
+            Err(error) if error.is_missing_object() => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
     /// The device that stored this version, where it was one that says so; `None` also if another
     /// version is there by now.
     ///

@@ -203,7 +203,13 @@ pub(crate) async fn fault(response: reqwest::Response, key: &str, bucket: &str) 
     let server_ms =
         header_text(response.headers(), header::DATE.as_str()).and_then(encoding::parse_http_date);
     let text = text_of(response, LARGEST_ERROR).await.unwrap_or_default();
-    let (code, message) = listing::parse_error(&text).unwrap_or_default();
+    let told = listing::parse_error(&text);
+    if told.is_none() && status == StatusCode::NOT_FOUND && !text.trim().is_empty() {
+        return BucketError::Malformed {
+            reason: "something else than a store says that there is nothing".to_owned(),
+        };
+    }
+    let (code, message) = told.unwrap_or_default();
     classify(status, code, message, server_ms, (key, bucket))
 }
 

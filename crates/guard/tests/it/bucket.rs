@@ -1,5 +1,6 @@
 use futures::{StreamExt, TryStreamExt, stream};
 use guard::{Body, BucketError, Capabilities, Precondition, Support};
+use testkit::{Fate, HttpRelay};
 
 use crate::cloud::{BUCKET, Cloud, SOON, connect, read};
 
@@ -255,4 +256,32 @@ async fn the_probe_sees_through_a_store_that_ignores_conditions() {
     );
     assert_eq!(capabilities.versioning, Support::Ignored);
     assert_eq!(bucket.head("probe").await.unwrap(), None);
+}
+
+/// An answer to HEAD has no body: it is the same for a missing object, for a missing bucket, and
+/// from a web server that took the store's address.
+#[tokio::test]
+async fn an_object_is_missing_only_where_the_store_says_so_in_words() {
+    let cloud = Cloud::start().await;
+    let etag = cloud.write("a.md", "one").await;
+    let found = cloud.bucket().find("a.md").await.unwrap();
+    assert_eq!(found.unwrap().etag, etag);
+    assert_eq!(cloud.bucket().find("b.md").await.unwrap(), None);
+
+    let relay = HttpRelay::start(&cloud.watcher.endpoint).await;
+    let bucket = connect(&relay.url, "key", &"secret".into());
+    let mut codes = Vec::new();
+    for text in [
+        "<Error><Code>NoSuchBucket</Code><Message>gone</Message></Error>",
+        "<html><h1>404 Not Found</h1></html>",
+    ] {
+        relay.decide(move |seen| Fate::Answer {
+            status: 404,
+            headers: Vec::new(),
+            body: if seen.method == "HEAD" { "" } else { text }.to_owned(),
+        });
+        assert_eq!(bucket.head("a.md").await.unwrap(), None);
+        codes.push(bucket.find("a.md").await.unwrap_err().code());
+    }
+    assert_eq!(codes, ["bucket_missing", "bucket_malformed_answer"]);
 }

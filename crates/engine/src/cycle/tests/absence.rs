@@ -120,3 +120,27 @@ async fn nothing_is_removed_while_the_store_does_not_say_that_it_is_gone() {
     laptop.failure().await;
     assert_eq!(laptop.files().len(), 3);
 }
+
+/// An answer to HEAD has no body: it is the same for a missing object and for a missing bucket.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_lane_removes_a_note_only_where_the_store_says_in_words_that_it_is_gone() {
+    let (cloud, laptop) = three_notes().await;
+    let bare = HttpRelay::start(&cloud.behind).await;
+    bare.decide(|seen| Fate::Answer {
+        status: 404,
+        headers: Vec::new(),
+        body: match seen.method.as_str() {
+            "HEAD" => String::new(),
+            _ => "<Error><Code>NoSuchBucket</Code><Message>gone</Message></Error>".to_owned(),
+        },
+    });
+    let astray = laptop.through(cloud.bucket_at(&bare.url)).await;
+    let trip = astray.lane_asks("b.md").await;
+    assert_eq!((trip.tally.removed_here, trip.left.len()), (0, 1));
+    assert_eq!(laptop.files().len(), 3);
+
+    cloud.remove("b.md").await;
+    let trip = laptop.lane_asks("b.md").await;
+    assert_eq!((trip.tally.removed_here, trip.left.len()), (1, 0));
+    assert_eq!(laptop.files().len(), 2);
+}

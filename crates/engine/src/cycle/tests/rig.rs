@@ -15,6 +15,7 @@ use url::Url;
 use crate::config::{Observer, Step};
 use crate::cycle::{self, Confirmed, CycleFailure, CycleInput, Place, StateHandle, Tally};
 use crate::filters::Filters;
+use crate::lane;
 use crate::profile::Profile;
 use crate::state::State;
 use crate::view::ProfileName;
@@ -265,6 +266,27 @@ impl Device {
 
     pub(super) async fn failure(&self) -> CycleFailure {
         self.run().await.1.expect_err("this run cannot succeed")
+    }
+
+    /// Sends the lane for one path that something may have happened to in the cloud.
+    pub(super) async fn lane_asks(&self, path: &str) -> lane::Trip {
+        let input = self.input(self.state());
+        let input = lane::LaneInput {
+            pair: input.pair,
+            vault: input.vault,
+            side_home: input.side_home,
+            state: input.state,
+            bucket: input.bucket,
+            filters: input.filters,
+            access: input.access,
+            device: input.device,
+            clock: input.clock,
+            observer: input.observer,
+            spare_deletes: 2,
+            saved: [].into(),
+            hinted: [(path.to_owned(), lane::Hint::Ask)].into(),
+        };
+        lane::run(&input).await.unwrap()
     }
 
     /// Calls `hook` once, the first time that `step` is reached.
