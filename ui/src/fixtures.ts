@@ -109,6 +109,7 @@ export function fixtures(now: number): Record<FixtureName, View> {
     problemCount: 0,
     activity,
     rclone: { type: "ready", version: "1.75.2", path: "/usr/bin/rclone" },
+    chosenRclone: null,
     secretStore: "keyring",
     history: { days: 30, budgetMib: 1024, usedBytes: 48_400_000, versions: 212 },
     settings: {

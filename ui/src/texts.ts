@@ -318,6 +318,9 @@ export const texts = {
     missing: "Missing",
     tooOld: (version: string) => `${version}, too old`,
     unknown: "Not looked for yet",
+    chosen: (path: string) => `You chose the rclone at ${path}, which goes before any other.`,
+    notChosen: (path: string) => `You chose the rclone at ${path}. Another one is used now.`,
+    forgetChosen: "Forget this choice",
   },
   rclone: {
     missing: "rclone is missing",

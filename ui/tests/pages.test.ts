@@ -175,6 +175,29 @@ it("saves a report where the person wants it", async () => {
   expect(window.text()).toContain("The report is in /home/ana/");
 });
 
+it("forgets an rclone of the person's own, and keeps the focus where it was shown", async () => {
+  const window = await openWindow("diagnosticsOwnRclone");
+  const forget = window.find("button", "Forget this choice");
+  forget.focus();
+  await window.press("button", "Forget this choice");
+  expect(window.sent()).toEqual([{ type: "useRclone", path: null }]);
+  await window.push(views.diagnostics);
+  expect(window.text()).not.toContain("You chose the rclone");
+  expect(document.activeElement).toBe(window.find("heading", "This device"));
+});
+
+it("says where another rclone is used than the one that was chosen, and why it cannot be forgotten", async () => {
+  const chosenRclone = "/opt/rclone/rclone";
+  const window = await openWindow({ ...views.idle, chosenRclone });
+  await window.press("button", "Diagnostics");
+  expect(window.text()).toContain("You chose the rclone at /opt/rclone/rclone. Another one is used now.");
+  const message = "This program was started with /usr/bin/rclone";
+  window.bridge.refusal = { code: "rclone_named", message, hint: "Start it without that.", field: "rclone" };
+  await window.press("button", "Forget this choice");
+  const alert = window.root.querySelector("[role=alert]");
+  expect(alert?.textContent).toContain("This program was started with /usr/bin/rclone.");
+});
+
 it("explains why a note is not synced", async () => {
   const window = await openWindow("diagnostics");
   await fill(window.find("textbox", "Path of the file"), " draft.tmp ");

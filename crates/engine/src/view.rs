@@ -57,6 +57,9 @@ pub struct View {
     pub activity: Vec<ActivityView>,
     pub history: HistoryView,
     pub rclone: RcloneView,
+    /// An rclone of the person's own, to be used before what is found. Where it cannot be used,
+    /// or another was named at the start, `rclone` is that other.
+    pub chosen_rclone: Option<String>,
     pub mounts: Vec<MountView>,
     pub mount_support: MountSupport,
     pub secret_store: SecretStoreView,

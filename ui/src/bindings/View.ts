@@ -50,4 +50,9 @@ problemCount: number,
 /**
  * Newest first; at most 50.
  */
-activity: Array<ActivityView>, history: HistoryView, rclone: RcloneView, mounts: Array<MountView>, mountSupport: MountSupport, secretStore: SecretStoreView, settings: SettingsView, };
+activity: Array<ActivityView>, history: HistoryView, rclone: RcloneView, 
+/**
+ * An rclone of the person's own, to be used before what is found. Where it cannot be used,
+ * or another was named at the start, `rclone` is that other.
+ */
+chosenRclone: string | null, mounts: Array<MountView>, mountSupport: MountSupport, secretStore: SecretStoreView, settings: SettingsView, };

@@ -255,6 +255,11 @@ pub(crate) fn render(model: &Model, now_ms: i64) -> View {
         activity: model.activity.clone(),
         history: model.history.clone(),
         rclone: model.rclone.clone(),
+        chosen_rclone: model
+            .settings
+            .rclone
+            .as_ref()
+            .map(|path| path.display().to_string()),
         mounts: model.mounts.iter().map(MountModel::view).collect(),
         mount_support: model.mount_support.clone(),
         secret_store: model.secret_store,

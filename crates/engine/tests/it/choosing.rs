@@ -71,11 +71,14 @@ async fn an_rclone_of_ones_own_is_tested_then_used_first_and_remembered() {
     let path = own.clone();
     assert_eq!(device.ask(Request::TestRclone { path }).await, fit);
     assert_eq!(used(&device).await, None, "a test chooses nothing");
+    assert_eq!(device.view().chosen_rclone, None);
     assert!(!settings.exists());
 
     let path = Some(own.clone());
     assert_eq!(device.ask(Request::UseRclone { path }).await, fit);
     assert_eq!(used(&device).await, Some(own.clone()));
+    let chosen = Some(own.display().to_string());
+    assert_eq!(device.view().chosen_rclone, chosen);
     device.close().await;
 
     let folder = at("bin");
@@ -90,12 +93,14 @@ async fn an_rclone_of_ones_own_is_tested_then_used_first_and_remembered() {
     rename(&own, &at("moved"));
     let device = open(&home, &[&folder]).await;
     assert_eq!(used(&device).await, Some(found.clone()));
+    assert_eq!(device.view().chosen_rclone, chosen);
     rename(&at("moved"), &own);
     assert_eq!(
         device.ask(Request::UseRclone { path: None }).await,
         Reply::Done
     );
     assert_eq!(used(&device).await, Some(found));
+    assert_eq!(device.view().chosen_rclone, None);
     device.close().await;
 }
 
