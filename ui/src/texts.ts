@@ -157,7 +157,7 @@ export const texts = {
   signIn: {
     title: "Sign in to your notes",
     again: "Sign in again",
-    text: "A page opens in your browser. Until a folder or drive is set up, your sign-in is in memory only.",
+    text: "A page opens in your browser. Your sign-in is in memory only until a folder or drive is set up.",
     untilNow: "Until a folder or drive is set up, signing in changes nothing on this device or in the cloud.",
     server: "Server address",
     serverHint: "Change this only if you use a server of your own.",

@@ -28,10 +28,10 @@ it("checks rules while they are typed, and saves them only without a fault", asy
     const window = await openWindow("folders");
     const [field] = window.root.querySelectorAll("textarea");
     if (!field) throw new Error("no field for rules");
-    await fill(field, "- *.tmp\nArchive");
+    await fill(field, "- *.tmp\n-Archive");
     await vi.advanceTimersByTimeAsync(300);
     await settle();
-    expect(window.text()).toContain("Line 2: A rule starts with");
+    expect(window.text()).toContain("Line 2: -Archive: a space must follow the - or +");
     expect((window.find("button", "Save rules") as HTMLButtonElement).disabled).toBe(true);
 
     await fill(field, "- *.tmp\n- Archive/**\n");

@@ -122,7 +122,7 @@ const words: Record<FixtureName, string[]> = {
     "before the first one is made",
   ],
   detectPassphrase: ["Where this device's keys are kept", "No keyring answers", "Nobody can restore it"],
-  signedOut: ["Sign in to your notes", "Server address", "your sign-in is in memory only"],
+  signedOut: ["Sign in to your notes", "Server address", "Your sign-in is in memory only"],
   signedOutReason: ["The server ended this device's session."],
   signedOutFolder: ["Sign in again", "4 changes wait to be uploaded", "revoked on another device"],
   signedOutPassphrase: ["Your passphrase is needed", "kept in memory only", "Server address"],
@@ -203,7 +203,7 @@ const words: Record<FixtureName, string[]> = {
   setUpWarnings: ["which syncs already.", "Nextcloud syncs it too", "on a network disk", "1519 files take part"],
   setUpRefused: ["Give the folder's whole path."],
   setUpChoices: ["How careful should sync be?", "Also show my cloud as a drive", "Start when I log in"],
-  setUpChoicesDrive: ["Also show my cloud as a drive", "Where to show it", "How current", "Looks every 5 seconds"],
+  setUpChoicesDrive: ["Also show my cloud as a drive", "Where to show it", "How current", "shows within 10 seconds"],
   setUpSummary: [
     "The folder /home/ana/Notes is kept in sync",
     "312 notes go up",

@@ -60,16 +60,19 @@ it("announces the status, but not the ticking age", async () => {
   expect(status?.textContent).not.toContain("ago");
 });
 
-it("counts the code down to its end", async () => {
+it("counts the code down to its end, and tells that once", async () => {
   let time = now;
   const root = await start(new FakeBridge(views.awaitingBrowser), () => time);
   expect(root.textContent).toContain("good for 4:38");
   time = now + 4 * 60_000 + 37_000;
   await vi.advanceTimersByTimeAsync(1000);
   expect(root.textContent).toContain("good for 0:01");
+  const status = root.querySelector("[role=status]");
+  expect(status?.textContent).toBe("");
   time += 1000;
   await vi.advanceTimersByTimeAsync(1000);
-  expect(root.textContent).toContain("This code has expired");
+  expect(root.querySelector("h1")?.textContent).toBe("This code has expired");
+  expect(status?.textContent).toBe("This code has expired");
 });
 
 it("tells why there is no view yet, and tries again", async () => {

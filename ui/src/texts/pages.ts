@@ -27,9 +27,9 @@ const mountState: Record<MountState, string> = {
 };
 
 const mountSentence: Record<MountProfileName, string> = {
-  fast: "Looks for changes in the cloud every 3 seconds. For live work with others.",
-  balanced: "Looks every 5 seconds. Right for most people.",
-  safe: "Looks every 10 seconds, and keeps a copy when a note changed elsewhere.",
+  fast: "What others change shows within 5 seconds. For live work with others.",
+  balanced: "What others change shows within 10 seconds. Right for most people.",
+  safe: "What others change shows within 15 seconds. Asks the cloud least.",
 };
 
 const explainState: Record<ExplainState, string> = {
@@ -103,7 +103,7 @@ export const check = {
 
 export const filters = {
   title: "What sync leaves out",
-  help: "One rule a line, the first that fits decides: “- *.tmp” leaves files out, “+ Projects/**” takes them in, “#” starts a remark. Files left out stay where they are.",
+  help: "One rule a line: “*.tmp” or “Drafts/” leaves out what fits, “!keep.tmp” below it takes in again. rclone's rules work too, the first that fits decides: “- *.tmp”, “+ Projects/**”. “#” starts a remark. Files left out stay where they are.",
   save: "Save rules",
   reset: "Discard changes",
   line: (line: number) => `Line ${count(line)}`,
