@@ -325,9 +325,10 @@ async fn cloud_device(input: &CycleInput, path: &str, etag: &str) -> Option<Stri
 
 /// Whoever wins is stored in one piece; where ours is too large for that, both stay visible.
 fn storable(winner: Winner, ours_size: u64) -> Winner {
-    match winner {
-        Winner::Ours if ours_size > LARGEST_PUT => Winner::Both,
-        winner => winner,
+    if winner == Winner::Ours && ours_size > LARGEST_PUT {
+        Winner::Both
+    } else {
+        winner
     }
 }
 
