@@ -38,6 +38,8 @@ struct State {
     made: usize,
     faults: VecDeque<Option<Fault>>,
     broken: Option<Fault>,
+    /// Names of keys of which every call is refused.
+    refused: BTreeSet<String>,
 }
 
 #[derive(Default)]
@@ -54,6 +56,11 @@ impl Ledger {
     /// Makes the next calls go like this, one after the other.
     pub(crate) fn script(&self, faults: impl IntoIterator<Item = Option<Fault>>) {
         self.lock().faults.extend(faults);
+    }
+
+    /// Refuses every call about these keys from now on.
+    pub(crate) fn refuse(&self, names: impl IntoIterator<Item = String>) {
+        self.lock().refused.extend(names);
     }
 
     pub(crate) fn use_key(&self, access_key: &str, at: i64) {
@@ -92,6 +99,22 @@ impl Ledger {
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap()
+    }
+
+    fn call_of<T>(
+        &self,
+        key: &KeyRef,
+        operation: &'static str,
+        work: impl FnOnce(&mut State) -> T,
+    ) -> Result<T, BucketError> {
+        if self.lock().refused.contains(&key.name) {
+            return Err(BucketError::Refused {
+                operation,
+                status: 404,
+                code: "NoSuchEntity".to_owned(),
+            });
+        }
+        self.call(operation, work)
     }
 
     fn call<T>(
@@ -183,7 +206,7 @@ impl Buckets for Ledger {
         _: &KeyGrant,
         access: Access,
     ) -> Result<(), BucketError> {
-        self.call("set_access", |state| {
+        self.call_of(key, "set_access", |state| {
             if let Some(held) = state.keys.get_mut(&key.name) {
                 held.access = access;
             }
@@ -203,7 +226,7 @@ impl Buckets for Ledger {
     }
 
     async fn last_use(&self, key: &KeyRef) -> Result<LastUse, BucketError> {
-        self.call("last_use", |state| {
+        self.call_of(key, "last_use", |state| {
             let access_key = key.access_key.as_deref().unwrap_or_default();
             let used = state.uses.get(access_key);
             used.map_or(LastUse::Never, |at| LastUse::At(*at))

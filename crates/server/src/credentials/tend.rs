@@ -101,6 +101,9 @@ impl Keys {
                 Ok(use_) => use_,
                 Err(error) => {
                     report(&key.name, &error, round);
+                    // Looked at all the same: keys that cannot be looked at must not keep others
+                    // waiting.
+                    self.store.record_use(&id, None, origin.at).await?;
                     continue;
                 }
             };
@@ -134,9 +137,17 @@ impl Keys {
                 bucket,
                 expires_at,
             };
+            let begun_at = (self.clock)();
+            if !self.store.begin_access_change(&id, begun_at).await? {
+                continue;
+            }
             match self.buckets.set_access(&key, &grant, wanted).await {
                 Ok(()) => {
-                    self.store.record_access(&id, wanted, origin).await?;
+                    let at = Origin {
+                        at: (self.clock)(),
+                        ..origin.clone()
+                    };
+                    self.store.record_access(&id, wanted, begun_at, &at).await?;
                     round.changed += 1;
                 }
                 Err(error) => report(&key.name, &error, round),

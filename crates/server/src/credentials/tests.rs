@@ -17,6 +17,8 @@ on_both!(
     a_removal_that_fails_is_tried_until_it_succeeds,
     a_key_that_is_not_on_record_is_removed_and_those_of_others_stay,
     keys_read_and_no_more_while_the_subscription_is_not_current,
+    keys_that_cannot_be_changed_keep_no_others_waiting,
+    a_change_whose_end_nobody_knows_is_made_again,
     unused_and_expired_keys_are_removed,
     the_eleventh_key_in_an_hour_is_refused_until_the_first_is_an_hour_old,
 );
@@ -232,6 +234,67 @@ async fn keys_read_and_no_more_while_the_subscription_is_not_current(fixture: Fi
     world.subscribe("active").await;
     assert_eq!(world.keys.tend().await.unwrap().changed, 2);
     assert_eq!(access(), [Access::ReadWrite; 2]);
+    assert_eq!(world.keys.tend().await.unwrap().changed, 0);
+}
+
+/// More than one round takes, and in front of all others.
+const HOPELESS: usize = 101;
+
+async fn keys_that_cannot_be_changed_keep_no_others_waiting(fixture: Fixture) {
+    let settings = CredentialSettings {
+        live_at_most: 1000,
+        hourly_at_most: 1000,
+        ..CredentialSettings::default()
+    };
+    let world = World::new(fixture, settings).await;
+    for _ in 0..HOPELESS {
+        world.issue().await.unwrap();
+    }
+    world.ledger.refuse(world.ledger.keys().into_keys());
+    let changeable = world.issue().await.unwrap();
+    let access = || {
+        let mut keys = world.ledger.keys().into_values();
+        keys.find(|key| key.access_key == changeable)
+            .unwrap()
+            .access
+    };
+    world.subscribe("canceled").await;
+    world.keys.tend().await.unwrap();
+    let round = world.keys.tend().await.unwrap();
+    assert_eq!((round.changed, access()), (1, Access::ReadOnly));
+
+    // Nor does one whose use cannot be looked at.
+    world.subscribe("active").await;
+    let round_of_checks = Duration::from_secs(24 * 60 * 60);
+    world.pass(round_of_checks);
+    world
+        .ledger
+        .use_key(&changeable, world.now.load(Ordering::SeqCst));
+    for _ in 0..2 {
+        world.pass(Duration::from_secs(60));
+        world.keys.tend().await.unwrap();
+    }
+    let listed = world.fixture.store.list_credentials(&world.scope).await;
+    let used = |found: &crate::store::Credential| found.last_used_at.is_some();
+    let seen: Vec<_> = listed.unwrap().into_iter().filter(used).collect();
+    assert_eq!(seen.len(), 1);
+    assert_eq!(
+        (seen[0].access_key.as_str(), access()),
+        (changeable.as_str(), Access::ReadWrite)
+    );
+}
+
+async fn a_change_whose_end_nobody_knows_is_made_again(fixture: Fixture) {
+    let world = World::new(fixture, CredentialSettings::default()).await;
+    world.issue().await.unwrap();
+    let access = || world.ledger.keys().into_values().next().unwrap().access;
+    world.subscribe("canceled").await;
+    world.ledger.script([None, Some(Fault::After)]);
+    assert_eq!(world.keys.tend().await.unwrap().failed, 1);
+    assert_eq!(access(), Access::ReadOnly);
+    world.subscribe("active").await;
+    assert_eq!(world.keys.tend().await.unwrap().changed, 1);
+    assert_eq!(access(), Access::ReadWrite);
     assert_eq!(world.keys.tend().await.unwrap().changed, 0);
 }
 

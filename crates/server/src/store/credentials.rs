@@ -225,13 +225,23 @@ pub(crate) trait Credentials {
     /// When credentials were begun that never got a key, after `since`.
     async fn unissued_since(&self, since: i64) -> Result<Vec<i64>, StoreError>;
 
-    /// Live keys that may do something else than their owner's subscription allows at `now`.
+    /// Live keys that may do something else than their owner's subscription allows at `now`, and
+    /// those of which nobody knows what they may do. First those that nobody has tried to change
+    /// yet, then those tried longest ago.
     async fn access_changes(&self, now: i64, limit: i64) -> Result<Vec<AccessChange>, StoreError>;
 
+    /// Records that a key is about to be changed: from here on nobody knows what it may do. Tells
+    /// whether the key is still live.
+    async fn begin_access_change(&self, id: &str, begun_at: i64) -> Result<bool, StoreError>;
+
+    /// Records what a key may do since the change that was begun at `begun_at`. If another one
+    /// began and ended meanwhile, and otherwise, nobody knows which came last: the key is to be
+    /// changed once more.
     async fn record_access(
         &self,
         id: &str,
         access: Access,
+        begun_at: i64,
         origin: &Origin,
     ) -> Result<(), StoreError>;
 

@@ -124,7 +124,7 @@ where issued_at is null and created_at > $1 order by created_at";
     ACCESS_CHANGES = "
 select id, name, access_key, policy_arn, expires_at, bucket, wanted
 from (
-    select c.id, c.name, c.access_key, c.policy_arn, c.expires_at, c.access,
+    select c.id, c.name, c.access_key, c.policy_arn, c.expires_at, c.access, c.access_tried_at,
            t.tigris_bucket_name as bucket,
            case when s.status = 'active' and s.current_period_end >= $1 then 'read_write'
                 else 'read_only' end as wanted
@@ -134,12 +134,22 @@ from (
     left join subscriptions s on s.workos_user_id = p.workos_user_id
     where c.revoked_at is null and c.issued_at is not null and t.tigris_bucket_name is not null
 ) as keys
-where access <> wanted
-order by id limit $2";
+where access <> wanted or access_tried_at is not null
+order by coalesce(access_tried_at, 0), id limit $2";
+
+    BEGIN_ACCESS_CHANGE = "
+update tenant_mount_credentials set access_tried_at = $1
+where id = $2 and revoked_at is null";
 
     RECORD_ACCESS = "
 update tenant_mount_credentials set access = $1, updated_at = $2
-where id = $3 and access <> $1";
+where id = $3 and access <> $1 and access_tried_at = $4";
+
+    END_ACCESS_CHANGE = "
+update tenant_mount_credentials
+set access_tried_at = case when access_tried_at = $1 then null
+    when access_tried_at is null and access <> $2 then cast($3 as bigint) else access_tried_at end
+where id = $4";
 
     BUCKET_SUBSCRIPTION = "
 select s.status, s.plan, s.current_period_end
@@ -530,29 +540,44 @@ impl Credentials for SqlStore {
             .collect()
     }
 
-    async fn record_access(
-        &self,
-        id: &str,
-        access: Access,
-        origin: &Origin,
-    ) -> Result<(), StoreError> {
+    async fn begin_access_change(&self, id: &str, begun_at: i64) -> Result<bool, StoreError> {
         let mut change = self.write().await?;
-        let changed = sqlx::query(RECORD_ACCESS)
-            .bind(access.as_str())
-            .bind(origin.at)
+        let begun = sqlx::query(BEGIN_ACCESS_CHANGE)
+            .bind(begun_at)
             .bind(id)
             .execute(&mut *change)
             .await?
             .rows_affected();
-        if changed == 1 {
-            audit(
-                &mut change,
-                origin,
-                "credential.access",
-                id,
-                access.as_str(),
-            )
+        change.commit().await?;
+        Ok(begun == 1)
+    }
+
+    async fn record_access(
+        &self,
+        id: &str,
+        access: Access,
+        begun_at: i64,
+        origin: &Origin,
+    ) -> Result<(), StoreError> {
+        let word = access.as_str();
+        let mut change = self.write().await?;
+        let changed = sqlx::query(RECORD_ACCESS)
+            .bind(word)
+            .bind(origin.at)
+            .bind(id)
+            .bind(begun_at)
+            .execute(&mut *change)
+            .await?
+            .rows_affected();
+        sqlx::query(END_ACCESS_CHANGE)
+            .bind(begun_at)
+            .bind(word)
+            .bind(origin.at)
+            .bind(id)
+            .execute(&mut *change)
             .await?;
+        if changed == 1 {
+            audit(&mut change, origin, "credential.access", id, word).await?;
         }
         change.commit().await?;
         Ok(())

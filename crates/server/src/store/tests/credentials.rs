@@ -395,18 +395,45 @@ async fn access_follows_the_subscription(fixture: Fixture) {
     assert_eq!(store.bucket_subscription("t2").await.unwrap(), None);
     assert_eq!(changes(100).await, []);
     assert_eq!(changes(101).await, [change(Access::ReadOnly)]);
-    for at in [102, 103] {
-        store
-            .record_access("c1", Access::ReadOnly, &origin(at))
-            .await
-            .unwrap();
+    let record = async |access, begun_at| {
+        let origin = origin(begun_at + 1);
+        let recorded = store.record_access("c1", access, begun_at, &origin);
+        recorded.await.unwrap();
+    };
+    for begun_at in [102, 103] {
+        assert!(store.begin_access_change("c1", begun_at).await.unwrap());
+        record(Access::ReadOnly, begun_at).await;
     }
     assert_eq!(changes(104).await, []);
     assert_eq!(changes(100).await, [change(Access::ReadWrite)]);
+
+    // Begun, and nobody knows how it ended.
+    assert!(store.begin_access_change("c1", 110).await.unwrap());
+    assert_eq!(changes(104).await, [change(Access::ReadOnly)]);
+    // Begun by two, who want the same.
+    assert!(store.begin_access_change("c1", 111).await.unwrap());
+    record(Access::ReadOnly, 111).await;
+    record(Access::ReadOnly, 110).await;
+    assert_eq!(changes(104).await, []);
+    // Begun by two, who want different things: the first one comes last.
+    for begun_at in [112, 113] {
+        assert!(store.begin_access_change("c1", begun_at).await.unwrap());
+    }
+    record(Access::ReadOnly, 113).await;
+    record(Access::ReadWrite, 112).await;
+    assert_eq!(changes(104).await, [change(Access::ReadOnly)]);
+    assert!(store.begin_access_change("c1", 114).await.unwrap());
+    record(Access::ReadOnly, 114).await;
+    assert_eq!(changes(104).await, []);
     assert_eq!(
         events(&fixture).await[1..],
         ["credential.access c1 read_only"]
     );
+    store
+        .revoke_credential(&scope, "c1", 200, &origin(120))
+        .await
+        .unwrap();
+    assert!(!store.begin_access_change("c1", 121).await.unwrap());
 }
 
 async fn a_deployment_keeps_the_id_it_got_first(fixture: Fixture) {
