@@ -17,8 +17,12 @@ const POLL_EVERY: Duration = Duration::from_secs(1);
 const BATCH: i64 = 20;
 /// When a lookup that was taken comes up again, if nothing came of it.
 const AGAIN_MS: i64 = 60_000;
+/// Later than those that were taken with it, which must not wait behind it each time.
+const FAILED_AGAIN_MS: i64 = 2 * AGAIN_MS;
 /// How long all questions pause after Polar asked for patience without saying for how long.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// Whatever Polar asks for: people whose renewal nobody told of wait for the answer.
+const MOST_PATIENCE: Duration = Duration::from_secs(15 * 60);
 /// A page after the last that could be, in case Polar's answers never end.
 const MOST_PAGES: u32 = 10_000;
 
@@ -36,7 +40,9 @@ impl ReconcileError {
     fn pause(&self) -> Duration {
         match self {
             Self::Api(error) => match error.failure() {
-                Failure::RateLimited { retry_after } => retry_after.unwrap_or(PATIENCE),
+                Failure::RateLimited { retry_after } => {
+                    retry_after.unwrap_or(PATIENCE).min(MOST_PATIENCE)
+                }
                 Failure::Transient => POLL_EVERY * 5,
                 Failure::Lasting => POLL_EVERY,
             },
@@ -71,7 +77,7 @@ impl Polar {
     }
 
     /// Looks up the subscriptions whose time has come, as many as fit between two sweeps.
-    async fn check_due(&self, api: &Api) -> Result<(), ReconcileError> {
+    pub(super) async fn check_due(&self, api: &Api) -> Result<(), ReconcileError> {
         let now = self.now();
         let due = self
             .store
@@ -85,6 +91,11 @@ impl Polar {
                         error = %chain(&error),
                         "a subscription cannot be looked up"
                     );
+                }
+                Err(ReconcileError::Api(error)) if error.failure() == Failure::Transient => {
+                    let again_at = self.now() + FAILED_AGAIN_MS;
+                    self.store.put_check(&id, Some(again_at)).await?;
+                    return Err(error.into());
                 }
                 checked => checked?,
             }
@@ -192,4 +203,20 @@ fn says_as_much(here: &ActiveSubscription, told: &Facts) -> bool {
         .as_ref()
         .is_none_or(|snapshot| snapshot.revision <= here.revision);
     same_person && as_new
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn polar_is_not_left_alone_for_longer_than_people_can_wait() {
+        let pause = |retry_after| {
+            let error = PolarApiError::RateLimited { retry_after };
+            ReconcileError::Api(error).pause()
+        };
+        assert_eq!(pause(None), PATIENCE);
+        assert_eq!(pause(Some(PATIENCE * 2)), PATIENCE * 2);
+        assert_eq!(pause(Some(Duration::MAX)), MOST_PATIENCE);
+    }
 }

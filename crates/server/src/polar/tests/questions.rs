@@ -22,6 +22,7 @@ use crate::store::tests::{Fixture, on_both};
 
 on_both!(
     a_renewal_that_nobody_told_of_is_found_when_the_period_ends,
+    one_that_cannot_be_looked_up_keeps_no_others_waiting,
     a_sweep_learns_what_was_missed_and_drops_what_is_gone,
     a_person_set_at_polar_is_found_for_what_was_parked,
 );
@@ -50,6 +51,8 @@ struct MockState {
     faults: VecDeque<Fault>,
     asked: Vec<String>,
     page_size: usize,
+    /// The id that Polar cannot answer about.
+    broken: Option<&'static str>,
 }
 
 impl Mock {
@@ -127,6 +130,11 @@ async fn one(
         return fault;
     }
     let state = mock.0.lock().unwrap();
+    if state.broken == Some(id.as_str()) {
+        let mut answer = found(&json!({ "error": "InternalServerError" }));
+        *answer.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
+        return answer;
+    }
     let known = state.subscriptions.iter().find(|known| known["id"] == id);
     known.map_or_else(
         || {
@@ -327,6 +335,27 @@ async fn a_renewal_that_nobody_told_of_is_found_when_the_period_ends(fixture: Fi
     );
     let again = world.fixture.store.claim_due_checks(NEXT_END - 1, 0, 9);
     assert_eq!(again.await.unwrap(), ["sub_1"]);
+}
+
+async fn one_that_cannot_be_looked_up_keeps_no_others_waiting(fixture: Fixture) {
+    let mock = Mock::default();
+    let world = world(fixture, &mock).await;
+    for (delivery, suffix) in [("e1", "-broken"), ("e2", "-renewed")] {
+        let said = Said::new("subscription.active", "active", 1).of(suffix);
+        world.deliver(delivery, &said.body()).await;
+    }
+    let renewed = Said::new("", "active", 2).of("-renewed").until(NEXT_END);
+    mock.holds(&[renewed]);
+    mock.0.lock().unwrap().broken = Some("sub_1-broken");
+    let api = world.polar.api.as_ref().unwrap();
+    let minute = 60_000;
+    for minutes in 0..2 {
+        world.put_clock(THIS_END + 1 + minutes * minute);
+        let checked = world.polar.check_due(api).await;
+        assert_eq!(checked.is_err(), minutes == 0, "{minutes}");
+    }
+    assert!(world.access("user_1-renewed").await.1);
+    assert!(!world.access("user_1-broken").await.1);
 }
 
 async fn a_sweep_learns_what_was_missed_and_drops_what_is_gone(fixture: Fixture) {
