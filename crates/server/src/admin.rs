@@ -151,7 +151,7 @@ pub(crate) async fn show(store: &dyn Store, id: &str) -> Result<TenantDetail, Ad
 }
 
 /// Ends all access to the tenant at once, and enqueues the removal of what it has. Asking again
-/// changes nothing.
+/// changes nothing, except that a removal that was given up begins again.
 pub(crate) async fn delete(
     store: &dyn Store,
     id: &str,

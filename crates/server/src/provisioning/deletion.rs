@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use serde::Deserialize;
 
 use super::{Parts, Step, StepError, done, outcome};
+use crate::error::chain;
 use crate::instances::WantedState;
 use crate::store::workflows::Claim;
 use crate::workflow::{Outcome, Policy, Workflow};
@@ -27,12 +28,16 @@ const STEPS: &[&str] = &[
     "forget",
 ];
 
-/// A key that may still open a bucket is never given up on.
+/// Neither a key that may still open a bucket is given up on, nor what somebody wants to be gone.
 const POLICY: Policy = Policy {
     max_attempts: None,
     first_pause: Duration::from_secs(1),
     longest_pause: Duration::from_secs(15 * 60),
 };
+
+/// After so many tries, some minutes, keys that stay keep the instance running no longer. The
+/// removal job goes on with them, and the bucket waits for the last one.
+const KEYS_TRIED_FIRST: u32 = 9;
 
 /// Written when the deletion is enqueued. Unix milliseconds.
 #[derive(Deserialize)]
@@ -62,6 +67,13 @@ impl Deletion {
         } = &self.parts;
         let origin = self.parts.origin(claim);
         match claim.step.as_str() {
+            FIRST_STEP if claim.attempt > KEYS_TRIED_FIRST => {
+                tracing::warn!(
+                    tenant.id = tenant_id,
+                    "a deletion goes on before all keys are removed"
+                );
+                Ok(Step::Done)
+            }
             FIRST_STEP | "late-keys" => self.remove_keys(claim).await,
             "stop" => {
                 instances.set_state(tenant_id, WantedState::Stopped).await?;
@@ -141,6 +153,10 @@ impl Workflow for Deletion {
     }
 
     async fn run(&self, claim: &Claim) -> Outcome {
-        outcome(self.step(claim).await)
+        match self.step(claim).await {
+            // A provider's token that ran out refuses everything for good, until there is a new one.
+            Err(error @ StepError::Instance(_)) => Outcome::Transient(chain(&error)),
+            step => outcome(step),
+        }
     }
 }

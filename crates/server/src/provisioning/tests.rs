@@ -25,6 +25,8 @@ on_both!(
     what_a_stalled_worker_makes_after_a_deletion_goes_too,
     a_person_has_a_new_tenant_while_the_old_bucket_is_kept,
     keys_are_removed_even_if_the_store_is_out_of_order_for_a_day,
+    a_key_that_stays_keeps_the_bucket_and_no_instance,
+    a_deletion_outlives_a_provider_that_lets_nobody_in,
 );
 
 /// A provisioner with buckets only, at work until the test's runtime ends.
@@ -318,4 +320,40 @@ async fn keys_are_removed_even_if_the_store_is_out_of_order_for_a_day(fixture: F
     let soon = life.now.load(Ordering::SeqCst) + 1;
     life.work_until(soon).await;
     assert_eq!(keys(&life), 0);
+}
+
+async fn a_key_that_stays_keeps_the_bucket_and_no_instance(fixture: Fixture) {
+    let life = Life::begin(&fixture, "b", Fuse::sound()).await;
+    life.work_until(i64::MAX).await;
+    life.give_key("one").await;
+    life.outside.keys_stuck(true);
+    life.delete().await;
+    let deleted_at = life.now.load(Ordering::SeqCst);
+    let left = ["bucket", "key"].map(|thing| match thing {
+        "key" => format!("key {}-one", life.tenant),
+        thing => format!("{thing} {}", life.tenant),
+    });
+    for until in [millis(Duration::from_secs(15 * 60)), 2 * millis(KEPT)] {
+        life.work_until(deleted_at + until).await;
+        assert_eq!(life.outside.standing(), left);
+    }
+    life.outside.keys_stuck(false);
+    life.work_until(i64::MAX).await;
+    assert_eq!(life.outside.standing(), Vec::<String>::new());
+    assert_eq!(life.state().await, None);
+}
+
+async fn a_deletion_outlives_a_provider_that_lets_nobody_in(fixture: Fixture) {
+    let life = Life::begin(&fixture, "l", Fuse::sound()).await;
+    life.work_until(i64::MAX).await;
+    let made = life.outside.standing();
+    life.outside.locked_out(true);
+    life.delete().await;
+    let deleted_at = life.now.load(Ordering::SeqCst);
+    life.work_until(deleted_at + millis(KEPT) / 2).await;
+    assert_eq!(life.outside.standing(), made);
+    life.outside.locked_out(false);
+    life.work_until(i64::MAX).await;
+    assert_eq!(life.outside.standing(), Vec::<String>::new());
+    assert_eq!(life.state().await, None);
 }

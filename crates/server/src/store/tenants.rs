@@ -117,7 +117,8 @@ pub(crate) trait Tenants: Send + Sync + 'static {
 
     /// Ends all access to the tenant and enqueues its deletion, in place of any other work.
     ///
-    /// The bucket stays until `purge_at`. Asking again changes nothing, not even that.
+    /// The bucket stays until `purge_at`. Asking again changes nothing, not even that, except that
+    /// a deletion that was given up begins again.
     async fn queue_deletion(
         &self,
         id: &str,
@@ -154,7 +155,7 @@ pub(crate) trait Tenants: Send + Sync + 'static {
     async fn mark_ready(&self, claim: &Claim, origin: &Origin) -> Result<Changed, StoreError>;
 
     /// Marks every key of the tenant revoked, and gives those not known to be removed; `None` if
-    /// the claim no longer holds.
+    /// the claim no longer holds. After a while the removal job takes what stays.
     async fn close_keys(
         &self,
         claim: &Claim,

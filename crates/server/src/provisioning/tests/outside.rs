@@ -123,6 +123,8 @@ pub(super) struct Outside {
     things: Mutex<Things>,
     stall: Mutex<Option<(&'static str, Arc<Stall>)>>,
     keys_stuck: AtomicBool,
+    /// The instance provider lets nobody in.
+    locked_out: AtomicBool,
     issued: AtomicI64,
 }
 
@@ -133,6 +135,7 @@ impl Outside {
             things: Mutex::default(),
             stall: Mutex::default(),
             keys_stuck: AtomicBool::new(false),
+            locked_out: AtomicBool::new(false),
             issued: AtomicI64::new(0),
         }
     }
@@ -163,6 +166,21 @@ impl Outside {
 
     pub(super) fn keys_stuck(&self, stuck: bool) {
         self.keys_stuck.store(stuck, Ordering::SeqCst);
+    }
+
+    pub(super) fn locked_out(&self, out: bool) {
+        self.locked_out.store(out, Ordering::SeqCst);
+    }
+
+    fn let_in(&self, operation: &'static str) -> Result<(), InstanceError> {
+        match self.locked_out.load(Ordering::SeqCst) {
+            false => Ok(()),
+            true => Err(InstanceError::Refused {
+                operation,
+                status: 401,
+                message: "unauthorized".to_owned(),
+            }),
+        }
     }
 
     /// The next call that makes such a thing stalls before its effect.
@@ -339,6 +357,7 @@ impl Instances for Outside {
     }
 
     async fn set_state(&self, _: &str, wanted: WantedState) -> Result<(), InstanceError> {
+        self.let_in("stop")?;
         match wanted {
             WantedState::Running | WantedState::Suspended | WantedState::Stopped => {
                 Ok(self.call("state", |_: &mut Things| ()).await?)
@@ -347,6 +366,7 @@ impl Instances for Outside {
     }
 
     async fn destroy(&self, tenant_id: &str) -> Result<(), InstanceError> {
+        self.let_in("delete app")?;
         let gone = |things: &mut Things| {
             for thing in ["app", "instance"] {
                 things.standing.remove(&format!("{thing} {tenant_id}"));

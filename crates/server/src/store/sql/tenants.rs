@@ -13,6 +13,9 @@ use crate::store::tenants::{Changed, Queued, RemainingKey, TenantRecord, Tenants
 use crate::store::workflows::{Claim, NewWorkflow};
 use crate::store::{Origin, StoreError};
 
+/// How long a deletion tries by itself before the removal job tries, too.
+const REMOVAL_HEAD_START_MS: i64 = 10 * 60 * 1000;
+
 macro_rules! tenants_where {
     ($condition:literal) => {
         concat!(
@@ -48,7 +51,7 @@ where tenant_id = $1 and status in ('queued', 'running')";
 
     TOUCH = "update tenant set updated_at = $1 where id = $2 and deleted_at is null";
 
-    IS_DELETED = "select deleted_at from tenant where id = $1";
+    FIND_PURGE = "select purge_at from tenant where id = $1";
 
     EXPEDITE = "
 update workflow set next_run_at = $1, updated_at = $1
@@ -86,8 +89,8 @@ returning id";
 update tenant set ready_at = $1, updated_at = $1 where id = $2 and ready_at is null";
 
     CLOSE_KEYS = "
-update tenant_mount_credentials set revoked_at = $1, updated_at = $1
-where tenant_id = $2 and revoked_at is null
+update tenant_mount_credentials set revoked_at = $1, removal_due_at = $2, updated_at = $1
+where tenant_id = $3 and revoked_at is null
 returning id";
 
     REMAINING_KEYS = "
@@ -214,17 +217,35 @@ fn claimed_tenant(claim: &Claim) -> Result<&str, StoreError> {
         .ok_or(StoreError::Missing { what: "tenant" })
 }
 
-impl SqlStore {
-    async fn refused(&self, change: &mut Tx, id: &str) -> Result<Queued, StoreError> {
-        let found = sqlx::query(IS_DELETED)
-            .bind(id)
-            .fetch_optional(&mut **change)
-            .await?;
-        Ok(match found {
-            Some(_) => Queued::Deleting,
-            None => Queued::NoSuchTenant,
-        })
+/// Of a tenant that is not live, when its bucket goes; `None` if there is no such tenant.
+async fn purge_of(change: &mut Tx, id: &str) -> Result<Option<Option<i64>>, sqlx::Error> {
+    let found = sqlx::query(FIND_PURGE)
+        .bind(id)
+        .fetch_optional(&mut **change)
+        .await?;
+    found.map(|row| row.try_get("purge_at")).transpose()
+}
+
+/// Enqueues the deletion of a tenant within the change that asks for it; tells whether there was none.
+async fn delete(
+    change: &mut Tx,
+    id: &str,
+    settled_at: i64,
+    purge_at: i64,
+    origin: &Origin,
+) -> Result<bool, sqlx::Error> {
+    let work = NewWorkflow {
+        kind: DELETION,
+        tenant_id: Some(id.to_owned()),
+        step: FIRST_DELETION_STEP,
+        input: json!({ "settled_at": settled_at, "purge_at": purge_at }).to_string(),
+        run_at: origin.at,
+    };
+    let queued = enqueue(change, &work, origin.at).await?;
+    if queued {
+        audit(change, origin, "tenant.delete", id, "queued").await?;
     }
+    Ok(queued)
 }
 
 #[async_trait]
@@ -269,7 +290,10 @@ impl Tenants for SqlStore {
             .await?
             .rows_affected();
         if live == 0 {
-            return self.refused(&mut change, id).await;
+            return Ok(match purge_of(&mut change, id).await? {
+                Some(_) => Queued::Deleting,
+                None => Queued::NoSuchTenant,
+            });
         }
         let queued = provision(&mut change, id, origin.at).await?;
         if queued {
@@ -307,7 +331,16 @@ impl Tenants for SqlStore {
             .await?
             .rows_affected();
         if marked == 0 {
-            return self.refused(&mut change, id).await;
+            let Some(known) = purge_of(&mut change, id).await? else {
+                return Ok(Queued::NoSuchTenant);
+            };
+            // The row goes with the deletion's last step: without work, it was given up.
+            let purge_at = known.unwrap_or(purge_at);
+            if !delete(&mut change, id, origin.at, purge_at, origin).await? {
+                return Ok(Queued::Deleting);
+            }
+            change.commit().await?;
+            return Ok(Queued::Added);
         }
         sqlx::query(UNLINK)
             .bind(origin.at)
@@ -316,15 +349,7 @@ impl Tenants for SqlStore {
             .await?;
         // What was enqueued while the tenant's row was waited for.
         let late = call_off(&mut change, id, PROVISIONING, origin.at).await?;
-        let work = NewWorkflow {
-            kind: DELETION,
-            tenant_id: Some(id.to_owned()),
-            step: FIRST_DELETION_STEP,
-            input: json!({ "settled_at": settled_at.max(late), "purge_at": purge_at }).to_string(),
-            run_at: origin.at,
-        };
-        enqueue(&mut change, &work, origin.at).await?;
-        audit(&mut change, origin, "tenant.delete", id, "queued").await?;
+        delete(&mut change, id, settled_at.max(late), purge_at, origin).await?;
         change.commit().await?;
         Ok(Queued::Added)
     }
@@ -442,6 +467,7 @@ impl Tenants for SqlStore {
         };
         let closed = sqlx::query(CLOSE_KEYS)
             .bind(origin.at)
+            .bind(origin.at + REMOVAL_HEAD_START_MS)
             .bind(tenant)
             .fetch_all(&mut *change)
             .await?;

@@ -8,6 +8,7 @@ on_both!(
     a_new_tenant_is_queued_in_the_change_that_makes_it,
     provisioning_is_queued_once_and_tried_at_once,
     a_deleted_tenant_is_out_of_reach_and_makes_room_for_another,
+    a_deletion_that_was_given_up_begins_again_when_asked_for,
     deletion_takes_the_place_of_provisioning_and_waits_for_its_worker,
     a_stale_claim_changes_no_tenant,
     what_is_forgotten_leaves_only_its_trail,
@@ -140,6 +141,41 @@ async fn a_deleted_tenant_is_out_of_reach_and_makes_room_for_another(fixture: Fi
     );
 }
 
+async fn a_deletion_that_was_given_up_begins_again_when_asked_for(fixture: Fixture) {
+    tenant(&fixture, "ana", "t1", 10).await;
+    let store = &fixture.store;
+    let delete = async |at| store.queue_deletion("t1", 900, &origin(at)).await.unwrap();
+    assert_eq!(delete(20).await, Queued::Added);
+    let held = claim(&fixture, 20).await;
+    let given_up = Progress::GiveUp {
+        error: "refused".to_owned(),
+    };
+    store
+        .record_progress(&held, &given_up, 30, 0)
+        .await
+        .unwrap();
+    let later = store.queue_deletion("t1", 7_000, &origin(40)).await;
+    assert_eq!(later.unwrap(), Queued::Added);
+    assert_eq!(delete(50).await, Queued::Deleting);
+    assert_eq!(
+        work(&fixture).await,
+        [
+            "provision called_off 10",
+            "delete failed 30",
+            "delete queued 40"
+        ]
+    );
+    let again = claim(&fixture, 60).await;
+    let input: serde_json::Value = serde_json::from_str(&again.input).unwrap();
+    assert_eq!(
+        (again.step.as_str(), input),
+        (
+            "keys",
+            serde_json::json!({ "settled_at": 40, "purge_at": 900 })
+        )
+    );
+}
+
 async fn deletion_takes_the_place_of_provisioning_and_waits_for_its_worker(fixture: Fixture) {
     tenant(&fixture, "ana", "t1", 10).await;
     let stale = claim(&fixture, 15).await;
@@ -220,6 +256,10 @@ async fn what_is_forgotten_leaves_only_its_trail(fixture: Fixture) {
     let keys = store.close_keys(&held, &origin(21)).await.unwrap().unwrap();
     let ids: Vec<&str> = keys.iter().map(|key| key.id.as_str()).collect();
     assert_eq!(ids, ["c-t1"]);
+    let soon = store.claim_removals(30, 40, 9).await.unwrap();
+    assert_eq!(soon, []);
+    let later = store.claim_removals(600_021, 600_022, 9).await.unwrap();
+    assert_eq!(later.len(), 1);
     store.key_removed(&held, "c-t1", &origin(22)).await.unwrap();
     let none = store.close_keys(&held, &origin(23)).await.unwrap();
     assert_eq!(none, Some(Vec::new()));
