@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 use super::client::{AdminKey, Answer, Call, Client, Endpoint, Repeat, Repeats};
 use super::iam::has_code;
 use super::uploads;
-use super::versions::{self, VersionMark, VersionRemoval, VersionsPage};
+use super::versions::{self, Names, VersionMark, VersionRemoval, VersionsPage};
 use super::xml::Element;
 use super::{BucketError, NotificationTarget};
 use crate::clock::Clock;
@@ -197,18 +197,29 @@ impl S3 {
                 })
             })
             .collect();
+        match self.delete_named(bucket, &named).await? {
+            Deletion::Whole => Ok(()),
+            Deletion::Partial => Err(BucketError::NotRemoved),
+        }
+    }
+
+    async fn delete_named(
+        &self,
+        bucket: &str,
+        named: &[ObjectVersion],
+    ) -> Result<Deletion, BucketError> {
         let (written, unwritten): (Vec<_>, Vec<_>) =
-            named.into_iter().partition(|version| is_xml(&version.key));
+            named.iter().partition(|version| is_xml(&version.key));
         for part in written.chunks(DELETED_AT_ONCE) {
             match self.delete_objects(bucket, part).await? {
                 Deletion::Whole => {}
-                Deletion::Partial => return Err(BucketError::NotRemoved),
+                Deletion::Partial => return Ok(Deletion::Partial),
             }
         }
-        for version in &unwritten {
+        for version in unwritten {
             self.delete_version(bucket, version).await?;
         }
-        Ok(())
+        Ok(Deletion::Whole)
     }
 
     /// For names that cannot be written into the body of a call.
@@ -217,11 +228,10 @@ impl S3 {
         bucket: &str,
         version: &ObjectVersion,
     ) -> Result<(), BucketError> {
-        let path = format!(
-            "/{bucket}/{}?versionId={}",
-            utf8_percent_encode(&version.key, IN_PATH),
-            utf8_percent_encode(version.version_id.as_deref().unwrap_or_default(), IN_QUERY)
-        );
+        let mut path = format!("/{bucket}/{}", utf8_percent_encode(&version.key, IN_PATH));
+        if let Some(id) = &version.version_id {
+            path.push_str(&format!("?versionId={}", utf8_percent_encode(id, IN_QUERY)));
+        }
         let delete = call("DeleteObject", Method::DELETE, path);
         match self.client.send(&delete).await {
             Ok(_) => Ok(()),
@@ -240,7 +250,7 @@ impl S3 {
             if page == last_page {
                 return Err(BucketError::NotEmptied);
             }
-            match self.delete_objects(bucket, &page).await? {
+            match self.delete_named(bucket, &page).await? {
                 Deletion::Whole => {}
                 Deletion::Partial => return Err(BucketError::NotEmptied),
             }
@@ -250,7 +260,8 @@ impl S3 {
 
     /// The first page of what is left.
     async fn some_versions(&self, bucket: &str) -> Result<Vec<ObjectVersion>, BucketError> {
-        let list = call(LIST_VERSIONS, Method::GET, format!("/{bucket}?versions="));
+        let path = format!("/{bucket}?encoding-type=url&versions=");
+        let list = call(LIST_VERSIONS, Method::GET, path);
         let answer = self.client.send(&list).await?;
         named_versions(&parse(LIST_VERSIONS, &answer)?).ok_or(BucketError::Unreadable {
             operation: LIST_VERSIONS,
@@ -260,7 +271,7 @@ impl S3 {
     async fn delete_objects(
         &self,
         bucket: &str,
-        page: &[ObjectVersion],
+        page: &[&ObjectVersion],
     ) -> Result<Deletion, BucketError> {
         const OPERATION: &str = "DeleteObjects";
         let mut call = call(OPERATION, Method::POST, format!("/{bucket}?delete="));
@@ -360,13 +371,14 @@ fn location(region: &str) -> String {
 }
 
 fn named_versions(listing: &Element) -> Option<Vec<ObjectVersion>> {
+    let names = Names::of(listing);
     listing
         .children("Version")
         .chain(listing.children("DeleteMarker"))
         .map(|version| {
             let id = version.text(&["VersionId"]).filter(|id| !id.is_empty());
             Some(ObjectVersion {
-                key: version.raw_text("Key")?.to_owned(),
+                key: names.read(version.raw_text("Key")?)?,
                 version_id: id.map(str::to_owned),
             })
         })
@@ -382,7 +394,7 @@ fn is_xml(text: &str) -> bool {
     })
 }
 
-fn deletion(page: &[ObjectVersion]) -> String {
+fn deletion(page: &[&ObjectVersion]) -> String {
     let mut text =
         "<Delete xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"><Quiet>true</Quiet>".to_owned();
     for version in page {
@@ -412,7 +424,7 @@ mod tests {
             <Version><Key> d</Key></Version></ListVersionsResult>";
         let page = named_versions(&Element::parse(listing).unwrap()).unwrap();
         assert_eq!(
-            deletion(&page),
+            deletion(&page.iter().collect::<Vec<_>>()),
             "<Delete xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"><Quiet>true</Quiet>\
              <Object><Key>a&amp;b &#10;.md</Key><VersionId>v1</VersionId></Object>\
              <Object><Key> d</Key></Object>\

@@ -2,6 +2,7 @@
 
 mod judged;
 mod mock_tigris;
+mod odd_names;
 mod tigris;
 
 use std::time::Duration;
