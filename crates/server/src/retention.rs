@@ -36,6 +36,9 @@ const EVERY: Duration = Duration::from_secs(24 * 60 * 60);
 const ROUND: Duration = Duration::from_secs(30);
 /// A sweep that was not reported on is begun again.
 const LEASE: Duration = Duration::from_secs(10 * 60);
+/// A sweep that comes so much later than it was due may come from a clock that jumped ahead, and what
+/// it removes is gone for good: it waits once more, for a clock that is wrong to be put right.
+const TRUSTED_DELAY: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 /// Before the same part of a bucket is tried again after a failure.
 const AFTER_FAILURE: Duration = Duration::from_secs(60 * 60);
 /// Of a thousand versions each; the next sweep goes on behind them.
@@ -101,6 +104,10 @@ impl Sweeper {
             let Some(sweep) = claimed.await? else {
                 return Ok(round);
             };
+            if now.saturating_sub(sweep.due_at) > millis(TRUSTED_DELAY) {
+                self.put_off(sweep, now).await?;
+                continue;
+            }
             let swept = self.sweep(&sweep, now).await;
             round.sweeps += 1;
             round.tally.add(swept.tally);
@@ -133,6 +140,23 @@ impl Sweeper {
             };
             self.store.record_sweep(&report, &self.origin()).await?;
         }
+    }
+
+    async fn put_off(&self, sweep: Sweep, now: i64) -> Result<(), StoreError> {
+        counter!(SWEEPS, "outcome" => "put_off").increment(1);
+        tracing::warn!(
+            tenant.id = sweep.tenant_id,
+            due_at = sweep.due_at,
+            now,
+            "a sweep is put off: it comes so late that the clock may be wrong"
+        );
+        let report = SweepReport {
+            tenant_id: sweep.tenant_id,
+            removed: 0,
+            after: sweep.after,
+            due_at: now + millis(EVERY),
+        };
+        self.store.record_sweep(&report, &self.origin()).await
     }
 
     /// Removes what may go from the next part of a bucket. A failure ends it where it is.

@@ -11,6 +11,8 @@ pub(crate) struct Sweep {
     pub(crate) bucket: String,
     /// The key behind which to go on; from the start if `None`.
     pub(crate) after: Option<String>,
+    /// When it was due, Unix milliseconds; of a first one, when the tenant was made.
+    pub(crate) due_at: i64,
     /// The moments that somebody wants to go back to, Unix milliseconds.
     pub(crate) snapshots: Vec<i64>,
 }

@@ -9,19 +9,17 @@ use crate::store::sweeps::{Sweep, SweepReport, Sweeps};
 use crate::store::{Origin, StoreError};
 
 statements! {
-    // Asked again outside: a row that was waited for may be somebody else's by then.
-    CLAIM_SWEEP = concat!("
-update tenant set sweep_due_at = $1
-where id = (
-    select id from tenant
-    where deleted_at is null and tigris_bucket_name is not null
-        and (sweep_due_at <= $2 or (sweep_due_at is null and created_at < $3))
-    order by coalesce(sweep_due_at, created_at), id limit 1", skip_locked!(), ")
-and (sweep_due_at <= $2 or sweep_due_at is null)
-returning id, tigris_bucket_name, swept_to");
+    DUE_SWEEP = concat!("
+select id, tigris_bucket_name, swept_to, coalesce(sweep_due_at, created_at) as due_at from tenant
+where deleted_at is null and tigris_bucket_name is not null
+    and (sweep_due_at <= $1 or (sweep_due_at is null and created_at < $2))
+order by coalesce(sweep_due_at, created_at), id limit 1", skip_locked!());
+
+    CLAIM_SWEEP = "update tenant set sweep_due_at = $1 where id = $2";
 
     FIND_SWEEP = "
-select id, tigris_bucket_name, null as swept_to from tenant
+select id, tigris_bucket_name, null as swept_to, coalesce(sweep_due_at, created_at) as due_at
+from tenant
 where id = $1 and deleted_at is null and tigris_bucket_name is not null";
 
     SNAPSHOT_TIMES = "
@@ -40,6 +38,7 @@ fn sweep(row: &Row, snapshots: &[Row]) -> Result<Sweep, sqlx::Error> {
         tenant_id: row.try_get("id")?,
         bucket: row.try_get("tigris_bucket_name")?,
         after: row.try_get("swept_to")?,
+        due_at: row.try_get("due_at")?,
         snapshots: snapshots
             .iter()
             .map(|row| row.try_get("taken_at"))
@@ -56,16 +55,20 @@ impl Sweeps for SqlStore {
         lease_until: i64,
     ) -> Result<Option<Sweep>, StoreError> {
         let mut change = self.write().await?;
-        let claimed = sqlx::query(CLAIM_SWEEP)
-            .bind(lease_until)
+        let due = sqlx::query(DUE_SWEEP)
             .bind(now)
             .bind(made_before)
             .fetch_optional(&mut *change)
             .await?;
-        let Some(row) = claimed else {
+        let Some(row) = due else {
             return Ok(None);
         };
         let id: String = row.try_get("id")?;
+        sqlx::query(CLAIM_SWEEP)
+            .bind(lease_until)
+            .bind(&id)
+            .execute(&mut *change)
+            .await?;
         let snapshots = sqlx::query(SNAPSHOT_TIMES)
             .bind(id)
             .fetch_all(&mut *change)

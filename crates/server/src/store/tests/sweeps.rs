@@ -20,11 +20,12 @@ async fn tenant(fixture: &Fixture, id: &str, at: i64) {
     store.record_bucket(&tenant, &origin).await.unwrap();
 }
 
-fn sweep(id: &str, after: Option<&str>, snapshots: &[i64]) -> Sweep {
+fn sweep(id: &str, after: Option<&str>, due_at: i64, snapshots: &[i64]) -> Sweep {
     Sweep {
         tenant_id: id.to_owned(),
         bucket: id.to_owned(),
         after: after.map(str::to_owned),
+        due_at,
         snapshots: snapshots.to_vec(),
     }
 }
@@ -51,16 +52,25 @@ async fn a_bucket_is_swept_a_day_after_it_was_made_and_then_when_it_is_due(fixtu
     tenant(&fixture, "t1", 10).await;
     tenant(&fixture, "t2", 20).await;
     assert_eq!(claim(&fixture, 110).await, None);
-    assert_eq!(claim(&fixture, 130).await, Some(sweep("t1", None, &[])));
-    assert_eq!(claim(&fixture, 131).await, Some(sweep("t2", None, &[])));
+    assert_eq!(claim(&fixture, 130).await, Some(sweep("t1", None, 10, &[])));
+    assert_eq!(claim(&fixture, 131).await, Some(sweep("t2", None, 20, &[])));
     // Their leases hold, then they are due again, the longest due first.
     assert_eq!(claim(&fixture, 139).await, None);
-    assert_eq!(claim(&fixture, 145).await, Some(sweep("t1", None, &[])));
+    assert_eq!(
+        claim(&fixture, 145).await,
+        Some(sweep("t1", None, 140, &[]))
+    );
     report(&fixture, "t1", None, 0, 500).await;
     report(&fixture, "t2", None, 7, 400).await;
     assert_eq!(claim(&fixture, 399).await, None);
-    assert_eq!(claim(&fixture, 600).await, Some(sweep("t2", None, &[])));
-    assert_eq!(claim(&fixture, 600).await, Some(sweep("t1", None, &[])));
+    assert_eq!(
+        claim(&fixture, 600).await,
+        Some(sweep("t2", None, 400, &[]))
+    );
+    assert_eq!(
+        claim(&fixture, 600).await,
+        Some(sweep("t1", None, 500, &[]))
+    );
     let audit = fixture.audit().await;
     let removed: Vec<&String> = audit
         .iter()
@@ -74,13 +84,16 @@ async fn a_sweep_goes_on_where_the_one_before_it_stopped(fixture: Fixture) {
     claim(&fixture, 200).await.unwrap();
     report(&fixture, "t1", Some("main/a.md"), 0, 205).await;
     let again = claim(&fixture, 205).await;
-    assert_eq!(again, Some(sweep("t1", Some("main/a.md"), &[])));
+    assert_eq!(again, Some(sweep("t1", Some("main/a.md"), 205, &[])));
     let store = &fixture.store;
     let whole = store.find_sweep("t1").await.unwrap();
-    assert_eq!(whole, Some(sweep("t1", None, &[])));
+    assert_eq!(whole, Some(sweep("t1", None, 215, &[])));
     assert!(store.hasten_sweep("t1", &origin(206)).await.unwrap());
     assert!(!store.hasten_sweep("t2", &origin(206)).await.unwrap());
-    assert_eq!(claim(&fixture, 206).await, Some(sweep("t1", None, &[])));
+    assert_eq!(
+        claim(&fixture, 206).await,
+        Some(sweep("t1", None, 206, &[]))
+    );
     assert_eq!(store.find_sweep("t2").await.unwrap(), None);
 }
 
@@ -101,10 +114,10 @@ async fn a_sweep_knows_the_snapshots(fixture: Fixture) {
         added.await.unwrap();
     }
     let sweeps = [claim(&fixture, 200).await, claim(&fixture, 200).await];
-    let expected = [sweep("t1", None, &[30, 40]), sweep("t2", None, &[])];
+    let expected = [sweep("t1", None, 10, &[30, 40]), sweep("t2", None, 10, &[])];
     assert_eq!(sweeps, expected.map(Some));
     let found = fixture.store.find_sweep("t1").await.unwrap();
-    assert_eq!(found, Some(sweep("t1", None, &[30, 40])));
+    assert_eq!(found, Some(sweep("t1", None, 210, &[30, 40])));
 }
 
 async fn a_deleted_tenants_bucket_is_left_alone(fixture: Fixture) {
