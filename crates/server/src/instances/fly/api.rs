@@ -310,8 +310,11 @@ impl Answer {
         }
     }
 
-    /// What Fly says went wrong.
+    /// What Fly says went wrong; nothing of a call that it could quote secrets of.
     pub(super) fn message(&self) -> String {
+        if self.operation == Action::SetSecrets.word() {
+            return String::new();
+        }
         let text = self.body["error"].as_str().unwrap_or_default();
         text.chars().take(MAX_MESSAGE_BYTES).collect()
     }

@@ -458,3 +458,14 @@ async fn whoever_was_held_long_enough_is_told_to_come_again() {
     });
     futures::future::join_all(held).await;
 }
+
+#[tokio::test]
+async fn a_refusal_that_quotes_a_secret_is_not_quoted() {
+    let (mock, driver) = fly().await;
+    driver.ensure_app(TENANT).await.unwrap();
+    mock.fail("set secrets", &[Fault::Quoted]);
+    let refused = driver.ensure_secrets(TENANT, &secrets()).await.unwrap_err();
+    assert!(!refused.is_transient());
+    let said = format!("{refused} {refused:?}");
+    assert!(said.contains("422") && !said.contains("k1 00"), "{said}");
+}

@@ -25,6 +25,8 @@ pub(super) enum Fault {
     Conflict,
     /// 412, and nothing is done: the machine is on its way to another state.
     OnItsWay,
+    /// 422 that quotes what it was sent, and nothing is done.
+    Quoted,
     /// 500, and nothing is done.
     FailedBefore,
     /// All is done, then 500.
@@ -202,6 +204,7 @@ async fn answer(State(mock): State<MockFly>, request: Request) -> Response {
             let text = "failed_precondition: machine still suspending";
             refusal(StatusCode::PRECONDITION_FAILED, text)
         }
+        Some(Fault::Quoted) => refusal(StatusCode::UNPROCESSABLE_ENTITY, &body.to_string()),
         Some(Fault::FailedBefore) => refusal(StatusCode::INTERNAL_SERVER_ERROR, "oops"),
         Some(Fault::FailedAfter) => {
             drop(act());
