@@ -1,12 +1,18 @@
 //! Which paths of a vault sync: rclone's filter files, read the way rclone reads them.
 //!
 //! Mirror and guard show rclone only what these let through, so it needs no filter of its own.
-//! Bare lines, in the way of `.gitignore`, are accepted and translated. Pure.
+//! Bare lines, in the way of `.gitignore`, are accepted and translated. Unlike rclone, a letter and
+//! its accent are one whether a name has them composed or not: macOS writes what nobody types. Pure.
 
 mod effect;
 mod glob;
 
+use std::borrow::Cow;
+
 use regex::Regex;
+use unicode_normalization::{IsNormalized, UnicodeNormalization, is_nfc_quick};
+
+use crate::plan::RESERVED;
 
 pub(crate) use effect::effect;
 
@@ -41,6 +47,9 @@ enum Verdict {
     Include,
     Exclude,
 }
+
+/// What some editors begin a text with.
+const BYTE_ORDER_MARK: char = '\u{feff}';
 
 /// More lines than this are a mistake, and would make every look at a path slow.
 const MOST_LINES: usize = 500;
@@ -122,7 +131,8 @@ impl Filters {
         let mut errors = Vec::new();
         let mut block = Vec::new();
         for (index, raw) in lines.into_iter().enumerate() {
-            let line = raw.trim();
+            let line = raw.trim_start_matches(BYTE_ORDER_MARK).trim();
+            let line = &*composed(line);
             if line.is_empty() || line.starts_with(['#', ';']) {
                 continue;
             }
@@ -137,13 +147,12 @@ impl Filters {
                     filters.end_block(&mut block);
                     filters.add(verdict, pattern)
                 }
-                Line::Ignore(verdict, pattern) => {
-                    let patterns = glob::from_gitignore(pattern);
-                    let usable = patterns
-                        .iter()
-                        .try_for_each(|it| glob::to_regex(it).map(drop));
-                    usable.map(|()| block.push((verdict, patterns)))
-                }
+                Line::Ignore(verdict, pattern) => glob::from_gitignore(pattern).and_then(|them| {
+                    let mut trial = Self::fresh();
+                    them.iter().try_for_each(|it| trial.add(verdict, it))?;
+                    block.push((verdict, them));
+                    Ok(())
+                }),
                 Line::NoSpace => Err("a space must follow the `-` or `+`".to_owned()),
             };
             if let Err(reason) = added {
@@ -169,19 +178,23 @@ impl Filters {
         }
     }
 
-    /// Whether a file takes part in sync. The path is relative to the vault.
+    /// Whether a file takes part in sync. The path is relative to the vault. What is named as sync
+    /// names its own never does.
     pub(crate) fn includes(&self, path: &str) -> bool {
+        let path = &*composed(path);
         let folders = path
             .rsplit_once('/')
             .is_none_or(|(folder, _)| self.includes_folder(folder));
-        folders && first_match(&self.file_rules, path)
+        folders && !path.starts_with(RESERVED) && first_match(&self.file_rules, path)
     }
 
     /// Whether anything below a folder may take part.
     pub(crate) fn includes_folder(&self, path: &str) -> bool {
-        let path = format!("{path}/");
-        path.match_indices('/')
-            .all(|(at, _)| first_match(&self.folder_rules, &path[..=at]))
+        let path = format!("{}/", composed(path));
+        !path.starts_with(RESERVED)
+            && path
+                .match_indices('/')
+                .all(|(at, _)| first_match(&self.folder_rules, &path[..=at]))
     }
 
     /// The same rules as rclone's `--filters-file` wants them; rclone itself judges our matching.
@@ -242,6 +255,13 @@ impl Filters {
             self.rclone_text.push_str(&format!("{sign} {pattern}\n"));
         }
         Ok(())
+    }
+}
+
+fn composed(text: &str) -> Cow<'_, str> {
+    match is_nfc_quick(text.chars()) {
+        IsNormalized::Yes => Cow::Borrowed(text),
+        IsNormalized::No | IsNormalized::Maybe => Cow::Owned(text.nfc().collect()),
     }
 }
 

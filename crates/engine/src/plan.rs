@@ -63,7 +63,7 @@ pub(crate) fn plan(
         known: baseline.len(),
         ..Plan::default()
     };
-    let held = held_paths(baseline, scan, cloud, &mut plan.problems);
+    let held = held_paths(baseline, scan, cloud, filters, &mut plan.problems);
     let usable_cloud: BTreeMap<&String, &Object> = cloud
         .iter()
         .filter(|(key, _)| !key.starts_with(RESERVED) && filters.includes(key))
@@ -254,11 +254,13 @@ fn unusable(path: &str) -> Option<PathProblem> {
 }
 
 /// Paths left alone because two names differ only in capitals or Unicode form: on some systems
-/// they are one file, and carrying either would harm the other.
+/// they are one file, and carrying either would harm the other. Names that the filters hide count
+/// beside one that they show, and not among themselves.
 fn held_paths(
     baseline: &Baseline,
     scan: &Scan,
     cloud: &BTreeMap<String, Object>,
+    filters: &Filters,
     problems: &mut Vec<PathProblem>,
 ) -> BTreeSet<String> {
     let mut names: BTreeMap<String, (BTreeSet<&String>, BTreeSet<&String>)> = BTreeMap::new();
@@ -288,7 +290,10 @@ fn held_paths(
             (Some(file), Some(key)) => file != key && !known(file) && !known(key),
             (Some(_), None) | (None, Some(_)) | (None, None) => false,
         };
-        if here.len() > 1 || there.len() > 1 || crossed {
+        if !(here.len() > 1 || there.len() > 1 || crossed) {
+            continue;
+        }
+        if !here.is_empty() || there.iter().any(|key| filters.includes(key)) {
             for path in here.union(there) {
                 held.insert((*path).clone());
                 problems.push(PathProblem::new(path, ProblemCode::NameTwins));

@@ -144,26 +144,104 @@ fn path_in_braces(glob: &str) -> bool {
 }
 
 /// rclone's patterns for one line of a `.gitignore`: its files, and what is below its folders.
-pub(super) fn from_gitignore(line: &str) -> Vec<String> {
+///
+/// Between two slashes, `**` stands for any folders or none, and takes two patterns to say; anywhere
+/// else than alone it is no more than one star.
+pub(super) fn from_gitignore(line: &str) -> Result<Vec<String>, String> {
+    const MOST_ANY_FOLDERS: usize = 4;
     let (line, folders_only) = match line.strip_suffix('/') {
         Some(rest) => (rest, true),
         None => (line, false),
     };
-    let anchored = line.strip_prefix("**/").is_none() && line.contains('/');
-    let body = line.strip_prefix("**/").unwrap_or(line);
-    let body = body.strip_prefix('/').unwrap_or(body);
-    let body = body
-        .replace("[!", "[^")
-        .replace('{', "\\{")
-        .replace('}', "\\}");
-    let body = if anchored { format!("/{body}") } else { body };
-    if body.ends_with("/**") {
-        return vec![body];
+    let parts: Vec<&str> = line.strip_prefix('/').unwrap_or(line).split('/').collect();
+    if parts.iter().all(|part| part.is_empty()) {
+        return Err("it names nothing".to_owned());
     }
-    let below = format!("{body}/**");
-    if folders_only {
-        vec![below]
-    } else {
-        vec![body, below]
+    let begins_anywhere = !line.contains('/') || parts[0] == ANY_FOLDERS;
+    let first = parts
+        .iter()
+        .take_while(|part| **part == ANY_FOLDERS)
+        .count();
+    let parts = &parts[first.min(parts.len() - 1)..];
+    let anchor = if begins_anywhere { "" } else { "/" };
+    let mut patterns = vec![anchor.to_owned()];
+    let mut doubled = 0;
+    for (at, part) in parts.iter().enumerate() {
+        let is_last = at + 1 == parts.len();
+        match *part {
+            ANY_FOLDERS if !is_last && parts[at + 1] == ANY_FOLDERS => {}
+            ANY_FOLDERS if !is_last => {
+                doubled += 1;
+                if doubled > MOST_ANY_FOLDERS {
+                    return Err(format!("more than {MOST_ANY_FOLDERS} times `**`"));
+                }
+                let with = patterns.iter().map(|start| format!("{start}**/"));
+                let with: Vec<String> = with.collect();
+                patterns.extend(with);
+            }
+            part => {
+                let part = match part {
+                    ANY_FOLDERS => part.to_owned(),
+                    part => plain(part)?,
+                };
+                let end = if is_last { "" } else { "/" };
+                patterns = patterns
+                    .iter()
+                    .map(|start| format!("{start}{part}{end}"))
+                    .collect();
+            }
+        }
+    }
+    let is_all_below = parts.last() == Some(&ANY_FOLDERS);
+    let below = patterns.iter().map(|body| format!("{body}/**"));
+    Ok(match (folders_only, is_all_below) {
+        (true, _) => below.collect(),
+        (false, true) => patterns,
+        (false, false) => below.chain(patterns.iter().cloned()).collect(),
+    })
+}
+
+const ANY_FOLDERS: &str = "**";
+
+/// One part of a path in the way of a `.gitignore`, which knows no braces.
+fn plain(part: &str) -> Result<String, String> {
+    let mut out = String::new();
+    let mut rest = part.chars().peekable();
+    while let Some(c) = rest.next() {
+        match c {
+            '*' => {
+                while rest.next_if_eq(&'*').is_some() {}
+                out.push('*');
+            }
+            '{' | '}' => out.extend(['\\', c]),
+            '\\' => match rest.next() {
+                Some(c) if c.is_alphanumeric() => out.push(c),
+                Some(c) => out.extend(['\\', c]),
+                None => return Err("a backslash at the end".to_owned()),
+            },
+            '[' => {
+                out.push('[');
+                if rest.next_if_eq(&'!').is_some() {
+                    out.push('^');
+                }
+                copy_class(&mut rest, &mut out);
+            }
+            c => out.push(c),
+        }
+    }
+    Ok(out)
+}
+
+/// Copies a set as it is, with the bracket that ends it.
+fn copy_class(rest: &mut std::iter::Peekable<std::str::Chars<'_>>, out: &mut String) {
+    let mut in_name = false;
+    while let Some(c) = rest.next() {
+        out.push(c);
+        match c {
+            '[' if rest.peek() == Some(&':') => in_name = true,
+            ']' if in_name => in_name = false,
+            ']' => return,
+            _ => {}
+        }
     }
 }

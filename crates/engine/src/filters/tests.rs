@@ -211,6 +211,30 @@ fn takes_lines_of_a_gitignore() {
         ("[!a].md", vec!["b.md"], vec!["a.md"]),
         ("{x}.md", vec!["{x}.md"], vec!["x.md"]),
         ("sp ace.md", vec!["sp ace.md"], vec!["ace.md"]),
+        (
+            "a/**/b",
+            vec!["a/b", "a/b/x", "a/x/b", "a/x/y/b/z"],
+            vec!["b", "a/xb", "p/a/b", "ab"],
+        ),
+        (
+            "/**/tmp",
+            vec!["tmp", "a/tmp", "a/b/tmp/x"],
+            vec!["tmpx", "a/xtmp"],
+        ),
+        ("a/**/**/b", vec!["a/b", "a/x/y/b"], vec!["p/a/b"]),
+        (
+            "out/**/",
+            vec!["out/a/b", "out/a/b/c"],
+            vec!["out/a", "a/out/b/c"],
+        ),
+        ("x**y.md", vec!["xy.md", "x1y.md"], vec!["x/y.md"]),
+        ("\\*.md", vec!["*.md"], vec!["a.md"]),
+        ("\\a.md", vec!["a.md"], vec!["\\a.md"]),
+        ("\\{a\\}.md", vec!["{a}.md"], vec!["\\a\\.md", "a.md"]),
+        ("\\[!a\\].md", vec!["[!a].md"], vec!["[^a].md"]),
+        ("[{}].md", vec!["{.md", "}.md"], vec!["a.md"]),
+        ("[[:digit:]!].md", vec!["1.md", "!.md"], vec!["a.md"]),
+        ("\u{feff}*.log", vec!["a.log"], vec!["a.md"]),
     ] {
         let filters = Filters::parse(line).unwrap();
         for path in out {
@@ -240,6 +264,13 @@ fn names_the_line_it_cannot_use() {
         ("- [z-a]", 1, "not valid"),
         ("- [[:what:]]", 1, "no set is named"),
         ("- [[:alpha]", 1, "no set is named"),
+        ("/", 1, "names nothing"),
+        ("a\n!/", 2, "names nothing"),
+        ("a\\", 1, "backslash"),
+        ("a/**/b/**/c/**/d/**/e/**/f", 1, "more than 4 times"),
+        // What may be taken in needs its folders.
+        ("![a/b]c", 1, "without its `]`"),
+        ("!\\[a/b]c", 1, "without its `[`"),
     ] {
         let error = Filters::parse(text).unwrap_err();
         assert_eq!(error.line, line, "{text}");
@@ -307,4 +338,48 @@ fn names_every_line_that_cannot_be_used_and_takes_in_the_others() {
     assert!(!filters.includes("a.log") && filters.includes("a"));
     let many = vec!["a"; MOST_LINES + 1];
     assert_eq!(Filters::check(many).1[0].line, MOST_LINES + 1);
+}
+
+#[test]
+fn what_sync_names_its_own_never_takes_part() {
+    for text in ["", "!", "+ **", "!.basic-memory-sync"] {
+        let filters = Filters::parse(text).unwrap();
+        for path in [".basic-memory-sync", ".basic-memory-p1/history/a.md"] {
+            assert!(!filters.includes(path), "{text}: {path}");
+        }
+        assert!(!filters.includes_folder(".basic-memory-p1"), "{text}");
+        assert!(
+            !filters.includes_folder(".basic-memory-p1/history"),
+            "{text}"
+        );
+        for path in [
+            ".basic-memory",
+            "a/.basic-memory-sync",
+            ".basic-memory/config.json",
+        ] {
+            assert!(filters.includes(path), "{text}: {path}");
+        }
+    }
+}
+
+#[test]
+fn an_accent_is_part_of_its_letter_however_it_was_written() {
+    let (composed, apart) = ("\u{fc}bung", "u\u{308}bung");
+    for line in [composed, apart] {
+        for text in [
+            format!("{line}/"),
+            format!("- /{line}/**"),
+            "?bung/".to_owned(),
+        ] {
+            let filters = Filters::parse(&text).unwrap();
+            for name in [composed, apart] {
+                assert!(!filters.includes(&format!("{name}/a.md")), "{text}: {name}");
+                assert!(!filters.includes_folder(name), "{text}: {name}");
+            }
+            assert!(
+                filters.includes("ubung/a.md") != text.starts_with('?'),
+                "{text}"
+            );
+        }
+    }
 }

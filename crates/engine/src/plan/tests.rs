@@ -128,6 +128,21 @@ fn holds_twins_but_not_a_case_rename() {
 }
 
 #[test]
+fn twins_that_are_hidden_are_nobodys_problem() {
+    let of = |here: &[(&str, i64)], cloud: &[(&str, &str)]| {
+        let nothing = Baseline::new();
+        let plan = plan(&nothing, &vault(here), &bucket(cloud), &filters());
+        (plan.scope.len(), plan.problems.len())
+    };
+    assert_eq!(of(&[], &[("a.tmp", "1"), ("A.tmp", "1")]), (0, 0));
+    let own = [(".basic-memory-x", "1"), (".basic-memory-X", "1")];
+    assert_eq!(of(&[], &own), (0, 0));
+    // Hidden here is not hidden everywhere.
+    assert_eq!(of(&[], &[("a.tmp", "1"), ("A.TMP", "1")]), (0, 2));
+    assert_eq!(of(&[("a.TMP", 0)], &[("a.tmp", "1")]), (0, 2));
+}
+
+#[test]
 fn never_takes_an_unreadable_folder_for_a_deletion() {
     let scan = Scan {
         unreadable: BTreeSet::from(["sub".to_owned()]),

@@ -7,6 +7,7 @@ use engine::{Clock, Request};
 use testkit::Server;
 
 use super::device::Home;
+use super::member::Member;
 
 const ANA: &str = "ana@example.org";
 const SECOND: Duration = Duration::from_secs(1);
@@ -98,5 +99,31 @@ async fn what_was_chosen_holds_at_once_and_after_a_restart() {
     device.ask(Request::ChangeSettings { settings }).await;
     laptop.save("fast.txt", &"9876543210".repeat(20_000));
     device.sync().await;
+    device.close().await;
+}
+
+/// A person who copies a bucket by hand has sync's own objects in the folder.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_copied_marker_neither_waits_nor_stops_the_notes() {
+    let state = testkit::scratch();
+    let server = Server::start(state.path()).await;
+    server.activate(ANA).await;
+    let laptop = Home::new("laptop");
+    laptop.save("first.md", "one\n");
+    let device = laptop.join(&server, ANA, ProfileName::Safe).await;
+    for name in [".basic-memory-sync", ".basic-memory-p1/history/old.md"] {
+        let place = laptop.vault().join(name);
+        std::fs::create_dir_all(place.parent().unwrap()).unwrap();
+        laptop.save(name, "copied\n");
+    }
+    laptop.save("second.md", "two\n");
+    device.settle().await;
+    let bucket = Member::sign_in(&server, ANA).await.bucket().await;
+    let keys: Vec<&str> = bucket.keys().map(String::as_str).collect();
+    assert_eq!(keys, [".basic-memory-sync", "first.md", "second.md"]);
+    assert_eq!(
+        laptop.read(".basic-memory-sync").as_deref(),
+        Some("copied\n")
+    );
     device.close().await;
 }

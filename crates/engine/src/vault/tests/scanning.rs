@@ -32,6 +32,17 @@ fn lists_files_and_folders_with_their_signatures() {
 }
 
 #[test]
+fn what_sync_names_its_own_is_not_seen() {
+    let rig = Rig::new();
+    rig.write("note.md", "text");
+    rig.write(".basic-memory-sync", "of a copied bucket");
+    rig.write(".basic-memory-p1/history/old.md", "old");
+    let scan = rig.scan();
+    assert_eq!(scan.files.keys().collect::<Vec<_>>(), ["note.md"]);
+    assert!(scan.folders.is_empty());
+}
+
+#[test]
 fn tells_a_missing_vault_from_one_that_is_no_folder() {
     let rig = Rig::new();
     let none = Filters::parse("").unwrap();
