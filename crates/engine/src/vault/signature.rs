@@ -122,8 +122,17 @@ pub(super) fn md5_of_open(
     if before != after || size != after.size {
         return Err(HashError::Moved);
     }
-    let certain = after.ctime_ns < tick && !written;
+    let certain = is_past(after.ctime_ns, tick) && !written;
     Ok((md5, if certain { after } else { after.untrusted() }))
+}
+
+/// Whether a write that comes now gets another stamp than this one. Disks count in steps: FAT in two
+/// seconds, HFS+ in one, exFAT in ten milliseconds. Which, nobody tells; but each of their stamps is
+/// whole in their step.
+fn is_past(stamp_ns: i64, now_ns: i64) -> bool {
+    const STEPS_NS: [i64; 3] = [2_000_000_000, 1_000_000_000, 10_000_000];
+    let step = STEPS_NS.into_iter().find(|step| stamp_ns % step == 0);
+    stamp_ns.saturating_add(step.unwrap_or(1)) <= now_ns
 }
 
 /// MD5 of all that can be read, and its size.
@@ -172,4 +181,28 @@ pub(super) fn nanoseconds(seconds: i64, nanoseconds: i64) -> i64 {
     seconds
         .saturating_mul(1_000_000_000)
         .saturating_add(nanoseconds)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stamp_is_past_once_the_disk_would_write_another() {
+        const SECOND: i64 = 1_000_000_000;
+        let at = 1_700_000_000 * SECOND;
+        for (stamp, first) in [
+            // In steps of nanoseconds, of ten milliseconds, of one second and of two.
+            (at + 123_456_789, at + 123_456_790),
+            (at + 30_000_000, at + 40_000_000),
+            (at + SECOND, at + 2 * SECOND),
+            (at, at + 2 * SECOND),
+        ] {
+            assert!(!is_past(stamp, stamp), "{stamp}");
+            assert!(!is_past(stamp, first - 1), "{stamp}");
+            assert!(is_past(stamp, first), "{stamp}");
+        }
+        // That of a disk which keeps none.
+        assert!(!is_past(i64::MAX, i64::MAX - 1));
+    }
 }
