@@ -21,6 +21,10 @@ use super::{AuthError, SignInError};
 
 /// What RFC 6749 leaves to the client when an answer names no life.
 const DEFAULT_LIFE: Duration = Duration::from_secs(300);
+/// Longer than this nothing is believed to last: what is added to the clock has to stay a time.
+const LONGEST_LIFE: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+/// A provider that wants to be asked more rarely is not understood.
+const LONGEST_INTERVAL: Duration = Duration::from_secs(60 * 60);
 /// Never asked more often, whatever the provider says.
 const SHORTEST_INTERVAL: Duration = Duration::from_secs(1);
 
@@ -54,6 +58,12 @@ pub(super) enum RefreshError {
 pub(super) struct Pending {
     pub(super) answer: StandardDeviceAuthorizationResponse,
     verifier: Option<PkceCodeVerifier>,
+}
+
+impl Pending {
+    pub(super) fn lasts(&self) -> Duration {
+        self.answer.expires_in().min(LONGEST_LIFE)
+    }
 }
 
 impl<'c> AsyncHttpClient<'c> for Transport {
@@ -114,6 +124,10 @@ impl Provider {
             .request_async(&self.transport)
             .await
             .map_err(|error| SignInError::Auth(self.refused(error)))?;
+        if answer.interval() > LONGEST_INTERVAL {
+            let what = "it wants to be asked less than once an hour";
+            return Err(SignInError::Auth(self.not_ours(what)));
+        }
         Ok(Pending { answer, verifier })
     }
 
@@ -124,7 +138,9 @@ impl Provider {
             request = request.add_extra_param("code_verifier", verifier.secret().clone());
         }
         let pause = |interval: Duration| tokio::time::sleep(interval.max(SHORTEST_INTERVAL));
-        let answer = request.request_async(&self.transport, pause, None).await;
+        let within = Some(pending.lasts());
+        let answer = request.request_async(&self.transport, pause, within);
+        let answer = answer.await;
         match answer {
             Ok(answer) => Ok(tokens(&answer)),
             Err(RequestTokenError::ServerResponse(refusal)) => match refusal.error() {
@@ -214,21 +230,22 @@ impl Provider {
         &self,
         error: RequestTokenError<TransportError, R>,
     ) -> AuthError {
-        let not_ours = |what: &str| {
-            AuthError::Api(ApiError::NotOurServer {
-                server: self.issuer.clone(),
-                what: what.to_owned(),
-            })
-        };
         match error {
             RequestTokenError::ServerResponse(refusal) => AuthError::Provider {
                 code: "refused".to_owned(),
                 message: plain(&refusal.to_string()),
             },
             RequestTokenError::Request(cause) => AuthError::Api(cause.at(&self.issuer)),
-            RequestTokenError::Parse(..) => not_ours("its sign-in answers are not OAuth"),
-            RequestTokenError::Other(what) => not_ours(&plain(&what)),
+            RequestTokenError::Parse(..) => self.not_ours("its sign-in answers are not OAuth"),
+            RequestTokenError::Other(what) => self.not_ours(&plain(&what)),
         }
+    }
+
+    fn not_ours(&self, what: &str) -> AuthError {
+        AuthError::Api(ApiError::NotOurServer {
+            server: self.issuer.clone(),
+            what: what.to_owned(),
+        })
     }
 }
 
@@ -252,6 +269,8 @@ fn tokens(answer: &BasicTokenResponse) -> Tokens {
         refresh: answer
             .refresh_token()
             .map(|token| SecretString::from(token.secret().clone())),
-        expires_in: answer.expires_in().unwrap_or(DEFAULT_LIFE),
+        expires_in: answer
+            .expires_in()
+            .map_or(DEFAULT_LIFE, |told| told.min(LONGEST_LIFE)),
     }
 }

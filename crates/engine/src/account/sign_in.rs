@@ -143,7 +143,7 @@ impl SignIn {
             user_code: plain(answer.user_code().secret()),
             url: url.to_string(),
             url_complete: complete.map(|url| url.to_string()),
-            expires_at: self.clock.now() + answer.expires_in(),
+            expires_at: self.clock.now() + pending.lasts(),
         })
     }
 

@@ -142,6 +142,65 @@ async fn an_address_that_is_not_our_server_is_named_as_such() {
     assert!(device.nobody());
 }
 
+/// A server whose only answer is one for every question of a sign-in, with these members besides.
+async fn for_everything(members: &str) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let body = format!(
+        r#"{{"issuer":"{url}","client_id":"c","device_authorization_endpoint":"{url}/device",
+        "token_endpoint":"{url}/token","scopes":[],"pkce":false,"device_code":"d",
+        "user_code":"u","verification_uri":"{url}/verify","access_token":"a",
+        "refresh_token":"r","token_type":"Bearer",{members}}}"#
+    );
+    let length = body.len();
+    let head = "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-type: application/json\r\n";
+    let answer = format!("{head}content-length: {length}\r\n\r\n{body}");
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            if stream.read(&mut [0; 4096]).await.is_ok_and(|read| read > 0) {
+                stream.write_all(answer.as_bytes()).await.ok();
+            }
+        }
+    });
+    url
+}
+
+#[tokio::test]
+async fn what_is_to_last_for_ever_lasts_for_a_year() {
+    const YEAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+    let url = for_everything(r#""expires_in":18446744073709551615"#).await;
+    let device = Device::new();
+    let (events, mut seen) = mpsc::channel(8);
+    let cancel = CancellationToken::new();
+    let error = device.sign_in.run(&url, &events, &cancel).await;
+    // The tokens came; the account did not.
+    assert_eq!(error.unwrap_err().code(), "not_our_server");
+    assert!(matches!(
+        seen.recv().await,
+        Some(SignInEvent::Asking { .. })
+    ));
+    let Some(SignInEvent::Code { expires_at, .. }) = seen.recv().await else {
+        panic!("no code");
+    };
+    let now = device.sign_in.clock.now();
+    assert!(expires_at > now && expires_at <= now + YEAR);
+    let provider = Provider::new(&url, "c", &format!("{url}/token")).unwrap();
+    let tokens = provider.refresh(&SecretString::from("r".to_owned())).await;
+    assert_eq!(tokens.ok().unwrap().expires_in, YEAR);
+}
+
+#[tokio::test]
+async fn a_provider_that_hardly_wants_to_be_asked_is_refused() {
+    let url = for_everything(r#""expires_in":600,"interval":18446744073709551615"#).await;
+    let device = Device::new();
+    let (events, _seen) = mpsc::channel(8);
+    let cancel = CancellationToken::new();
+    let run = device.sign_in.run(&url, &events, &cancel);
+    let error = tokio::time::timeout(SOON, run).await.unwrap().unwrap_err();
+    assert_eq!(error.code(), "not_our_server");
+    assert!(error.to_string().contains("once an hour"), "{error}");
+}
+
 #[tokio::test]
 async fn an_endless_answer_is_cut_off() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
