@@ -12,7 +12,7 @@ use std::path::Path;
 
 use windows_sys::Win32::Storage::FileSystem::{
     DELETE, FILE_FLAG_BACKUP_SEMANTICS, FILE_FLAG_OPEN_REPARSE_POINT, FILE_READ_ATTRIBUTES,
-    FILE_SHARE_DELETE, FILE_SHARE_READ, FILE_SHARE_WRITE, FlushFileBuffers,
+    FlushFileBuffers,
 };
 use windows_sys::Win32::System::SystemInformation::GetSystemTimeAsFileTime;
 
@@ -231,12 +231,28 @@ pub(in crate::vault) fn stat_of(file: &File) -> io::Result<Stat> {
 }
 
 /// Opens a file by its full path, such as one of ours in the mirror; not through a link.
+///
+/// What is kept elsewhere, compressed or deduplicated reads as zeros through its own tag, so it is
+/// opened again as usual; a link's own handle is no file to whoever looks.
 pub(in crate::vault) fn open_own(path: &Path) -> io::Result<File> {
-    File::options()
-        .read(true)
-        .share_mode(FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE)
-        .custom_flags(FILE_FLAG_OPEN_REPARSE_POINT | FILE_FLAG_BACKUP_SEMANTICS)
-        .open(path)
+    let open = |flags| {
+        File::options()
+            .read(true)
+            .share_mode(native::SHARE_ALL)
+            .custom_flags(flags | FILE_FLAG_BACKUP_SEMANTICS)
+            .open(path)
+    };
+    let itself = open(FILE_FLAG_OPEN_REPARSE_POINT)?;
+    if !native::is_kept_elsewhere(&itself)? {
+        return Ok(itself);
+    }
+    let whole = open(0)?;
+    let number = |file: &File| native::stat(file).map(|it| (it.signature.dev, it.signature.ino));
+    // A link may have taken the name in between.
+    if number(&whole)? != number(&itself)? {
+        return Err(io::Error::other("another file took the name"));
+    }
+    Ok(whole)
 }
 
 /// Whether an open failed because the name is not a file's: here it does not, and the file's kind

@@ -319,6 +319,11 @@ fn tag_of(handle: &impl AsRawHandle) -> io::Result<Option<u32>> {
     Ok(Some(tag.ReparseTag))
 }
 
+/// Whether a file's content comes only by opening it as usual.
+pub(super) fn is_kept_elsewhere(handle: &impl AsRawHandle) -> io::Result<bool> {
+    Ok(tag_of(handle)?.is_some_and(|tag| tag & NAME_SURROGATE == 0))
+}
+
 /// A disk that keeps no time of change gives one that is never past, so that what was read there
 /// is read again.
 pub(super) fn stat(handle: &impl AsRawHandle) -> io::Result<Stat> {
