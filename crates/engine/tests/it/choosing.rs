@@ -123,3 +123,52 @@ async fn a_program_that_other_devices_can_replace_is_not_taken() {
     assert_eq!(refusal.unwrap_err().code, "rclone_named");
     device.close().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_program_on_a_drive_is_neither_run_nor_taken() {
+    let home = Home::new("laptop");
+    let at = |name: &str| home.root().join(name);
+    let drive = at("Drive");
+    let bin = at("bin");
+    fs::create_dir_all(&drive).unwrap();
+    fs::create_dir_all(&bin).unwrap();
+    let ran = at("ran");
+    let text = format!(
+        "touch '{}'; exec '{}' \"$@\"",
+        ran.display(),
+        testkit::rclone().display()
+    );
+    let (there, beside) = (
+        script(&drive.join("rclone"), &text),
+        script(&bin.join("rclone"), &text),
+    );
+    let link_to_it = at("link-to-it");
+    symlink(&there, &link_to_it).unwrap();
+    let link_on_it = drive.join("link");
+    symlink(&beside, &link_on_it).unwrap();
+    let settings = serde_json::json!({ "mounts": [{
+        "id": "mount_1", "folder": drive, "profile": "balanced", "account": "somebody",
+        "wanted": "unmounted",
+    }] });
+    let folder = at(".config/basic-memory-cloud");
+    fs::create_dir_all(&folder).unwrap();
+    write(&folder.join("settings.json"), &settings.to_string());
+    let device = open(&home, &[]).await;
+    for path in [there, link_to_it, link_on_it, drive.join("missing")] {
+        for request in [
+            Request::TestRclone { path: path.clone() },
+            Request::UseRclone { path: Some(path) },
+        ] {
+            let refusal = device.try_ask(request).await.unwrap_err();
+            assert_eq!(refusal.field.as_deref(), Some("rclone"), "{refusal:?}");
+            assert!(refusal.message.contains("is synced"), "{refusal:?}");
+        }
+    }
+    assert!(!ran.exists());
+    assert_eq!(used(&device).await, None);
+    let path = Some(beside.clone());
+    device.ask(Request::UseRclone { path }).await;
+    assert!(ran.exists());
+    assert_eq!(used(&device).await, Some(beside));
+    device.close().await;
+}

@@ -129,7 +129,8 @@ async fn tested(path: &Path, folders: &[PathBuf]) -> Result<rclone::Binary, Refu
         return refused("Give the program's whole path".to_owned(), hint);
     }
     let real = dunce::canonicalize(path).unwrap_or_else(|_| path.to_owned());
-    if folders.iter().any(|folder| real.starts_with(folder)) {
+    let is_in = |folder: &PathBuf| real.starts_with(folder) || path.starts_with(folder);
+    if folders.iter().any(is_in) {
         let message = "That file is synced: another device could put another program there";
         return refused(message.to_owned(), "Choose one outside of your notes.");
     }
