@@ -6,6 +6,8 @@ use tempfile::TempDir;
 use crate::{Child, program, scratch, wait_for};
 
 const SOON: Duration = Duration::from_secs(20);
+const SECRETS: &str = "--dest=org.freedesktop.secrets";
+const COLLECTION: &str = "/org/freedesktop/secrets/collection/login";
 
 /// A session bus of the test's own, on which nothing starts by itself.
 #[must_use]
@@ -90,6 +92,36 @@ pub async fn keyring(bus: &Bus) -> Keyring {
         _daemon: daemon,
         _home: home,
     }
+}
+
+/// The paths of what the keyring of this process's own session bus holds, locked or not.
+///
+/// # Panics
+/// If no keyring answers there.
+pub async fn keyring_items() -> String {
+    let mut question = program("dbus-send")
+        .args(["--session", "--print-reply=literal", SECRETS])
+        .args([COLLECTION, "org.freedesktop.DBus.Properties.Get"])
+        .args(["string:org.freedesktop.Secret.Collection", "string:Items"])
+        .spawn();
+    assert!(question.exit(SOON).await.success(), "{}", question.stderr());
+    question.stdout()
+}
+
+/// Locks the keyring of this process's own session bus.
+///
+/// # Panics
+/// If no keyring answers there.
+pub async fn lock_keyring() {
+    let mut lock = program("dbus-send")
+        .args(["--session", "--print-reply", SECRETS])
+        .args([
+            "/org/freedesktop/secrets",
+            "org.freedesktop.Secret.Service.Lock",
+        ])
+        .arg(format!("array:objpath:{COLLECTION}"))
+        .spawn();
+    assert!(lock.exit(SOON).await.success(), "{}", lock.stderr());
 }
 
 #[cfg(test)]

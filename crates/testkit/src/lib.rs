@@ -28,7 +28,7 @@ mod wait;
 
 pub use basic_memory::{BasicMemory, basic_memory};
 pub use binaries::{bin, rclone};
-pub use bus::{Bus, Keyring, keyring, private_bus};
+pub use bus::{Bus, Keyring, keyring, keyring_items, lock_keyring, private_bus};
 pub use child::{Child, Program, program};
 pub use http_relay::{Fate, HttpRelay, Seen};
 pub use judges::{node, python, python_program};

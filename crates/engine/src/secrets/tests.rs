@@ -333,25 +333,7 @@ async fn a_locked_keyring_is_locked_and_not_empty() {
     };
     let store = SecretStore::new(&places(&root), SecretChoice::Auto, None);
     store.set(ANA, "token", &secret("kept")).await.unwrap();
-    let mut lock = testkit::program("dbus-send")
-        .args([
-            "--session",
-            "--print-reply",
-            "--dest=org.freedesktop.secrets",
-        ])
-        .args([
-            "/org/freedesktop/secrets",
-            "org.freedesktop.Secret.Service.Lock",
-        ])
-        .arg("array:objpath:/org/freedesktop/secrets/collection/login")
-        .spawn();
-    assert!(
-        lock.exit(std::time::Duration::from_secs(20))
-            .await
-            .success(),
-        "{}",
-        lock.stderr()
-    );
+    testkit::lock_keyring().await;
     for result in [
         store.get(ANA, "token").await.map(|_| ()),
         store.set(ANA, "token", &secret("new")).await,

@@ -8,7 +8,7 @@ use engine::view::{AccountView, MountProfileName, MountSupport, ProfileName};
 use engine::{Config, Mode, Observer, Request, SecretChoice, SignInKeep, View};
 use rustix::process::{Signal, getpid, kill_process};
 use tempfile::TempDir;
-use testkit::{MountPoint, Server, program, wait_until};
+use testkit::{MountPoint, Server, keyring_items, lock_keyring, program, wait_until};
 
 use super::device::{Device, Home, LONG, config, files_below, is_signed_in};
 use super::member::Member;
@@ -326,37 +326,4 @@ async fn a_locked_keyring_refuses_the_set_up_and_nothing_is_half_done() {
     assert_eq!(keyring_items().await, items_before);
     let left = Member::sign_in(&server, ANA).await.keys().await;
     assert_eq!(left, Vec::<String>::new());
-}
-
-const COLLECTION: &str = "/org/freedesktop/secrets/collection/login";
-
-/// The paths of what the keyring holds, locked or not.
-async fn keyring_items() -> String {
-    let mut question = program("dbus-send")
-        .args([
-            "--session",
-            "--print-reply=literal",
-            "--dest=org.freedesktop.secrets",
-        ])
-        .args([COLLECTION, "org.freedesktop.DBus.Properties.Get"])
-        .args(["string:org.freedesktop.Secret.Collection", "string:Items"])
-        .spawn();
-    assert!(question.exit(LONG).await.success(), "{}", question.stderr());
-    question.stdout()
-}
-
-async fn lock_keyring() {
-    let mut lock = program("dbus-send")
-        .args([
-            "--session",
-            "--print-reply",
-            "--dest=org.freedesktop.secrets",
-        ])
-        .args([
-            "/org/freedesktop/secrets",
-            "org.freedesktop.Secret.Service.Lock",
-        ])
-        .arg(format!("array:objpath:{COLLECTION}"))
-        .spawn();
-    assert!(lock.exit(LONG).await.success(), "{}", lock.stderr());
 }
