@@ -66,7 +66,13 @@ pub async fn serve(
     };
     let started = match (spec.basic_memory, &files, data) {
         (Some(wanted), Some(files), Some(data)) => {
-            Some(start_upstream(wanted, files, &data, arrived)?)
+            match start_upstream(wanted, files, &data, arrived) {
+                Ok(started) => Some(started),
+                Err(error) => {
+                    files.stop(STORE_WITHIN).await;
+                    return Err(error);
+                }
+            }
         }
         (Some(_) | None, _, _) => {
             // Nobody indexes; what arrives needs no more than to be taken.

@@ -243,6 +243,30 @@ async fn what_was_saved_while_the_mount_was_away_is_stored_when_it_is_back() {
         "{notes:?}"
     );
     instance.end(&home).await;
+    // Nor does the name stay that they had until they were whole.
+    let left = laptop.bucket.sweep().await.unwrap();
+    let left: Vec<_> = left.iter().filter(|it| it.key.contains("stray")).collect();
+    assert!(left.is_empty(), "{left:?}");
+}
+
+/// What cannot start leaves nothing, and what was saved is stored.
+#[tokio::test]
+async fn an_instance_without_its_basic_memory_stores_what_it_has_and_ends() {
+    let cloud = Cloud::start().await;
+    let laptop = Laptop {
+        bucket: cloud.bucket(),
+    };
+    let mut home = Home::new(&cloud, FILES_ALONE);
+    home.set("BM_TENANT_BASIC_MEMORY", "/nowhere");
+    fs::create_dir_all(home.data().join("main")).unwrap();
+    fs::write(home.data().join("main/a.md"), "a\n").unwrap();
+    let mut child = home.spawn();
+    child.json_line(SOON).await;
+    assert!(!child.exit(SOON).await.success());
+    let said = child.stderr();
+    assert!(said.contains("/nowhere"), "{said}");
+    assert_eq!(laptop.read("main/a.md").await.as_deref(), Some("a\n"));
+    nothing_left(&home, &[]).await;
 }
 
 /// Notes its command line and environment, and mounts nothing.
