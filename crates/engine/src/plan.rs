@@ -290,10 +290,8 @@ fn held_paths(
             (Some(file), Some(key)) => file != key && !known(file) && !known(key),
             (Some(_), None) | (None, Some(_)) | (None, None) => false,
         };
-        if !(here.len() > 1 || there.len() > 1 || crossed) {
-            continue;
-        }
-        if !here.is_empty() || there.iter().any(|key| filters.includes(key)) {
+        let are_twins = here.len() > 1 || there.len() > 1 || crossed;
+        if are_twins && (!here.is_empty() || there.iter().any(|key| filters.includes(key))) {
             for path in here.union(there) {
                 held.insert((*path).clone());
                 problems.push(PathProblem::new(path, ProblemCode::NameTwins));
