@@ -7,7 +7,7 @@ use guard::{Access, BucketError, Object};
 
 use super::{Hint, LARGEST, LaneInput, MOST_PATHS};
 use crate::cycle::{CycleFailure, blocking, trial_holds};
-use crate::plan::{self, Plan, RESERVED, Side};
+use crate::plan::{self, Plan, Side};
 use crate::state::Baseline;
 use crate::vault::{self, Note, RootError, Scan, Signature};
 
@@ -40,7 +40,11 @@ pub(super) async fn look(input: &LaneInput) -> Result<Seen, CycleFailure> {
         .chain(input.hinted.keys())
         .cloned()
         .collect();
-    paths.retain(|path| !path.starts_with(RESERVED) && input.filters.includes(path));
+    paths.retain(|path| {
+        // What moves as a whole is told as one name, that of the folder, which is no note's.
+        let may_hold_notes = || input.saved.contains(path) && input.filters.includes_folder(path);
+        input.filters.includes(path) || may_hold_notes()
+    });
     if paths.len() > MOST_PATHS {
         return Ok(Seen::all_left(paths));
     }

@@ -36,12 +36,12 @@ pub(crate) fn look<'p>(
         .map_err(|source| RootError::Unreadable { source })
         .map(|stat| stat.signature.dev)?;
     let mut scan = Scan::default();
-    for path in paths.into_iter().filter(|path| filters.includes(path)) {
+    for path in paths {
         match glance(&folder, device, path) {
-            Ok(Some(signature)) => {
+            Ok(Some(signature)) if filters.includes(path) => {
                 scan.files.insert(path.clone(), signature);
             }
-            Ok(None) => {}
+            Ok(Some(_) | None) => {}
             Err(Hidden) => {
                 scan.unreadable.insert(path.clone());
             }

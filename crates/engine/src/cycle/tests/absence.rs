@@ -135,12 +135,12 @@ async fn the_lane_removes_a_note_only_where_the_store_says_in_words_that_it_is_g
         },
     });
     let astray = laptop.through(cloud.bucket_at(&bare.url)).await;
-    let trip = astray.lane_asks("b.md").await;
+    let trip = astray.lane(&[], &["b.md"]).await;
     assert_eq!((trip.tally.removed_here, trip.left.len()), (0, 1));
     assert_eq!(laptop.files().len(), 3);
 
     cloud.remove("b.md").await;
-    let trip = laptop.lane_asks("b.md").await;
+    let trip = laptop.lane(&[], &["b.md"]).await;
     assert_eq!((trip.tally.removed_here, trip.left.len()), (1, 0));
     assert_eq!(laptop.files().len(), 2);
 }

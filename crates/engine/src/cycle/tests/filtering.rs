@@ -1,4 +1,4 @@
-use super::rig::{Cloud, Device, map};
+use super::rig::{Cloud, Device, map, move_folder};
 use crate::RunKind;
 use crate::filters::Filters;
 
@@ -104,4 +104,22 @@ async fn hiding_everything_is_no_mass_delete_and_a_dry_run_forgets_nothing() {
         (tally.uploaded, tally.downloaded, tally.conflicts),
         (0, 0, 0)
     );
+}
+
+/// The system tells of a folder that moves as one name.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_folder_that_moves_is_left_to_a_cycle_though_its_name_is_no_notes() {
+    let cloud = Cloud::start().await;
+    let mut laptop = Device::new("laptop", &cloud).await;
+    laptop.filters = Filters::parse("+ *.md\n- *").unwrap();
+    laptop.save("work/a.md", "a\n");
+    laptop.save("work/a.tmp", "a\n");
+    laptop.sync().await;
+    let outside = laptop.home.join("outside");
+    let left = async |saved: &[&str]| laptop.lane(saved, &[]).await.left;
+    assert_eq!(left(&["work/a.tmp", "work/a.md"]).await, [].into());
+    assert_eq!(left(&["work"]).await, ["work".to_owned()].into());
+    move_folder(&laptop.vault.join("work"), &outside);
+    assert_eq!(left(&["work"]).await, ["work".to_owned()].into());
+    assert_eq!(left(&["never", "work/a.tmp"]).await, [].into());
 }

@@ -268,8 +268,9 @@ impl Device {
         self.run().await.1.expect_err("this run cannot succeed")
     }
 
-    /// Sends the lane for one path that something may have happened to in the cloud.
-    pub(super) async fn lane_asks(&self, path: &str) -> lane::Trip {
+    /// Sends the lane to paths at which something happened here, or may have in the cloud.
+    pub(super) async fn lane(&self, saved: &[&str], asked: &[&str]) -> lane::Trip {
+        let paths = |of: &[&str]| of.iter().map(|path| (*path).to_owned()).collect::<Vec<_>>();
         let input = self.input(self.state());
         let input = lane::LaneInput {
             pair: input.pair,
@@ -283,8 +284,11 @@ impl Device {
             clock: input.clock,
             observer: input.observer,
             spare_deletes: 2,
-            saved: [].into(),
-            hinted: [(path.to_owned(), lane::Hint::Ask)].into(),
+            saved: paths(saved).into_iter().collect(),
+            hinted: paths(asked)
+                .into_iter()
+                .map(|path| (path, lane::Hint::Ask))
+                .collect(),
         };
         lane::run(&input).await.unwrap()
     }
