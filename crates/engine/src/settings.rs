@@ -97,6 +97,13 @@ impl Settings {
         pairs.chain(mounts).cloned().collect()
     }
 
+    /// The folders whose files go to the cloud, and may come from there: those of pairs, and drives.
+    pub(crate) fn synced_folders(&self) -> Vec<PathBuf> {
+        let pairs = self.pairs.iter().map(|pair| &pair.folder);
+        let drives = self.mounts.iter().map(|mount| &mount.folder);
+        pairs.chain(drives).cloned().collect()
+    }
+
     pub(crate) fn save(&self, path: &Path) -> Result<(), SettingsError> {
         let failed = |source| SettingsError::Unwritable {
             path: path.to_owned(),

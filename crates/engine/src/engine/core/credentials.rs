@@ -205,9 +205,8 @@ pub(super) fn unwritten(file: &Path, error: &std::io::Error) -> Refusal {
 
 /// Whether what is in a folder goes to the cloud: that of a pair, or a drive.
 fn is_synced(folder: &Path, settings: &Settings) -> bool {
-    let pairs = settings.pairs.iter().map(|pair| &pair.folder);
-    let drives = settings.mounts.iter().map(|mount| &mount.folder);
-    pairs.chain(drives).any(|synced| folder.starts_with(synced))
+    let synced = settings.synced_folders();
+    synced.iter().any(|synced| folder.starts_with(synced))
 }
 
 fn fit_name(name: &str) -> Result<String, Refusal> {

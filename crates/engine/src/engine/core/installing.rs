@@ -51,7 +51,7 @@ impl Core {
     }
 
     pub(super) fn test_rclone(&self, path: PathBuf, answer: Answer) {
-        let folders = self.note_folders();
+        let folders = self.model.settings.synced_folders();
         self.beside(answer, async move {
             tested(&path, &folders).await.map(|binary| shown(&binary))
         });
@@ -72,7 +72,7 @@ impl Core {
             }
             return self.reply(answer, forgotten);
         };
-        let (inputs, folders) = (self.inputs.clone(), self.note_folders());
+        let (inputs, folders) = (self.inputs.clone(), self.model.settings.synced_folders());
         tokio::spawn(async move {
             let tested = Box::new(tested(&path, &folders).await);
             if inputs
@@ -106,14 +106,6 @@ impl Core {
             self.model.settings.rclone = before;
         }
         saved
-    }
-
-    /// What is there may come from another device: the folders that sync, and the drives.
-    fn note_folders(&self) -> Vec<PathBuf> {
-        let settings = &self.model.settings;
-        let pairs = settings.pairs.iter().map(|pair| &pair.folder);
-        let drives = settings.mounts.iter().map(|drive| &drive.folder);
-        pairs.chain(drives).cloned().collect()
     }
 }
 
