@@ -49,6 +49,24 @@ pub(super) struct Ended {
     extent: Option<Extent>,
 }
 
+impl Ended {
+    /// A run of which nothing came yet.
+    fn begun(account: &str, run: QueuedRun) -> Self {
+        Self {
+            account: account.to_owned(),
+            run,
+            duration: Duration::ZERO,
+            tally: Tally::default(),
+            requests: 0,
+            standing: None,
+            link: None,
+            rclone: None,
+            failure: None,
+            extent: None,
+        }
+    }
+}
+
 pub(super) enum RunFailure {
     Auth(AuthError),
     Link(LinkError),
@@ -260,18 +278,7 @@ impl Core {
 impl Errand {
     async fn go(mut self) -> Ended {
         let began = Instant::now();
-        let mut ended = Ended {
-            account: self.account.key().to_owned(),
-            run: self.run.clone(),
-            duration: Duration::ZERO,
-            tally: Tally::default(),
-            requests: 0,
-            standing: None,
-            link: None,
-            rclone: None,
-            failure: None,
-            extent: None,
-        };
+        let mut ended = Ended::begun(self.account.key(), self.run.clone());
         if let Err(failure) = self.prepare_and_run(&mut ended).await {
             ended.failure = Some(failure);
         }

@@ -88,9 +88,15 @@ async fn an_unreadable_secret_file_is_no_sign_out() {
 }
 
 /// A server that answers every request with the same text.
-async fn stubborn(answer: &'static str) -> String {
+async fn stubborn(answer: &str) -> String {
+    answering(|_| answer.to_owned()).await
+}
+
+/// The same, where the text names the server's own address.
+async fn answering(text: impl FnOnce(&str) -> String) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
+    let answer = text(&url);
     tokio::spawn(async move {
         while let Ok((mut stream, _)) = listener.accept().await {
             if stream.read(&mut [0; 4096]).await.is_ok_and(|read| read > 0) {
@@ -144,25 +150,17 @@ async fn an_address_that_is_not_our_server_is_named_as_such() {
 
 /// A server whose only answer is one for every question of a sign-in, with these members besides.
 async fn for_everything(members: &str) -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("http://{}", listener.local_addr().unwrap());
-    let body = format!(
-        r#"{{"issuer":"{url}","client_id":"c","device_authorization_endpoint":"{url}/device",
-        "token_endpoint":"{url}/token","scopes":[],"pkce":false,"device_code":"d",
-        "user_code":"u","verification_uri":"{url}/verify","access_token":"a",
-        "refresh_token":"r","token_type":"Bearer",{members}}}"#
-    );
-    let length = body.len();
-    let head = "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-type: application/json\r\n";
-    let answer = format!("{head}content-length: {length}\r\n\r\n{body}");
-    tokio::spawn(async move {
-        while let Ok((mut stream, _)) = listener.accept().await {
-            if stream.read(&mut [0; 4096]).await.is_ok_and(|read| read > 0) {
-                stream.write_all(answer.as_bytes()).await.ok();
-            }
-        }
-    });
-    url
+    answering(|url| {
+        let body = format!(
+            r#"{{"issuer":"{url}","client_id":"c","device_authorization_endpoint":"{url}/device",
+            "token_endpoint":"{url}/token","scopes":[],"pkce":false,"device_code":"d",
+            "user_code":"u","verification_uri":"{url}/verify","access_token":"a",
+            "refresh_token":"r","token_type":"Bearer",{members}}}"#
+        );
+        let head = "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-type: application/json\r\n";
+        format!("{head}content-length: {}\r\n\r\n{body}", body.len())
+    })
+    .await
 }
 
 #[tokio::test]

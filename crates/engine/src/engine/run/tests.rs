@@ -61,24 +61,14 @@ async fn a_key_of_another_account_is_not_taken_for_ones_own() {
 }
 
 fn ended(user: &str) -> Ended {
-    Ended {
-        account: format!("{SERVER}|{user}"),
-        run: QueuedRun {
-            number: 1,
-            pair: "pair_a".into(),
-            kind: RunKind::Sync,
-            confirmed: Confirmed::No,
-            accepted: None,
-        },
-        duration: Duration::ZERO,
-        tally: Tally::default(),
-        requests: 0,
-        standing: None,
-        link: None,
-        rclone: None,
-        failure: None,
-        extent: None,
-    }
+    let run = QueuedRun {
+        number: 1,
+        pair: "pair_a".into(),
+        kind: RunKind::Sync,
+        confirmed: Confirmed::No,
+        accepted: None,
+    };
+    Ended::begun(&format!("{SERVER}|{user}"), run)
 }
 
 /// An engine of ana's, as it starts.

@@ -191,6 +191,7 @@ mod tests {
         assert_eq!(fs::read_dir(drive.join("main")).unwrap().count(), 4);
         assert_eq!(fs::read_dir(&aside).unwrap().count(), 0);
     }
+
     fn brought(aside: &Path, drive: &Path) -> io::Result<()> {
         bring_back(aside, drive, |path| format!("{path} (copy)"))
     }
