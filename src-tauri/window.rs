@@ -31,6 +31,7 @@ pub(crate) fn show(app: &AppHandle, place: Option<&str>) {
         .title("Basic Memory")
         .inner_size(960.0, 680.0)
         .min_inner_size(360.0, 420.0)
+        .zoom_hotkeys_enabled(true)
         .build();
     match made {
         Ok(window) => {

@@ -10,7 +10,7 @@ use testkit::{Server, scratch, wait_for, wait_until};
 use crate::desktop::{Desktop, SOON};
 use crate::person::{ANA, Device, save};
 use crate::tray::Panel;
-use crate::webdriver::Window;
+use crate::webdriver::{CONTROL, Window};
 
 #[tokio::test]
 async fn leads_a_new_person_from_sign_in_to_a_synced_folder() {
@@ -212,6 +212,27 @@ async fn what_the_menu_names_is_shown_though_nobody_is_signed_in() {
     window.screen("settings").await;
     icon.click("Sign in…").await;
     window.screen("detect").await;
+    window.close().await;
+}
+
+#[tokio::test]
+async fn the_keys_of_a_browser_make_everything_larger() {
+    let desktop = Desktop::start().await;
+    let window = Window::open(&desktop).await;
+    window.screen("detect").await;
+    let width = async || {
+        let width = window.run("return window.innerWidth", json!([])).await;
+        width.as_f64().unwrap()
+    };
+    let plain = width().await;
+    for _ in 0..5 {
+        window.press(&[CONTROL, "+"]).await;
+    }
+    wait_until(SOON, async || width().await <= plain / 1.9).await;
+    let beyond = "return document.documentElement.scrollWidth - window.innerWidth";
+    assert_eq!(window.run(beyond, json!([])).await, json!(0));
+    window.press(&[CONTROL, "0"]).await;
+    wait_until(SOON, async || width().await == plain).await;
     window.close().await;
 }
 

@@ -11,7 +11,7 @@ use zbus::connection::Builder;
 use zbus::zvariant::{DynamicDeserialize, OwnedObjectPath, OwnedValue};
 
 use crate::desktop::{Desktop, SOON};
-use crate::webdriver::Window;
+use crate::webdriver::{TAB, Window};
 
 /// Where Debian and Fedora put it; desktops start it with the session.
 const LAUNCHER: &str = "/usr/libexec/at-spi-bus-launcher";
@@ -130,7 +130,7 @@ impl Reader {
     /// Presses Tab for each of these, and waits until it is what has the focus.
     pub(crate) async fn walks(&self, window: &Window, stops: &[&str]) {
         for (count, stop) in stops.iter().enumerate() {
-            window.press_tab().await;
+            window.press(&[TAB]).await;
             let end = Instant::now() + SOON;
             loop {
                 let told = self.read().await.unwrap_or_default();

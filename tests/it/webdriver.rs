@@ -16,6 +16,9 @@ use crate::desktop::{Desktop, SOON, app_binary};
 const PAUSE: Duration = Duration::from_millis(25);
 /// The key under which `WebDriver` names elements.
 const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
+/// Keys, as `WebDriver` writes them.
+pub(crate) const TAB: &str = "\u{e004}";
+pub(crate) const CONTROL: &str = "\u{e009}";
 
 /// The app with its window open.
 #[must_use]
@@ -88,13 +91,12 @@ impl Window {
         }
     }
 
-    /// Presses the Tab key, wherever the focus is.
-    pub(crate) async fn press_tab(&self) {
-        let tab = "\u{e004}";
-        let press = json!([
-            { "type": "keyDown", "value": tab },
-            { "type": "keyUp", "value": tab },
-        ]);
+    /// Presses keys together, wherever the focus is, and lets go of them.
+    pub(crate) async fn press(&self, keys: &[&str]) {
+        let change =
+            |change: &'static str| move |key: &&str| json!({ "type": change, "value": key });
+        let down = keys.iter().map(change("keyDown"));
+        let press: Vec<Value> = down.chain(keys.iter().rev().map(change("keyUp"))).collect();
         let body = json!({ "actions": [{ "type": "key", "id": "keys", "actions": press }] });
         self.post("/actions", &body).await.unwrap();
     }
