@@ -1,6 +1,8 @@
 //! Packages with the tray app and the command line, and a look at whether they work.
 
 mod check;
+mod root;
+mod system;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -82,6 +84,7 @@ pub(crate) fn run(repo: &Repo, flags: &[&str]) -> Result<ExitCode> {
     }
     check::deb(repo, &deb)?;
     check::rpm(repo, &rpm)?;
+    system::deb(repo, &deb)?;
     if options.appimage == AppImage::Made {
         match bundle(repo, &tool, &programs, options.build, "appimage") {
             Ok(()) => println!(

@@ -57,6 +57,11 @@ pub(crate) fn install_for_packages(repo: &Repo) -> Result<()> {
     debian::install(repo, &[debian::PACKAGES])
 }
 
+/// Whether we may do everything here.
+pub(crate) fn is_root(repo: &Repo) -> Result<bool> {
+    debian::is_root(repo.root())
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Pictures {
     Needed,

@@ -74,6 +74,11 @@ impl Device {
         &self.home
     }
 
+    /// What is gone when nobody uses the device, its sockets among it.
+    pub(crate) fn runtime(&self) -> &Path {
+        &self.runtime
+    }
+
     pub(crate) fn notes(&self) -> Result<Notes> {
         notes::read(&self.folder())
     }

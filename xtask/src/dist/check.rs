@@ -1,6 +1,5 @@
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
@@ -10,6 +9,7 @@ use crate::child::{self, Companion, Input};
 use crate::demo::desktop::Desktop;
 use crate::demo::device::Device;
 use crate::demo::menu::{self, TrayMenu};
+use crate::dist::root::Root;
 use crate::peers::remove_folder;
 use crate::repo::Repo;
 use crate::run::{self, Show};
@@ -74,7 +74,7 @@ pub(super) fn deb(repo: &Repo, package: &Path) -> Result<()> {
     };
     dpkg(&["--install"], package.as_os_str())?;
     is_whole(&root)?;
-    let said = starts(repo, &base, &root, "debian-computer")?;
+    let said = starts(repo, &base, "debian-computer", &Root::Files(&root))?;
     dpkg(&["--purge"], field("Package")?.as_ref())?;
     let left: Vec<&str> = NEEDED
         .into_iter()
@@ -103,12 +103,12 @@ pub(super) fn rpm(repo: &Repo, package: &Path) -> Result<()> {
     install.args(["--install", "--nodeps", "--noscripts"]);
     run::require(install.arg(package), Show::OnFailure)?;
     is_whole(&root)?;
-    let said = starts(repo, &base, &root, "other-computer")?;
+    let said = starts(repo, &base, "other-computer", &Root::Files(&root))?;
     println!("the .rpm, installed into a root of its own: {said}");
     Ok(())
 }
 
-fn fresh(repo: &Repo, folder: &str) -> Result<PathBuf> {
+pub(super) fn fresh(repo: &Repo, folder: &str) -> Result<PathBuf> {
     let base = repo.made(folder);
     remove_folder(&base)?;
     std::fs::create_dir_all(base.join("logs"))?;
@@ -127,7 +127,7 @@ fn needs(told: &str, library: &str) -> Result<()> {
     Ok(())
 }
 
-fn is_whole(root: &Path) -> Result<()> {
+pub(super) fn is_whole(root: &Path) -> Result<()> {
     for file in NEEDED {
         ensure!(root.join(file).is_file(), "the package has no /{file}");
     }
@@ -139,19 +139,21 @@ fn is_whole(root: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Starts what was installed on a display of its own, until its menu offers to sign in.
-fn starts(repo: &Repo, base: &Path, root: &Path, name: &str) -> Result<String> {
+/// Starts what was installed on a display of its own, until its menu offers to sign in and its window
+/// stands; leaves a picture of it.
+pub(super) fn starts(repo: &Repo, base: &Path, name: &str, root: &Root<'_>) -> Result<String> {
     let device = Device::new(repo, base, name)?;
-    let version = Command::new(root.join(NEEDED[1]))
-        .arg("--version")
-        .output()
-        .context("the command line in the package does not start")?;
+    let version = root.command_line().arg("--version").output();
+    let version = version.context("the command line in the package does not start")?;
     let version = String::from_utf8_lossy(&version.stdout).trim().to_owned();
+    ensure!(
+        version.starts_with("bm-cloud "),
+        "the command line in the package does not tell its version: {version}"
+    );
     let desktop = Desktop::start(&device, &base.join("logs"))?;
-    let mut command = child::tied(root.join(NEEDED[0]));
+    let mut command = root.app(&device);
     device.dress(&mut command);
     desktop.dress(&mut command);
-    command.arg("--background");
     let log = base.join("logs/app.log");
     let app = Companion::start("the packed app", &mut command, Input::Nothing, &log)?;
     let tray = TrayMenu::find(device.bus_address())?;
@@ -159,8 +161,9 @@ fn starts(repo: &Repo, base: &Path, root: &Path, name: &str) -> Result<String> {
         let lines = menu::lines(&tray.entries()?);
         Ok(lines.iter().any(|line| line == "Sign in…").then_some(()))
     })?;
+    desktop.wait_for_window(app.pid(), &base.join("window.png"))?;
     drop(app);
     Ok(format!(
-        "{version} answers, the app shows its icon and offers to sign in"
+        "{version} answers, the app shows its icon, its window, and offers to sign in"
     ))
 }

@@ -40,8 +40,8 @@ pub(super) const TEST: &[&str] = &[
 /// their own; the machine's own ones are left alone.
 pub(super) const JUDGES: &[&str] = &["chromium", "nginx", "postgresql", "wrk"];
 
-/// What packages are installed with, into a root of their own.
-pub(super) const PACKAGES: &[&str] = &["fakeroot", "rpm"];
+/// What packages are installed with, into a root of their own and on a new system.
+pub(super) const PACKAGES: &[&str] = &["debootstrap", "fakeroot", "rpm"];
 
 /// Other programs that keep two folders the same.
 pub(super) const NEIGHBORS: &[&str] = &["syncthing", "unison"];
@@ -116,7 +116,7 @@ fn not_installed<'a>(known: &str, wanted: &[&'a str]) -> Vec<&'a str> {
         .collect()
 }
 
-fn is_root(folder: &Path) -> Result<bool> {
+pub(super) fn is_root(folder: &Path) -> Result<bool> {
     let id = run::require(&mut run::command(folder, ["id", "-u"]), Show::OnFailure)?;
     Ok(id.trim() == "0")
 }
