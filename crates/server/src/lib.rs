@@ -61,7 +61,9 @@ pub use config::{
 };
 pub use metrics::MetricsError;
 pub use openapi::{document as openapi_document, markdown as openapi_markdown};
-pub use polar::{PolarApiSettings, PolarError, PolarSettings, RetryPolicy, SecretError};
+pub use polar::{
+    PolarApiSettings, PolarError, PolarSettings, ProductError, Products, RetryPolicy, SecretError,
+};
 pub use ports::PortError;
 pub use principal::Policy;
 #[cfg(feature = "bench")]

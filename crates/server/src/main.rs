@@ -206,8 +206,10 @@ async fn carry_out(command: Command) -> anyhow::Result<()> {
             admin::run(command).await
         }
         Command::Config(ConfigCommand::Check(config)) => {
-            settings(&config)?;
-            say("The configuration has no problem.")
+            let doubts = settings(&config)?.doubts();
+            let doubts = doubts.iter().map(|doubt| format!("\nwarning: {doubt}"));
+            let doubts: String = doubts.collect();
+            say(&format!("The configuration has no problem.{doubts}"))
         }
         Command::Config(ConfigCommand::Print(config)) => {
             say(&server::print_config(&layers(&config)?))

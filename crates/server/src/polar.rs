@@ -2,12 +2,15 @@
 //!
 //! A delivery is verified, stored in the inbox by its id, acted on from there and answered. Every
 //! one carries a whole subscription, so the newest snapshot counts and the order of arrival does
-//! not. Whose subscription it is says the customer's `external_id` and nothing else. Around the
-//! end of a period, and for all active subscriptions now and then, Polar's API is asked.
+//! not. Whose subscription it is says the customer's `external_id` and nothing else. Only those of
+//! the configured products count for anything. Around the end of a period, and for all active
+//! subscriptions now and then, Polar's API is asked.
 
+mod alignment;
 mod client;
 mod deliveries;
 mod event;
+mod products;
 mod reconcile;
 mod retry;
 mod schedule;
@@ -27,6 +30,7 @@ use crate::store::{Origin, Store};
 use client::PolarClient;
 use signature::SigningKeys;
 
+pub use products::{ProductError, Products};
 pub use retry::RetryPolicy;
 pub use signature::SecretError;
 pub(crate) use signature::check_secret;
@@ -44,6 +48,7 @@ pub(crate) type Chance = Arc<dyn Fn() -> f64 + Send + Sync>;
 pub struct PolarSettings {
     /// The secrets of the webhook endpoint, as Polar shows them; several while one is replaced.
     pub webhook_secrets: Vec<SecretString>,
+    pub products: Products,
     /// Without it, deliveries are all that is known.
     pub api: Option<PolarApiSettings>,
 }
@@ -92,6 +97,7 @@ pub enum PolarError {
 /// The payment provider's part of the server.
 pub(crate) struct Polar {
     keys: SigningKeys,
+    products: Products,
     api: Option<Api>,
     store: Arc<dyn Store>,
     clock: Clock,
@@ -120,6 +126,7 @@ impl Polar {
         };
         Ok(Self {
             keys: SigningKeys::new(&settings.webhook_secrets)?,
+            products: settings.products,
             api,
             store,
             clock,
@@ -127,14 +134,17 @@ impl Polar {
         })
     }
 
-    /// Works the inbox off and asks Polar's API, until `cancel`.
+    /// Brings accounts in line with the products, works the inbox off and asks Polar's API, until
+    /// `cancel`.
     pub(crate) async fn run(self: Arc<Self>, cancel: CancellationToken) {
-        let inbox = self.run_inbox(&cancel);
+        let own = async {
+            tokio::join!(self.run_inbox(&cancel), self.run_alignment(&cancel));
+        };
         match &self.api {
             Some(api) => {
-                tokio::join!(inbox, self.run_reconcile(api, &cancel));
+                tokio::join!(own, self.run_reconcile(api, &cancel));
             }
-            None => inbox.await,
+            None => own.await,
         }
     }
 

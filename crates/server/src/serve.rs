@@ -19,8 +19,8 @@ use crate::buckets::{
 use crate::clock::Clock;
 use crate::compose::{Composition, Ended, Front, InstanceSettings, Parts, compose};
 use crate::config::{
-    AdminAccess, Database, DeploymentMode, FlySource, InstanceSource, Jobs, LocalSource, Settings,
-    Storage, StorageService,
+    AdminAccess, Database, DeploymentMode, FlySource, InstanceSource, Jobs, LocalSource, Problem,
+    Settings, Storage, StorageService,
 };
 use crate::credentials::{CredentialSettings, SubscriptionPermits};
 use crate::events::{EventSettings, StreamCaps};
@@ -107,6 +107,9 @@ pub struct Server {
 impl Server {
     /// Opens everything the settings name, and brings the database to this version's shape.
     pub async fn open(settings: Settings, clock: Clock) -> Result<Self, ServeError> {
+        for Problem { key, what, remedy } in settings.doubts() {
+            tracing::warn!(setting = key, hint = remedy, "{key} {what}");
+        }
         let folder = match &settings.state_folder {
             Some(folder) => Some(StateFolder::open(folder, Deployment::Configured)?),
             None => None,
@@ -330,6 +333,7 @@ fn open_polar(
     let api_url = settings.api_url.clone();
     let settings = PolarSettings {
         webhook_secrets: settings.webhook_secrets.clone(),
+        products: settings.products.clone(),
         api: settings
             .api_token
             .clone()

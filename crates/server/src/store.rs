@@ -9,6 +9,7 @@
 mod statements;
 
 pub(crate) mod accounts;
+pub(crate) mod alignment;
 pub(crate) mod api_keys;
 pub(crate) mod audit;
 pub(crate) mod credentials;
@@ -24,6 +25,7 @@ pub(crate) mod upkeep;
 pub(crate) mod workflows;
 
 pub(crate) use accounts::{Accounts, Instance, Profile, Standing, Subscription, Tenant};
+pub(crate) use alignment::{Aligned, Alignment};
 pub(crate) use api_keys::{ApiKey, ApiKeyCaps, ApiKeys, KeyAdded, NewApiKey};
 pub(crate) use audit::AuditTrail;
 pub(crate) use credentials::{
@@ -44,6 +46,7 @@ pub(crate) use workflows::Workflows;
 /// Everything the server remembers.
 pub(crate) trait Store:
     Accounts
+    + Alignment
     + ApiKeys
     + AuditTrail
     + BucketSnapshots
@@ -63,6 +66,7 @@ pub(crate) trait Store:
 
 impl<T> Store for T where
     T: Accounts
+        + Alignment
         + ApiKeys
         + AuditTrail
         + BucketSnapshots

@@ -29,7 +29,11 @@ pub fn print(layers: &Layers) -> String {
             Origin::File => "file",
             Origin::Environment => "environment",
         };
-        text.push_str(&format!("{key} = {value}  # {origin}\n"));
+        let meaning = match (key.as_str(), value.as_str()) {
+            ("polar.products", "[]") => ": every product opens an account",
+            _ => "",
+        };
+        text.push_str(&format!("{key} = {value}  # {origin}{meaning}\n"));
     }
     text
 }

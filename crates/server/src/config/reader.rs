@@ -252,6 +252,11 @@ impl<'l> Reader<'l> {
         names.into_iter().map(str::to_owned).collect()
     }
 
+    /// Whether it is written as one text, as in the environment.
+    pub(super) fn is_text(&self, key: &str) -> bool {
+        self.leaf(key).is_some_and(|leaf| leaf.value.is_string())
+    }
+
     pub(super) fn is_set(&self, key: &str) -> bool {
         self.leaf(key).is_some()
     }

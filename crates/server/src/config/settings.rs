@@ -8,10 +8,12 @@ use std::time::Duration;
 use secrecy::SecretString;
 use url::Url;
 
+use super::reader::Problem;
 use crate::accept::Bounds;
 use crate::buckets::Unattached;
 use crate::events::Hearing;
 use crate::instances::LocalRun;
+use crate::polar::Products;
 use crate::proxy::{ProxySettings, SigningKeys};
 use crate::retention::VersionRule;
 use crate::token::IssuerSettings;
@@ -60,6 +62,21 @@ pub struct Settings {
 impl Settings {
     pub fn log(&self) -> &Log {
         &self.log
+    }
+
+    /// What is allowed and probably not meant.
+    pub fn doubts(&self) -> Vec<Problem> {
+        let mut doubts = Vec::new();
+        if !self.polar.webhook_secrets.is_empty() && self.polar.products.are_all() {
+            doubts.push(Problem {
+                key: "polar.products".to_owned(),
+                what: "is empty, so every active subscription of the Polar organization opens an \
+                       account, one that costs nothing too"
+                    .to_owned(),
+                remedy: "name the products that open an account".to_owned(),
+            });
+        }
+        doubts
     }
 }
 
@@ -116,6 +133,8 @@ pub(crate) struct StorageService {
 pub(crate) struct Polar {
     /// Any of which may have signed a delivery.
     pub(crate) webhook_secrets: Vec<SecretString>,
+    /// Those whose subscriptions open an account.
+    pub(crate) products: Products,
     pub(crate) api_url: Url,
     pub(crate) api_token: Option<SecretString>,
 }

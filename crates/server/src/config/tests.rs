@@ -6,6 +6,7 @@ use secrecy::ExposeSecret;
 use super::settings::{Database, DeploymentMode, Storage};
 use super::*;
 use crate::instances::LocalRun;
+use crate::polar::Products;
 use crate::proxy::ProxySettings;
 use crate::retention::VersionRule;
 
@@ -196,6 +197,37 @@ fn several_webhook_secrets_are_taken_while_one_is_changed() {
         keys_of_problems(&layers(&short, &[])),
         ["polar.webhook_secret"]
     );
+}
+
+#[test]
+fn products_are_named_by_their_ids_or_all_of_them_open() {
+    const PAID: &str = "c3f9a1de-0a67-4a0e-9a52-2f3c4a5b6c7d";
+    const TEAM: &str = "5b1f7c80-9d5e-4a0c-8a55-0d7e6f1a2b3c";
+    let none = layers(COMPLETE, &[]);
+    assert!(
+        print(&none).contains("polar.products = []  # default: every product opens an account")
+    );
+    let doubts = none.settings().unwrap().doubts();
+    assert_eq!(doubts.len(), 1);
+    assert_eq!(doubts[0].key, "polar.products");
+    let unused = COMPLETE.replace("webhook_secret = \"polar", "# webhook_secret = \"polar");
+    assert_eq!(layers(&unused, &[]).settings().unwrap().doubts(), []);
+
+    let of = |products: &str| layers(COMPLETE, &[("BM_SERVER__POLAR__PRODUCTS", products)]);
+    let two = of(&format!("{PAID}, {TEAM}"));
+    let settings = two.settings().unwrap();
+    assert_eq!(settings.polar.products, Products::of([TEAM, PAID]).unwrap());
+    assert_eq!(settings.doubts(), []);
+    assert!(!print(&two).contains("every product"));
+    for wrong in [" ", ",", "Basic Memory Cloud", "prod_1"] {
+        assert_eq!(
+            keys_of_problems(&of(wrong)),
+            ["polar.products"],
+            "{wrong:?}"
+        );
+    }
+    let empty = COMPLETE.replace("[polar]", "[polar]\nproducts = [\"\"]");
+    assert_eq!(keys_of_problems(&layers(&empty, &[])), ["polar.products"]);
 }
 
 #[test]

@@ -117,7 +117,11 @@ impl Polar {
         };
         let source = FactSource::Inbox(&claimed.claim);
         let origin = self.origin(id);
-        match self.store.apply_facts(&facts, source, &origin).await {
+        let applied = self
+            .store
+            .apply_facts(&facts, source, &self.products, &origin)
+            .await;
+        match applied {
             Ok(Applied::Done) => {
                 tracing::info!(inbox.id = id, kind, "a payment event was acted on");
                 metrics::counter!("bm_polar_events_total", "outcome" => "done").increment(1);

@@ -63,6 +63,7 @@ struct SubscriptionData {
     pause_at_period_end: bool,
     resumes_at: Option<String>,
     customer_id: String,
+    product_id: Option<String>,
     customer: Option<CustomerData>,
     product: Option<ProductData>,
 }
@@ -155,6 +156,7 @@ pub(crate) fn subscription(value: Value, told_at: i64) -> Result<Facts, EventErr
         id: bounded("id", found.id)?,
         customer_id: bounded("customer_id", found.customer_id)?,
         status: Status::from_word(&bounded("status", found.status)?),
+        product_id: Some(plain(&found.product_id.unwrap_or_default(), LONGEST_ID)),
         plan: found
             .product
             .and_then(|product| product.name)

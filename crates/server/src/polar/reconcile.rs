@@ -7,7 +7,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::client::PolarApiError;
 use super::event::Facts;
+use super::products::Products;
 use super::retry::Failure;
+use super::snapshot::{Customer, Snapshot};
 use super::{Api, Polar, rest};
 use crate::error::chain;
 use crate::store::{ActiveSubscription, FactSource, RecurringJob, StoreError};
@@ -126,7 +128,7 @@ impl Polar {
             .map_or("", |snapshot| snapshot.id.as_str());
         let origin = self.origin(&format!("lookup {id}"));
         self.store
-            .apply_facts(facts, FactSource::Api, &origin)
+            .apply_facts(facts, FactSource::Api, &self.products, &origin)
             .await?;
         Ok(())
     }
@@ -170,7 +172,9 @@ impl Polar {
                     continue;
                 };
                 let here = known.remove(&snapshot.id);
-                if !here.is_some_and(|here| says_as_much(&here, facts)) {
+                if !here.is_some_and(|here| {
+                    says_as_much(&here, snapshot, facts.customer.as_ref(), &self.products)
+                }) {
                     self.learn(facts).await?;
                     learned += 1;
                 }
@@ -192,17 +196,18 @@ impl Polar {
     }
 }
 
-/// Whether nothing in `told` is news to what is here.
-fn says_as_much(here: &ActiveSubscription, told: &Facts) -> bool {
-    let same_person = match &told.customer {
-        Some(customer) => customer.external_id == here.external_id,
-        None => true,
-    };
-    let as_new = told
-        .snapshot
-        .as_ref()
-        .is_none_or(|snapshot| snapshot.revision <= here.revision);
-    same_person && as_new
+/// Whether nothing that was told is news to what is here.
+fn says_as_much(
+    here: &ActiveSubscription,
+    told: &Snapshot,
+    told_of: Option<&Customer>,
+    products: &Products,
+) -> bool {
+    let same_person = told_of.is_none_or(|customer| customer.external_id == here.external_id);
+    let as_new = told.revision <= here.revision && told.product_id == here.product_id;
+    // None is planned where its product did not count when it was learned.
+    let planned = here.check_at.is_some() || !products.include(told);
+    same_person && as_new && planned
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 //! Access ends with the period, to the second. A renewal that nobody told of yet would lock its
 //! owner out, so around the end of a period Polar is asked.
 
+use super::products::Products;
 use super::snapshot::{Snapshot, Status};
 
 const SECOND: i64 = 1_000;
@@ -17,8 +18,17 @@ const RETRIED: i64 = 72 * HOUR;
 
 /// When to ask about a subscription next, having just learned `snapshot` at `now`.
 ///
-/// `None` when Polar's own deliveries, and the sweep over everything, are enough.
-pub(crate) fn next_check(snapshot: &Snapshot, mapped: Mapping, now: i64) -> Option<i64> {
+/// `None` when Polar's own deliveries, and the sweep over everything, are enough, as for what is
+/// not of `products` and opens nothing: it must not make others wait for their answer.
+pub(crate) fn next_check(
+    snapshot: &Snapshot,
+    products: &Products,
+    mapped: Mapping,
+    now: i64,
+) -> Option<i64> {
+    if !products.include(snapshot) {
+        return None;
+    }
     let of_status = match snapshot.status {
         Status::Active | Status::Trialing => {
             snapshot.current_period_end.and_then(|end| around(end, now))
@@ -68,6 +78,7 @@ fn around(end: i64, now: i64) -> Option<i64> {
 mod tests {
     use proptest::prelude::*;
 
+    use super::super::products::tests::{FREE, PAID, only};
     use super::super::snapshot::tests::snapshot;
     use super::*;
 
@@ -75,7 +86,7 @@ mod tests {
 
     fn active_at(now: i64) -> Option<i64> {
         let active = snapshot("s", Status::Active, Some(END));
-        next_check(&active, Mapping::Known, now)
+        next_check(&active, &Products::default(), Mapping::Known, now)
     }
 
     #[test]
@@ -110,20 +121,32 @@ mod tests {
         ] {
             let found = snapshot("s", status, Some(END));
             assert_eq!(
-                next_check(&found, Mapping::Known, now),
+                next_check(&found, &Products::default(), Mapping::Known, now),
                 expected,
                 "{found:?}"
             );
         }
         let mut paused = snapshot("s", Status::Paused, None);
         paused.resumes_at = Some(END);
-        assert_eq!(next_check(&paused, Mapping::Known, now), Some(END - SOON));
+        assert_eq!(
+            next_check(&paused, &Products::default(), Mapping::Known, now),
+            Some(END - SOON)
+        );
         let canceled = snapshot("s", Status::Canceled, Some(END));
-        let of_nobody = next_check(&canceled, Mapping::Unknown, now);
+        let of_nobody = next_check(&canceled, &Products::default(), Mapping::Unknown, now);
         assert_eq!(of_nobody, Some(now + HOUR));
         let active = snapshot("s", Status::Active, Some(END));
-        let soon = next_check(&active, Mapping::Unknown, END);
+        let soon = next_check(&active, &Products::default(), Mapping::Unknown, END);
         assert_eq!(soon, Some(END + 5 * SECOND));
+    }
+
+    #[test]
+    fn nothing_is_asked_about_what_opens_nothing_for_anybody() {
+        let active = snapshot("s", Status::Active, Some(END));
+        for mapped in [Mapping::Known, Mapping::Unknown] {
+            assert_eq!(next_check(&active, &only(FREE), mapped, END), None);
+            assert!(next_check(&active, &only(PAID), mapped, END).is_some());
+        }
     }
 
     proptest! {

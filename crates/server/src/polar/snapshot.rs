@@ -3,6 +3,8 @@
 //! The names of events are ignored: every delivery carries the whole subscription as it was, and
 //! the one that was modified last is the truth, whatever order they come in.
 
+use super::products::Products;
+
 /// The payment provider's status words. Only `Active` opens anything.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Status {
@@ -77,6 +79,8 @@ pub(crate) struct Snapshot {
     pub(crate) id: String,
     pub(crate) customer_id: String,
     pub(crate) status: Status,
+    /// `None` if a version kept it that did not look at products; empty if Polar named none.
+    pub(crate) product_id: Option<String>,
     /// The product's name.
     pub(crate) plan: Option<String>,
     pub(crate) current_period_start: Option<i64>,
@@ -100,26 +104,32 @@ pub(crate) struct Customer {
     pub(crate) external_id: Option<String>,
 }
 
-/// Picks the subscription that decides for a person.
+/// Picks the subscription that decides for a person, of those to `products`.
 ///
 /// An active one with the latest end wins. That choice holds at every moment: while any active
 /// subscription is inside its period, this one is. Without an active one the choice only
 /// explains why there is no access.
-pub(crate) fn best<'a>(all: impl IntoIterator<Item = &'a Snapshot>) -> Option<&'a Snapshot> {
-    all.into_iter().max_by_key(|snapshot| {
-        (
-            snapshot.status.weight(),
-            snapshot.current_period_end,
-            snapshot.revision,
-            &snapshot.id,
-        )
-    })
+pub(crate) fn best<'a>(
+    all: impl IntoIterator<Item = &'a Snapshot>,
+    products: &Products,
+) -> Option<&'a Snapshot> {
+    all.into_iter()
+        .filter(|snapshot| products.include(snapshot))
+        .max_by_key(|snapshot| {
+            (
+                snapshot.status.weight(),
+                snapshot.current_period_end,
+                snapshot.revision,
+                &snapshot.id,
+            )
+        })
 }
 
 #[cfg(test)]
 pub(crate) mod tests {
     use proptest::prelude::*;
 
+    use super::super::products::tests::{FREE, PAID, only};
     use super::*;
 
     pub(crate) fn snapshot(id: &str, status: Status, end: Option<i64>) -> Snapshot {
@@ -129,6 +139,7 @@ pub(crate) mod tests {
             id: id.to_owned(),
             customer_id: "c".to_owned(),
             status,
+            product_id: Some(PAID.to_owned()),
             plan: Some("Pro".to_owned()),
             current_period_start: Some(0),
             current_period_end: end,
@@ -179,21 +190,29 @@ pub(crate) mod tests {
         #[test]
         fn the_best_is_current_exactly_while_any_is(
             all in proptest::collection::vec(
-                (0..WORDS.len(), proptest::option::of(0i64..20), 0i64..5), 0..6),
+                (0..WORDS.len(), proptest::option::of(0i64..20), 0i64..5, 0..4usize), 0..6),
             now in 0i64..20,
+            all_products: bool,
         ) {
             let all: Vec<Snapshot> = all
                 .into_iter()
                 .enumerate()
-                .map(|(index, (word, end, revision))| Snapshot {
+                .map(|(index, (word, end, revision, product))| Snapshot {
                     revision,
+                    product_id: [Some(PAID), Some(FREE), Some(""), None][product].map(str::to_owned),
                     ..snapshot(&index.to_string(), Status::from_word(WORDS[word]), end)
                 })
                 .collect();
-            let any = all.iter().any(|one| opens(one, now));
-            prop_assert_eq!(best(&all).is_some_and(|one| opens(one, now)), any);
-            let reversed = best(all.iter().rev());
-            prop_assert_eq!(best(&all), reversed);
+            let products = if all_products { Products::default() } else { only(PAID) };
+            let counts = |one: &Snapshot| match one.product_id.as_deref() {
+                Some(PAID) | None => true,
+                Some(_) => all_products,
+            };
+            let any = all.iter().any(|one| counts(one) && opens(one, now));
+            let found = best(&all, &products);
+            prop_assert_eq!(found.is_some_and(|one| opens(one, now)), any);
+            prop_assert_eq!(found.is_some(), all.iter().any(counts));
+            prop_assert_eq!(found, best(all.iter().rev(), &products));
         }
     }
 }

@@ -2,13 +2,14 @@
 
 mod crash;
 pub(crate) mod payload;
+mod products;
 mod questions;
 mod sequences;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
-use super::{Polar, PolarApiSettings, PolarSettings};
+use super::{Polar, PolarApiSettings, PolarSettings, Products};
 use crate::clock::Clock;
 use crate::principal::is_current;
 use crate::store::tests::Fixture;
@@ -29,8 +30,18 @@ pub(crate) fn polar(
     clock: Clock,
     api: Option<PolarApiSettings>,
 ) -> Arc<Polar> {
+    polar_of(store, clock, Products::default(), api)
+}
+
+pub(crate) fn polar_of(
+    store: Arc<dyn Store>,
+    clock: Clock,
+    products: Products,
+    api: Option<PolarApiSettings>,
+) -> Arc<Polar> {
     let settings = PolarSettings {
         webhook_secrets: vec![SECRET.into()],
+        products,
         api,
     };
     Arc::new(Polar::new(settings, store, clock, Arc::new(|| 0.5)).unwrap())
@@ -38,14 +49,26 @@ pub(crate) fn polar(
 
 impl World {
     fn over(fixture: Fixture, api: Option<PolarApiSettings>) -> Self {
+        Self::with(fixture, Products::default(), api)
+    }
+
+    fn with(fixture: Fixture, products: Products, api: Option<PolarApiSettings>) -> Self {
         let now = Arc::new(AtomicI64::new(NOW_MS));
         let shared = Arc::clone(&now);
         let clock: Clock = Arc::new(move || shared.load(Ordering::SeqCst));
         Self {
-            polar: polar(Arc::clone(&fixture.store), clock, api),
+            polar: polar_of(Arc::clone(&fixture.store), clock, products, api),
             fixture,
             now,
         }
+    }
+
+    /// The same, started again with other products.
+    fn restarted(self, products: Products, api: Option<PolarApiSettings>) -> Self {
+        let now = self.now.load(Ordering::SeqCst);
+        let again = Self::with(self.fixture, products, api);
+        again.put_clock(now);
+        again
     }
 
     async fn deliver(&self, id: &str, body: &str) {

@@ -22,6 +22,9 @@ macro_rules! skip_locked {
 #[path = "sql/accounts.rs"]
 #[expect(clippy::duplicate_mod, reason = "one source for both databases")]
 mod accounts;
+#[path = "sql/alignment.rs"]
+#[expect(clippy::duplicate_mod, reason = "one source for both databases")]
+mod alignment;
 #[path = "sql/api_keys.rs"]
 #[expect(clippy::duplicate_mod, reason = "one source for both databases")]
 mod api_keys;
@@ -59,6 +62,7 @@ mod workflows;
 #[cfg(test)]
 pub(super) const STATEMENTS: &[super::tests::File] = &[
     ("accounts", accounts::STATEMENTS),
+    ("alignment", alignment::STATEMENTS),
     ("api_keys", api_keys::STATEMENTS),
     ("audit", audit::STATEMENTS),
     ("credentials", credentials::STATEMENTS),

@@ -24,6 +24,8 @@ macro_rules! skip_locked {
 
 #[path = "sql/accounts.rs"]
 mod accounts;
+#[path = "sql/alignment.rs"]
+mod alignment;
 #[path = "sql/api_keys.rs"]
 mod api_keys;
 #[path = "sql/audit.rs"]
@@ -50,6 +52,7 @@ mod workflows;
 #[cfg(test)]
 pub(super) const STATEMENTS: &[super::tests::File] = &[
     ("accounts", accounts::STATEMENTS),
+    ("alignment", alignment::STATEMENTS),
     ("api_keys", api_keys::STATEMENTS),
     ("audit", audit::STATEMENTS),
     ("credentials", credentials::STATEMENTS),

@@ -8,7 +8,7 @@ use async_trait::async_trait;
 
 use super::inbox::Claim;
 use super::{Origin, StoreError};
-use crate::polar::{Facts, Snapshot};
+use crate::polar::{Facts, Products, Snapshot};
 
 /// Where facts come from.
 #[derive(Clone, Copy, Debug)]
@@ -36,15 +36,20 @@ pub(crate) struct ActiveSubscription {
     pub(crate) id: String,
     pub(crate) revision: i64,
     pub(crate) external_id: Option<String>,
+    pub(crate) product_id: Option<String>,
+    /// When it is looked up next.
+    pub(crate) check_at: Option<i64>,
 }
 
 #[async_trait]
 pub(crate) trait Subscriptions {
-    /// Takes in what is newer than what is known, and decides anew for everybody concerned.
+    /// Takes in what is newer than what is known, and decides anew for everybody concerned: of
+    /// a person's subscriptions those to `products` count.
     async fn apply_facts(
         &self,
         facts: &Facts,
         source: FactSource<'_>,
+        products: &Products,
         origin: &Origin,
     ) -> Result<Applied, StoreError>;
 

@@ -112,6 +112,18 @@ impl Fixture {
         }
     }
 
+    pub(crate) async fn execute(&self, statement: &str) {
+        let statement = AssertSqlSafe(statement.to_owned());
+        match &self.tables {
+            Tables::Sqlite { pool, .. } => {
+                sqlx::query(statement).execute(pool).await.unwrap();
+            }
+            Tables::Postgres { pool, .. } => {
+                sqlx::query(statement).execute(pool).await.unwrap();
+            }
+        }
+    }
+
     pub(crate) async fn count(&self, table: &str) -> i64 {
         let query = format!("select cast(count(*) as text) from {table}");
         self.texts(&query).await[0].parse().unwrap()

@@ -44,6 +44,7 @@ async fn the_print_masks_secrets_and_the_defaults_explain_themselves() {
     assert!(print.exit(SOON).await.success());
     let printed = print.stdout();
     assert!(printed.contains("polar.webhook_secret = \"********\"  # environment"));
+    assert!(printed.contains("polar.products = []  # default: every product opens an account"));
     assert!(printed.contains("listen.address = \"127.0.0.1:8765\"  # default"));
     assert!(!printed.contains("hidden"));
 

@@ -45,10 +45,14 @@ struct Running {
 }
 
 fn start(folder: &Path, extra: &[(&str, &str)]) -> Child {
+    configured(folder, &["serve", "--config"], extra)
+}
+
+fn configured(folder: &Path, arguments: &[&str], extra: &[(&str, &str)]) -> Child {
     let file = folder.join("bm-server.toml");
     std::fs::write(&file, EMBEDDED).unwrap();
     let mut program = program(env!("CARGO_BIN_EXE_bm-server"))
-        .args(["serve", "--config"])
+        .args(arguments)
         .arg(&file)
         .env("BM_SERVER__STATE__FOLDER", folder.join("state"));
     for (name, value) in extra {
@@ -78,6 +82,38 @@ async fn get(url: &str) -> (StatusCode, Value) {
 async fn text(url: &str) -> String {
     let client = Client::builder().no_proxy().build().unwrap();
     client.get(url).send().await.unwrap().text().await.unwrap()
+}
+
+#[tokio::test]
+async fn the_check_and_the_start_warn_that_every_product_opens_an_account() {
+    let secret = (
+        "BM_SERVER__POLAR__WEBHOOK_SECRET",
+        "polar_whs_1234567890abcdef",
+    );
+    let product = "c3f9a1de-0a67-4a0e-9a52-2f3c4a5b6c7d";
+    let warning = "polar.products is empty, so every active subscription of the Polar organization";
+    for (extra, warned) in [
+        (vec![secret], true),
+        (vec![secret, ("BM_SERVER__POLAR__PRODUCTS", product)], false),
+        (vec![], false),
+    ] {
+        let mut server = serve(&extra).await;
+        server.child.terminate();
+        assert!(server.child.exit(SOON).await.success());
+        let said = server.child.stderr();
+        assert_eq!(said.contains(warning), warned, "{said}");
+
+        let folder = tempfile::tempdir().unwrap();
+        let mut check = configured(folder.path(), &["config", "check", "--config"], &extra);
+        assert!(check.exit(SOON).await.success());
+        let said = check.stdout();
+        assert!(
+            said.starts_with("The configuration has no problem."),
+            "{said}"
+        );
+        let warning = "\nwarning: polar.products: is empty";
+        assert_eq!(said.contains(warning), warned, "{said}");
+    }
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, KeyInit, Mac};
 use reqwest::StatusCode;
 use serde_json::{Value, json};
-use server::PolarSettings;
+use server::{PolarSettings, Products};
 use sha2::Sha256;
 use testkit::Program;
 
@@ -23,6 +23,7 @@ const SOON: Duration = Duration::from_secs(60);
 async fn server() -> Server {
     let settings = PolarSettings {
         webhook_secrets: vec![GENERATED.into(), WRITTEN.into()],
+        products: Products::default(),
         api: None,
     };
     Server::start_with_polar(settings).await

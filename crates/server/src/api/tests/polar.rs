@@ -18,8 +18,9 @@ use super::{Fixture, NOW_MS};
 use crate::api::router;
 use crate::app::App;
 use crate::idp::CLIENT_ID;
+use crate::polar::Products;
 use crate::polar::tests::payload::{Said, time};
-use crate::polar::tests::{SECRET, polar};
+use crate::polar::tests::{SECRET, polar, polar_of};
 use crate::principal::{AdminSettings, Admins};
 use crate::store::{PostgresSettings, PostgresStore, Store};
 use crate::token::{MembershipError, Memberships};
@@ -182,6 +183,43 @@ async fn the_person_is_told_what_was_bought_and_when_it_ends() {
         assert_eq!(told["status"], status);
         let (denied, _) = fixture.send(&subject, "GET", "/proxy/health").await;
         assert_eq!(denied, StatusCode::FORBIDDEN, "{status}");
+    }
+}
+
+#[tokio::test]
+async fn only_a_paid_subscription_lets_anybody_in() {
+    const FREE: &str = "5b1f7c80-9d5e-4a0c-8a55-0d7e6f1a2b3c";
+    let mut fixture = Fixture::new().await;
+    let app = &mut fixture.app;
+    let paid = Said::new("subscription.active", "active", 1);
+    let products = Products::of([paid.product]).unwrap();
+    let store = Arc::clone(&app.store);
+    app.polar = Some(polar_of(store, Arc::clone(&app.clock), products, None));
+    let origin = Fixture::origin();
+    let made = fixture.app.store.ensure_profile("user_1", None, &origin);
+    made.await.unwrap();
+    let free = |status, version| {
+        let mut said = Said::new("subscription.updated", status, version).of_product(FREE);
+        said.subscription = "sub_free".to_owned();
+        said
+    };
+    let downgraded = Said::new("subscription.updated", "active", 2).of_product(FREE);
+    let upgraded = Said::new("subscription.updated", "active", 3);
+    for (id, said, status) in [
+        ("free", free("active", 1), StatusCode::FORBIDDEN),
+        ("paid", paid, StatusCode::OK),
+        ("free again", free("active", 2), StatusCode::OK),
+        ("free no more", free("canceled", 3), StatusCode::OK),
+        ("downgraded", downgraded, StatusCode::FORBIDDEN),
+        ("upgraded", upgraded, StatusCode::OK),
+    ] {
+        let taken = deliver(&fixture.app, &id.replace(' ', "-"), &said.body()).await;
+        assert_eq!(taken, StatusCode::ACCEPTED, "{id}");
+        let (found, answer) = fixture.send("user_1", "GET", "/proxy/health").await;
+        assert_eq!(found, status, "{id}");
+        if status == StatusCode::FORBIDDEN {
+            assert_eq!(answer["error"], "subscription_required", "{id}");
+        }
     }
 }
 

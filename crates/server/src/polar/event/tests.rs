@@ -21,6 +21,7 @@ fn subscription_event() -> Value {
             "pause_at_period_end": false,
             "resumes_at": null,
             "customer_id": "cus_1",
+            "product_id": "prod_1",
             "customer": {
                 "id": "cus_1",
                 "created_at": "2026-09-01T00:00:00Z",
@@ -70,6 +71,7 @@ fn a_subscription_is_read_whole_with_its_customer() {
             id: "sub_1".to_owned(),
             customer_id: "cus_1".to_owned(),
             status: Status::Active,
+            product_id: Some("prod_1".to_owned()),
             plan: Some("Pro".to_owned()),
             current_period_start: Some(NOVEMBER_S * 1_000),
             current_period_end: Some(DECEMBER_MS),

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::super::products::tests::PAID;
 use super::NOW_MS;
 use crate::clock::rfc3339;
 
@@ -19,6 +20,7 @@ pub(crate) struct Said {
     pub(crate) customer: String,
     pub(crate) external_id: Option<String>,
     pub(crate) status: &'static str,
+    pub(crate) product: &'static str,
     pub(crate) end: i64,
     pub(crate) cancel_at_period_end: bool,
     /// The how-manieth change of the subscription this is.
@@ -37,10 +39,16 @@ impl Said {
             customer: "cus_1".to_owned(),
             external_id: Some("user_1".to_owned()),
             status,
+            product: PAID,
             end: THIS_END,
             cancel_at_period_end: false,
             version,
         }
+    }
+
+    pub(crate) fn of_product(mut self, product: &'static str) -> Self {
+        self.product = product;
+        self
     }
 
     pub(crate) fn until(mut self, end: i64) -> Self {
@@ -71,6 +79,8 @@ impl Said {
         let mut data = whole["data"].take();
         data["id"] = json!(self.subscription);
         data["status"] = json!(self.status);
+        data["product_id"] = json!(self.product);
+        data["product"]["id"] = json!(self.product);
         data["created_at"] = time(NOW_MS - 30 * DAY_MS);
         data["modified_at"] = time(self.modified_at());
         data["current_period_start"] = time(self.end - 30 * DAY_MS);

@@ -43,7 +43,7 @@ enum Fault {
 }
 
 #[derive(Clone, Default)]
-struct Mock(Arc<Mutex<MockState>>);
+pub(super) struct Mock(Arc<Mutex<MockState>>);
 
 #[derive(Default)]
 struct MockState {
@@ -56,7 +56,7 @@ struct MockState {
 }
 
 impl Mock {
-    async fn start(self) -> reqwest::Url {
+    pub(super) async fn start(self) -> reqwest::Url {
         let router = Router::new()
             .route("/v1/subscriptions/", get(list))
             .route("/v1/subscriptions/{id}", get(one))
@@ -67,7 +67,7 @@ impl Mock {
         url.parse().unwrap()
     }
 
-    fn holds(&self, said: &[Said]) {
+    pub(super) fn holds(&self, said: &[Said]) {
         self.0.lock().unwrap().subscriptions = said.iter().map(Said::data).collect();
     }
 
@@ -75,7 +75,7 @@ impl Mock {
         self.0.lock().unwrap().faults = faults.into_iter().collect();
     }
 
-    fn asked(&self) -> Vec<String> {
+    pub(super) fn asked(&self) -> Vec<String> {
         std::mem::take(&mut self.0.lock().unwrap().asked)
     }
 
@@ -174,7 +174,7 @@ async fn list(
     }))
 }
 
-fn settings(url: reqwest::Url) -> PolarApiSettings {
+pub(super) fn settings(url: reqwest::Url) -> PolarApiSettings {
     PolarApiSettings {
         retry: RetryPolicy {
             attempts: 3,
@@ -297,7 +297,7 @@ async fn an_id_cannot_lead_elsewhere_and_the_address_must_be_safe() {
 }
 
 /// Runs the background task until `done`.
-async fn run_until(world: &World, done: impl AsyncFnMut() -> bool) {
+pub(super) async fn run_until(world: &World, done: impl AsyncFnMut() -> bool) {
     let cancel = CancellationToken::new();
     let task = tokio::spawn(Arc::clone(&world.polar).run(cancel.clone()));
     testkit::wait_until(SOON, done).await;

@@ -46,6 +46,10 @@ where id = $3";
 update inbox_event set state = 'done', settled_at = $1
 where state = 'parked' and customer_id = $2";
 
+    UNPARK_ONE = "
+update inbox_event set state = 'done', settled_at = $1
+where state = 'parked' and id = $2";
+
     PARKED = "
 select id, provider, delivery_id, kind, customer_id, subscription_id, received_at
 from inbox_event where state = 'parked'
@@ -98,6 +102,16 @@ pub(super) async fn park(
         .execute(&mut **change)
         .await?;
     Ok(())
+}
+
+/// Settles a parked event that nobody has to look at.
+pub(super) async fn unpark_one(change: &mut Tx, id: &str, now: i64) -> Result<u64, sqlx::Error> {
+    let settled = sqlx::query(UNPARK_ONE)
+        .bind(now)
+        .bind(id)
+        .execute(&mut **change)
+        .await?;
+    Ok(settled.rows_affected())
 }
 
 /// Settles what was parked for a customer, within the change that makes the customer known.

@@ -13,18 +13,20 @@ use uuid::Uuid;
 use super::audit::audit;
 use super::backend::{Row, SqlStore, Tx};
 use super::inbox::{park, settle, unpark};
-use crate::polar::{Customer, Facts, Mapping, Snapshot, Status, best, next_check};
+use crate::polar::{Customer, Facts, Mapping, Products, Snapshot, Status, best, next_check};
 use crate::store::subscriptions::{ActiveSubscription, Applied, FactSource, Subscriptions};
 use crate::store::{Origin, StoreError};
 
 /// Named one by one: a column added by a newer replica must not change what this one reads.
 macro_rules! snapshot_columns {
     () => {
-        "s.id, s.customer_id, s.revision, s.told_at, s.status, s.plan, s.current_period_start,
+        "s.id, s.customer_id, s.revision, s.told_at, s.status, s.product_id, s.plan,
+       s.current_period_start,
        s.current_period_end, s.trial_end, s.cancel_at_period_end, s.canceled_at, s.ends_at,
        s.past_due_at, s.pause_at_period_end, s.resumes_at"
     };
 }
+pub(super) use snapshot_columns;
 
 statements! {
     LOCK_CUSTOMER = "
@@ -45,11 +47,12 @@ select ", snapshot_columns!(), " from polar_subscription s where s.id = $1");
 insert into polar_subscription
     (id, customer_id, revision, told_at, status, plan, current_period_start,
      current_period_end, trial_end, cancel_at_period_end, canceled_at, ends_at, past_due_at,
-     pause_at_period_end, resumes_at, check_at, created_at, updated_at)
-values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $17)
+     pause_at_period_end, resumes_at, check_at, created_at, updated_at, product_id)
+values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $17, $18)
 on conflict (id) do update
 set customer_id = excluded.customer_id, revision = excluded.revision,
-    told_at = excluded.told_at, status = excluded.status, plan = excluded.plan,
+    told_at = excluded.told_at, status = excluded.status,
+    product_id = excluded.product_id, plan = excluded.plan,
     current_period_start = excluded.current_period_start,
     current_period_end = excluded.current_period_end, trial_end = excluded.trial_end,
     cancel_at_period_end = excluded.cancel_at_period_end,
@@ -59,10 +62,6 @@ set customer_id = excluded.customer_id, revision = excluded.revision,
     updated_at = excluded.updated_at";
 
     PUT_CHECK = "update polar_subscription set check_at = $1 where id = $2";
-
-    CHECK_UNLESS_CURRENT = "
-update polar_subscription set check_at = $1
-where id = $2 and not (status = 'active' and coalesce(current_period_end, 0) > $1)";
 
     LOCK_PERSON = "
 insert into subscriptions (workos_user_id, status, created_at, updated_at)
@@ -103,12 +102,12 @@ where id in (
 returning id");
 
     ACTIVE = "
-select s.id, s.revision, c.external_id from polar_subscription s
+select s.id, s.revision, s.product_id, s.check_at, c.external_id from polar_subscription s
 join polar_customer c on c.id = s.customer_id
 where s.status = 'active'";
 }
 
-fn snapshot_from(row: &Row) -> Result<Snapshot, sqlx::Error> {
+pub(super) fn snapshot_from(row: &Row) -> Result<Snapshot, sqlx::Error> {
     let status: String = row.try_get("status")?;
     let cancel_at_period_end: i64 = row.try_get("cancel_at_period_end")?;
     let pause_at_period_end: i64 = row.try_get("pause_at_period_end")?;
@@ -118,6 +117,7 @@ fn snapshot_from(row: &Row) -> Result<Snapshot, sqlx::Error> {
         id: row.try_get("id")?,
         customer_id: row.try_get("customer_id")?,
         status: Status::from_word(&status),
+        product_id: row.try_get("product_id")?,
         plan: row.try_get("plan")?,
         current_period_start: row.try_get("current_period_start")?,
         current_period_end: row.try_get("current_period_end")?,
@@ -184,6 +184,7 @@ async fn learn_customer(
 async fn learn_snapshot(
     change: &mut Tx,
     told: &Snapshot,
+    products: &Products,
     mapping: Mapping,
     now: i64,
 ) -> Result<Option<Snapshot>, StoreError> {
@@ -194,7 +195,7 @@ async fn learn_snapshot(
     let known = row.as_ref().map(snapshot_from).transpose()?;
     if let Some(known) = known.as_ref().filter(|known| *known >= told) {
         sqlx::query(PUT_CHECK)
-            .bind(next_check(known, mapping, now))
+            .bind(next_check(known, products, mapping, now))
             .bind(&known.id)
             .execute(&mut **change)
             .await?;
@@ -216,8 +217,9 @@ async fn learn_snapshot(
         .bind(told.past_due_at)
         .bind(i64::from(told.pause_at_period_end))
         .bind(told.resumes_at)
-        .bind(next_check(told, mapping, now))
+        .bind(next_check(told, products, mapping, now))
         .bind(now)
+        .bind(&told.product_id)
         .execute(&mut **change)
         .await?;
     Ok(known)
@@ -234,19 +236,75 @@ async fn subject_of(change: &mut Tx, customer_id: &str) -> Result<Option<String>
     }
 }
 
+/// Has a subscription looked up that changed without being told, unless it opens something now.
+async fn ask_about(
+    change: &mut Tx,
+    id: &str,
+    products: &Products,
+    now: i64,
+) -> Result<(), StoreError> {
+    let row = sqlx::query(FIND_SNAPSHOT)
+        .bind(id)
+        .fetch_optional(&mut **change)
+        .await?;
+    let Some(known) = row.as_ref().map(snapshot_from).transpose()? else {
+        return Ok(());
+    };
+    let is_current =
+        known.status == Status::Active && known.current_period_end.is_some_and(|end| end > now);
+    if !is_current || !products.include(&known) {
+        sqlx::query(PUT_CHECK)
+            .bind(now)
+            .bind(id)
+            .execute(&mut **change)
+            .await?;
+    }
+    Ok(())
+}
+
+/// What is kept of a decision.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Decided {
+    status: String,
+    plan: Option<String>,
+    current_period_end: Option<i64>,
+    /// None where nothing that the provider said decided.
+    pub(super) subscription_id: Option<String>,
+}
+
+impl Decided {
+    pub(super) fn by(snapshot: &Snapshot) -> Self {
+        Self {
+            status: snapshot.status.word().to_owned(),
+            plan: snapshot.plan.clone(),
+            current_period_end: snapshot.current_period_end,
+            subscription_id: Some(snapshot.id.clone()),
+        }
+    }
+
+    pub(super) fn from_row(row: &Row, status: String) -> Result<Self, sqlx::Error> {
+        Ok(Self {
+            status,
+            plan: row.try_get("plan")?,
+            current_period_end: row.try_get("current_period_end")?,
+            subscription_id: row.try_get("subscription_id")?,
+        })
+    }
+}
+
 /// Decides anew what one person has.
-async fn decide(change: &mut Tx, subject: &str, origin: &Origin) -> Result<(), StoreError> {
+pub(super) async fn decide(
+    change: &mut Tx,
+    subject: &str,
+    products: &Products,
+    origin: &Origin,
+) -> Result<(), StoreError> {
     let row = sqlx::query(LOCK_PERSON)
         .bind(subject)
         .bind(origin.at)
         .fetch_one(&mut **change)
         .await?;
-    let before: (String, Option<String>, Option<i64>, Option<String>) = (
-        row.try_get("status")?,
-        row.try_get("plan")?,
-        row.try_get("current_period_end")?,
-        row.try_get("subscription_id")?,
-    );
+    let before = Decided::from_row(&row, row.try_get("status")?)?;
     let rows = sqlx::query(SNAPSHOTS_OF_PERSON)
         .bind(subject)
         .fetch_all(&mut **change)
@@ -255,37 +313,30 @@ async fn decide(change: &mut Tx, subject: &str, origin: &Origin) -> Result<(), S
         .iter()
         .map(snapshot_from)
         .collect::<Result<Vec<Snapshot>, sqlx::Error>>()?;
-    let Some(best) = best(&snapshots) else {
+    let Some(best) = best(&snapshots, products) else {
         sqlx::query(FORGET_PERSON)
             .bind(subject)
             .execute(&mut **change)
             .await?;
-        let (_, _, _, had) = before;
-        if had.is_some() {
+        if before.subscription_id.is_some() {
             audit(change, origin, "subscription.put", subject, "none").await?;
         }
         return Ok(());
     };
-    let after = (
-        best.status.word().to_owned(),
-        best.plan.clone(),
-        best.current_period_end,
-        Some(best.id.clone()),
-    );
+    let after = Decided::by(best);
     if before == after {
         return Ok(());
     }
-    let (status, plan, end, id) = after;
     sqlx::query(PUT_PERSON)
-        .bind(&status)
-        .bind(plan)
-        .bind(end)
-        .bind(id)
+        .bind(&after.status)
+        .bind(after.plan)
+        .bind(after.current_period_end)
+        .bind(after.subscription_id)
         .bind(origin.at)
         .bind(subject)
         .execute(&mut **change)
         .await?;
-    audit(change, origin, "subscription.put", subject, &status).await?;
+    audit(change, origin, "subscription.put", subject, &after.status).await?;
     register(change, subject, origin).await
 }
 
@@ -310,6 +361,7 @@ impl Subscriptions for SqlStore {
         &self,
         facts: &Facts,
         source: FactSource<'_>,
+        products: &Products,
         origin: &Origin,
     ) -> Result<Applied, StoreError> {
         let now = origin.at;
@@ -330,14 +382,16 @@ impl Subscriptions for SqlStore {
             let customer = learn_customer(&mut change, customer_id, told, now).await?;
             let mut changed = customer.before.external_id != customer.after.external_id;
             if let Some(snapshot) = snapshot {
-                let known = learn_snapshot(&mut change, snapshot, customer.mapping(), now).await?;
+                let mapping = customer.mapping();
+                let known = learn_snapshot(&mut change, snapshot, products, mapping, now).await?;
                 changed |= known.as_ref().is_none_or(|known| known < snapshot);
                 if let Some(known) = known
                     && known.customer_id != *customer_id
                 {
                     people.extend(subject_of(&mut change, &known.customer_id).await?);
                 }
-                if customer.mapping() == Mapping::Unknown {
+                // Whose it is matters to nobody where it opens nothing.
+                if mapping == Mapping::Unknown && products.include(snapshot) {
                     outcome = Applied::Parked;
                     if let FactSource::Inbox(claim) = source {
                         park(&mut change, claim, customer_id, &snapshot.id).await?;
@@ -350,14 +404,10 @@ impl Subscriptions for SqlStore {
             }
         }
         for person in &people {
-            decide(&mut change, person, origin).await?;
+            decide(&mut change, person, products, origin).await?;
         }
         if let Some(id) = &facts.changed_subscription {
-            sqlx::query(CHECK_UNLESS_CURRENT)
-                .bind(now)
-                .bind(id)
-                .execute(&mut *change)
-                .await?;
+            ask_about(&mut change, id, products, now).await?;
         }
         change.commit().await?;
         Ok(outcome)
@@ -411,6 +461,8 @@ impl Subscriptions for SqlStore {
                     id: row.try_get("id")?,
                     revision: row.try_get("revision")?,
                     external_id: row.try_get("external_id")?,
+                    product_id: row.try_get("product_id")?,
+                    check_at: row.try_get("check_at")?,
                 })
             })
             .collect()

@@ -3,7 +3,11 @@ use sqlx::Executor;
 use sqlx::migrate::Migrator;
 use sqlx::sqlite::SqlitePoolOptions;
 
-use crate::store::{Accounts, Subscription, postgres, sqlite};
+use super::origin;
+use crate::polar::Products;
+use crate::store::{
+    Accounts, Aligned, Alignment, Inbox, RecurringJob, Subscription, postgres, sqlite,
+};
 
 /// The newest migration that each release had, and the digest of all its texts up to there.
 ///
@@ -91,4 +95,38 @@ async fn a_database_of_every_release_is_brought_up_with_its_rows() {
             "{release}"
         );
     }
+}
+
+#[tokio::test]
+async fn purchases_of_before_keep_what_they_open_and_their_products_are_asked_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("server.db");
+    let url = format!("sqlite://{}?mode=rwc", file.display());
+    let old = SqlitePoolOptions::new().connect(&url).await.unwrap();
+    let mut before = Migrator::DEFAULT;
+    let earlier = sqlite::MIGRATIONS.iter().filter(|one| one.version <= 10);
+    before.migrations = earlier.cloned().collect();
+    before.run(&old).await.unwrap();
+    old.execute(
+        "insert into polar_customer values ('c1', 'user_1', 1, 1, 1);
+         insert into polar_subscription
+             (id, customer_id, revision, told_at, status, current_period_end,
+              cancel_at_period_end, pause_at_period_end, created_at, updated_at)
+         values ('s1', 'c1', 1, 1, 'active', 9000, 0, 0, 1, 1);
+         insert into subscriptions (workos_user_id, status, current_period_end, subscription_id,
+             created_at, updated_at) values ('user_1', 'active', 9000, 's1', 1, 1);
+         update recurring_job set next_at = 4000000000000 where name = 'polar.sweep';",
+    )
+    .await
+    .unwrap();
+    old.close().await;
+
+    let store = sqlite::SqliteStore::open(&file).await.unwrap();
+    let paid = Products::of(["c3f9a1de-0a67-4a0e-9a52-2f3c4a5b6c7d"]).unwrap();
+    let aligned = store.align_people(&paid, &origin(10)).await.unwrap();
+    assert_eq!(aligned, Aligned::default());
+    let standing = store.standing("user_1").await.unwrap();
+    assert_eq!(standing.subscription.unwrap().status, "active");
+    let job = RecurringJob::SweepPolar;
+    assert!(store.claim_recurring_job(job, 10, 20).await.unwrap());
 }

@@ -1,5 +1,5 @@
 use super::{Fixture, on_both, origin};
-use crate::polar::{Customer, Facts, Snapshot, Status};
+use crate::polar::{Customer, Facts, Products, Snapshot, Status};
 use crate::store::inbox::{ClaimedEvent, NewInboxEvent};
 use crate::store::{Applied, FactSource, Subscription};
 
@@ -15,6 +15,7 @@ on_both!(
     lookups_are_shared_out_in_order,
 );
 
+const PAID: &str = "c3f9a1de-0a67-4a0e-9a52-2f3c4a5b6c7d";
 const END: i64 = 4_000_000_000_000;
 
 fn customer(id: &str, external_id: Option<&str>, revision: i64) -> Customer {
@@ -32,6 +33,7 @@ fn snapshot(id: &str, customer_id: &str, status: Status, revision: i64) -> Snaps
         id: id.to_owned(),
         customer_id: customer_id.to_owned(),
         status,
+        product_id: Some(PAID.to_owned()),
         plan: Some("Pro".to_owned()),
         current_period_start: Some(1),
         current_period_end: Some(END),
@@ -56,7 +58,7 @@ fn facts(customer: Option<Customer>, snapshot: Option<Snapshot>) -> Facts {
 async fn tell(fixture: &Fixture, facts: &Facts) -> Applied {
     fixture
         .store
-        .apply_facts(facts, FactSource::Api, &origin(10))
+        .apply_facts(facts, FactSource::Api, &Products::default(), &origin(10))
         .await
         .unwrap()
 }
@@ -100,7 +102,12 @@ async fn a_snapshot_decides_for_its_person(fixture: Fixture) {
     );
     let applied = fixture
         .store
-        .apply_facts(&told, FactSource::Inbox(&claimed.claim), &origin(10))
+        .apply_facts(
+            &told,
+            FactSource::Inbox(&claimed.claim),
+            &Products::default(),
+            &origin(10),
+        )
         .await
         .unwrap();
     assert_eq!(applied, Applied::Done);
@@ -173,7 +180,12 @@ async fn an_event_of_nobody_is_parked_until_its_customer_is_known(fixture: Fixtu
             Some(snapshot(id, customer_id, Status::Active, 1)),
         );
         let applied = store
-            .apply_facts(&told, FactSource::Inbox(&claimed.claim), &origin(10))
+            .apply_facts(
+                &told,
+                FactSource::Inbox(&claimed.claim),
+                &Products::default(),
+                &origin(10),
+            )
             .await;
         assert_eq!(applied.unwrap(), Applied::Parked);
     }
@@ -249,7 +261,12 @@ async fn a_lost_claim_applies_nothing(fixture: Fixture) {
     );
     let apply = async |claim| {
         store
-            .apply_facts(&told, FactSource::Inbox(claim), &origin(30))
+            .apply_facts(
+                &told,
+                FactSource::Inbox(claim),
+                &Products::default(),
+                &origin(30),
+            )
             .await
             .unwrap()
     };
