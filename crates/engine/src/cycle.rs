@@ -17,6 +17,7 @@ mod failure;
 mod halt;
 mod hold;
 mod in_the_way;
+pub(crate) mod late;
 mod meter;
 mod probe;
 mod resolve;

@@ -66,6 +66,14 @@ pub(crate) struct Keys<'t> {
 }
 
 impl<'t> Keys<'t> {
+    /// Those of a text without front matter.
+    pub(crate) fn none() -> Self {
+        Self {
+            spans: Vec::new(),
+            lines: 0,
+        }
+    }
+
     pub(crate) fn names(&self) -> impl Iterator<Item = &'t str> {
         self.spans.iter().map(|(key, _)| *key)
     }

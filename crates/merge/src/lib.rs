@@ -8,6 +8,7 @@
 mod diff;
 mod front_matter;
 mod hunks;
+mod late;
 mod lines;
 mod proof;
 mod weave;
@@ -16,4 +17,5 @@ mod weave;
 mod tests;
 
 pub use diff::{DiffKind, DiffLine, HeadDiff, KeyDiff, diff, head_diff};
+pub use late::is_late;
 pub use weave::{Chunk, Merge, Origin, merge};

@@ -10,6 +10,7 @@ mod dangers;
 mod failed_transfers;
 mod filtering;
 mod interruptions;
+mod late_saves;
 mod obstacles;
 mod parts;
 mod profiles;

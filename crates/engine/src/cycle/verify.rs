@@ -5,11 +5,11 @@ use std::path::PathBuf;
 
 use guard::{Access, Body, BucketError, Object, Precondition};
 
-use super::{Confirmed, CycleFailure, CycleInput, StateHandle};
+use super::{Confirmed, CycleFailure, CycleInput, StateHandle, late};
 use crate::RunKind;
 use crate::config::Step;
 use crate::filters::Filters;
-use crate::plan::{self, Plan, SENTINEL, SENTINEL_TEXT};
+use crate::plan::{self, Plan, SENTINEL, SENTINEL_TEXT, Side};
 use crate::state::{Baseline, Node, Publication};
 use crate::vault::{self, RootError, Scan, Signature};
 use crate::view::PreviewView;
@@ -75,6 +75,7 @@ pub(super) async fn verify(input: &CycleInput) -> Result<Verified, CycleFailure>
     };
     clear_suspects(input, &mut verified).await?;
     prove_deletions(input, &mut verified.plan).await?;
+    take_late_saves(input, &mut verified).await?;
     Ok(verified)
 }
 
@@ -154,6 +155,30 @@ async fn clear_suspects(input: &CycleInput, verified: &mut Verified) -> Result<(
             verified.plan.clear_suspect(&path);
             verified.touched.insert(path, signature);
         }
+    }
+    Ok(())
+}
+
+/// What was written back late is an edit of what was read, beside which the cloud has changed.
+async fn take_late_saves(input: &CycleInput, verified: &mut Verified) -> Result<(), CycleFailure> {
+    match input.kind {
+        RunKind::DryRun | RunKind::Check => return Ok(()),
+        RunKind::Sync | RunKind::Resync => {}
+    }
+    let changed = verified.plan.scope.iter().filter_map(|(path, difference)| {
+        let node = verified.baseline.get(path)?;
+        (difference.here == Side::Changed).then(|| (path.clone(), node.clone()))
+    });
+    let changed = changed.collect();
+    let now_ms = input.clock.now_ms();
+    let found = late::find(&input.state, &input.pair, &input.vault, now_ms, changed).await?;
+    for (path, node) in found {
+        if let Some(difference) = verified.plan.scope.get_mut(&path)
+            && difference.cloud == Side::Same
+        {
+            difference.cloud = Side::Changed;
+        }
+        verified.baseline.insert(path, node);
     }
     Ok(())
 }

@@ -6,7 +6,7 @@ use futures::StreamExt;
 use guard::{Access, BucketError, Object};
 
 use super::{Hint, LARGEST, LaneInput, MOST_PATHS};
-use crate::cycle::{CycleFailure, blocking, trial_holds};
+use crate::cycle::{CycleFailure, blocking, late, trial_holds};
 use crate::plan::{self, Plan, Side};
 use crate::state::Baseline;
 use crate::vault::{self, Note, RootError, Scan, Signature};
@@ -209,6 +209,22 @@ async fn read_changed(
         } else {
             seen.notes.insert(path, note);
         }
+    }
+    leave_late_saves(input, seen).await
+}
+
+/// What was written back late is for a cycle, which knows both versions.
+async fn leave_late_saves(input: &LaneInput, seen: &mut Seen) -> Result<(), CycleFailure> {
+    let changed = seen.notes.keys().filter_map(|path| {
+        let node = seen.baseline.get(path)?;
+        Some((path.clone(), node.clone()))
+    });
+    let changed = changed.collect();
+    let now_ms = input.clock.now_ms();
+    let found = late::find(&input.state, &input.pair, &input.vault, now_ms, changed).await?;
+    for path in found.into_keys() {
+        seen.notes.remove(&path);
+        seen.left.insert(path);
     }
     Ok(())
 }

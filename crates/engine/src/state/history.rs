@@ -47,6 +47,20 @@ impl State {
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
+    /// Versions that newer ones from the cloud replaced since then, newest first.
+    pub(crate) fn replaced_since(
+        &self,
+        pair: &str,
+        at_ms: i64,
+    ) -> Result<Vec<Version>, StateError> {
+        let mut statement = self.connection.prepare_cached(&format!(
+            "SELECT {COLUMNS} FROM history
+             WHERE pair = ?1 AND at >= ?2 AND reason = 'replaced' ORDER BY at DESC, id DESC"
+        ))?;
+        let rows = statement.query_map(params![pair, at_ms], read)?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+
     pub(crate) fn version(&self, id: i64) -> Result<Option<Version>, StateError> {
         let query = format!("SELECT {COLUMNS} FROM history WHERE id = ?1");
         let found = self.connection.query_row(&query, [id], read);

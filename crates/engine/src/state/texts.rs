@@ -36,6 +36,10 @@ impl BaseText {
         self.md5 == md5
     }
 
+    pub(crate) fn text(&self) -> &str {
+        &self.text
+    }
+
     pub(crate) fn size(&self) -> usize {
         self.text.len()
     }

@@ -338,6 +338,50 @@ async fn front_matter_that_is_added_while_a_person_edits_is_no_conflict() {
 }
 
 #[tokio::test]
+async fn what_is_written_back_late_does_not_cover_a_newer_version() {
+    let cloud = Cloud::start().await;
+    let laptop = Laptop {
+        bucket: cloud.bucket(),
+    };
+    let old = laptop
+        .create("main/plan.md", "# Plan\n\none\n\ntwo\n\nthree\n")
+        .await;
+    let home = Home::new(
+        &cloud,
+        Plan {
+            driver: "replica",
+            memory: None,
+        },
+    );
+    let instance = home.start().await;
+    instance.settled().await;
+    let edit = "# Plan\n\none\n\ntwo and a half\n\nthree\n";
+    laptop
+        .put("main/plan.md", edit, Precondition::Match(old))
+        .await
+        .unwrap();
+    instance.hint(&["main/plan.md"]).await;
+    let here = home.data().join("main/plan.md");
+    wait_until(SOON, async || {
+        std::fs::read_to_string(&here).is_ok_and(|text| text == edit)
+    })
+    .await;
+    // A walk that nobody takes turns with had read the older version.
+    let indexed = "---\npermalink: main/plan\n---\n\n# Plan\n\none\n\ntwo\n\nthree";
+    std::fs::write(&here, indexed).unwrap();
+    let merged = wait_for(LATE, async || {
+        let mut notes = laptop.notes().await;
+        let text = notes.remove("main/plan.md")?;
+        (notes.is_empty() && text.contains("permalink")).then_some(text)
+    })
+    .await;
+    assert!(merged.contains("two and a half"), "{merged}");
+    instance.settled().await;
+    assert_eq!(laptop.notes().await["main/plan.md"], merged);
+    instance.end(&home).await;
+}
+
+#[tokio::test]
 async fn health_says_when_basic_memory_is_gone_and_when_it_is_back() {
     let cloud = Cloud::start().await;
     let plan = Plan {
