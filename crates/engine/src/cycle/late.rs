@@ -28,12 +28,10 @@ pub(crate) async fn find(
     let of = pair.to_owned();
     let suspects = state.with(move |state| {
         let mut suspects = Vec::new();
-        for older in state.replaced_since(&of, now_ms - WITHIN_MS)? {
-            let Some(newer) = changed.get(&older.path) else {
-                continue;
-            };
-            if let Some(text) = state.base_text(&newer.md5)? {
-                suspects.push((older, newer.clone(), text));
+        for (path, newer) in changed {
+            let replaced = state.replaced_since(&of, &path, now_ms - WITHIN_MS)?;
+            if let (false, Some(text)) = (replaced.is_empty(), state.base_text(&newer.md5)?) {
+                suspects.push((replaced, newer, text));
             }
         }
         Ok(suspects)
@@ -45,10 +43,12 @@ pub(crate) async fn find(
     let folder = vault.to_owned();
     let read = blocking(move || {
         let mut found = BTreeMap::new();
-        for (older, newer, text) in suspects {
-            if !found.contains_key(&older.path)
-                && let Some(base) = read_by_late_save(&folder, &older, &text)
-            {
+        for (replaced, newer, text) in suspects {
+            let read = |older| {
+                let base = read_by_late_save(&folder, &older, &text)?;
+                Some((older, base))
+            };
+            if let Some((older, base)) = replaced.into_iter().find_map(read) {
                 let node = Node {
                     md5: older.kept.md5.clone(),
                     etag: older.kept.md5,

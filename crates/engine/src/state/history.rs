@@ -47,17 +47,19 @@ impl State {
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
-    /// Versions that newer ones from the cloud replaced since then, newest first.
+    /// Versions of a path that newer ones from the cloud replaced since then, newest first.
     pub(crate) fn replaced_since(
         &self,
         pair: &str,
+        path: &str,
         at_ms: i64,
     ) -> Result<Vec<Version>, StateError> {
         let mut statement = self.connection.prepare_cached(&format!(
             "SELECT {COLUMNS} FROM history
-             WHERE pair = ?1 AND at >= ?2 AND reason = 'replaced' ORDER BY at DESC, id DESC"
+             WHERE pair = ?1 AND path = ?2 AND at >= ?3 AND reason = 'replaced'
+             ORDER BY at DESC, id DESC"
         ))?;
-        let rows = statement.query_map(params![pair, at_ms], read)?;
+        let rows = statement.query_map(params![pair, path, at_ms], read)?;
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
