@@ -21,6 +21,7 @@ mod explain;
 mod filters;
 mod history;
 mod lane;
+mod memory;
 mod metered;
 #[doc(hidden)]
 pub mod model_surface;

@@ -29,7 +29,7 @@ use crate::lane::{self, Hint, LaneInput, MOST_PATHS};
 use crate::places::create_private;
 use crate::profile::{AccessCheck, ConflictRule, Profile};
 use crate::vault::RootError;
-use crate::{Clock, Places, RunKind};
+use crate::{Clock, Places, RunKind, memory};
 
 /// One replica in one state folder.
 const PAIR: &str = "pair_replica";
@@ -422,6 +422,7 @@ impl Follower {
         let turn = Arc::clone(&self.turn).lock_owned().await;
         let (tally, ended) = self.decide_and_run().await;
         drop(turn);
+        memory::give_back();
         let arrived = tally.downloaded + tally.removed_here + tally.conflicts > 0;
         let problems = tally.problems.iter();
         self.obstructed = problems.map(|problem| problem.path.clone()).collect();

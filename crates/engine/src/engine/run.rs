@@ -10,7 +10,6 @@ use wire::SubscriptionOut;
 use super::core::{Core, Input, Retry};
 use super::link::{Link, LinkError};
 use super::start::chosen_rclone;
-use crate::RunKind;
 use crate::account::{Account, AuthError};
 use crate::config::Config;
 use crate::cycle::{
@@ -22,6 +21,7 @@ use crate::profile::Profile;
 use crate::settings::PairSettings;
 use crate::state::Extent;
 use crate::view::{HaltView, ProgressView, RcloneView, RunResult};
+use crate::{RunKind, memory};
 
 /// A run that waits for its turn.
 #[derive(Clone, Debug)]
@@ -151,6 +151,7 @@ impl Core {
     pub(super) async fn end_run(&mut self, ended: Ended) {
         self.running = None;
         self.model.starting = false;
+        memory::give_back();
         let Ended {
             account,
             run,
