@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use unicode_segmentation::UnicodeSegmentation as _;
+
 use crate::front_matter;
 use crate::hunks::hunks;
 use crate::lines::Format;
@@ -28,7 +30,7 @@ pub struct DiffLine {
 }
 
 /// Lines longer than this, in bytes, are not compared word by word.
-const LONGEST_MARKED: usize = 4096;
+const LONGEST_MARKED: usize = 16 * 1024;
 
 /// How the front matter of two texts differs, by key: the order of the keys does not count.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -197,7 +199,8 @@ fn mark(marks: &mut Vec<Range<u32>>, tokens: &[Range<usize>]) {
     }
 }
 
-/// Words, runs of spaces, and every other character by itself.
+/// Words, runs of spaces, and every other character by itself: what a person sees as one, however
+/// it is put together.
 fn tokens(line: &str) -> Vec<Range<usize>> {
     #[derive(PartialEq)]
     enum Class {
@@ -206,15 +209,16 @@ fn tokens(line: &str) -> Vec<Range<usize>> {
         Other,
     }
     let class = |c: char| match c {
+        c if is_written_without_spaces(c) => Class::Other,
         c if c.is_alphanumeric() || c == '_' => Class::Word,
         c if c.is_whitespace() => Class::Space,
         _ => Class::Other,
     };
     let mut found: Vec<Range<usize>> = Vec::new();
     let mut before = Class::Other;
-    for (at, c) in line.char_indices() {
-        let this = class(c);
-        let end = at + c.len_utf8();
+    for (at, seen) in line.grapheme_indices(true) {
+        let this = seen.chars().next().map_or(Class::Other, class);
+        let end = at + seen.len();
         match found.last_mut() {
             Some(last) if this == before && this != Class::Other => last.end = end,
             Some(_) | None => found.push(at..end),
@@ -222,6 +226,21 @@ fn tokens(line: &str) -> Vec<Range<usize>> {
         before = this;
     }
     found
+}
+
+/// Whether a character is of a writing that does not part its words: Thai and its neighbors,
+/// Burmese, Khmer, Chinese, Japanese.
+fn is_written_without_spaces(c: char) -> bool {
+    matches!(
+        u32::from(c),
+        0x0e00..=0x0eff
+            | 0x1000..=0x109f
+            | 0x1780..=0x17ff
+            | 0x2e80..=0x9fff
+            | 0xf900..=0xfaff
+            | 0xff66..=0xff9f
+            | 0x2_0000..=0x3_ffff
+    )
 }
 
 fn number(at: usize) -> u32 {

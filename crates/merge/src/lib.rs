@@ -10,6 +10,7 @@ mod front_matter;
 mod hunks;
 mod late;
 mod lines;
+mod long;
 mod proof;
 mod weave;
 

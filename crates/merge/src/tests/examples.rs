@@ -123,6 +123,47 @@ fn a_comparison_numbers_lines_and_marks_words() {
     );
 }
 
+/// The marked parts of the first version's line and of the second's.
+fn marked(mine: &str, theirs: &str) -> Vec<Vec<String>> {
+    let lines = diff(mine, theirs);
+    let of = |line: &DiffLine| {
+        let parts = line.marks.iter();
+        parts
+            .map(|mark| line.text[mark.start as usize..mark.end as usize].to_owned())
+            .collect()
+    };
+    lines.iter().map(of).collect()
+}
+
+#[test]
+fn a_mark_never_cuts_what_is_seen_as_one_character() {
+    assert_eq!(
+        marked(
+            "Lunch with \u{1f469}\u{200d}\u{1f467}",
+            "Lunch with \u{1f469}\u{200d}\u{1f466}"
+        ),
+        [
+            ["\u{1f469}\u{200d}\u{1f467}"],
+            ["\u{1f469}\u{200d}\u{1f466}"]
+        ]
+    );
+    assert_eq!(
+        marked("the cafe\u{301} is open", "the cafe is open"),
+        [["cafe\u{301}"], ["cafe"]]
+    );
+}
+
+#[test]
+fn words_are_marked_in_writings_without_spaces_too() {
+    assert_eq!(marked("明天早上去买茶", "明天晚上去买茶"), [["早"], ["晚"]]);
+}
+
+#[test]
+fn a_long_paragraph_has_its_changed_words_marked() {
+    let long = |word: &str| format!("{word} {}", "and so on ".repeat(1000));
+    assert_eq!(marked(&long("yes"), &long("no")), [["yes"], ["no"]]);
+}
+
 #[test]
 fn lines_without_a_common_word_are_not_marked_and_endings_are_no_difference() {
     assert!(
