@@ -244,6 +244,8 @@ mod tests {
             theirs_device: None,
             mine_size: None,
             theirs_size: None,
+            mine_md5: None,
+            theirs_md5: None,
             merged: false,
             undo: None,
         }

@@ -22,7 +22,7 @@ use crate::vault::Kept;
 use crate::view::{ActivityView, ChangeAction};
 
 pub(crate) use baseline::{Baseline, Extent, Growth, Node};
-pub(crate) use conflicts::{ConflictRow, Decided, IfKnown, Resolution, Stamp};
+pub(crate) use conflicts::{ConflictRow, Decided, Forgotten, IfKnown, Resolution, Stamp};
 pub(crate) use texts::{BaseText, is_mergeable};
 
 pub(crate) use happening::Happening;

@@ -5,12 +5,15 @@ use std::path::PathBuf;
 use super::Desk;
 use super::decide::Shape;
 use crate::cycle::{CycleFailure, blocking};
-use crate::state::{BaseText, ConflictRow, Stamp, is_mergeable};
+use crate::state::{ConflictRow, Stamp, is_mergeable};
 use crate::vault;
 use crate::view::{
     ConflictDetail, ConflictState, DiffKind, DiffLine, FrontMatterDiff, KeyDiff, MergeChunk,
     MergeOrigin, MergeView, VersionText,
 };
+
+/// The largest version that is shown as text, in bytes: as much as history shows of one.
+pub(super) const LARGEST_SHOWN: u64 = 1024 * 1024;
 
 /// Reads all that there is to see of a conflict.
 ///
@@ -39,24 +42,39 @@ pub(crate) async fn detail(desk: &Desk, row: &ConflictRow) -> Result<ConflictDet
         theirs.device.clone_from(&row.theirs_device);
     }
     let base = base(desk, row).await?;
-    Ok(ConflictDetail {
-        id: row.id.clone(),
-        path: row.path.clone(),
-        kind: row.kind,
-        diff: diff(&mine, &theirs),
-        front_matter: front_matter(&mine, &theirs),
-        merge: merged(row, &mine, &theirs, base.as_ref()),
-        mine,
-        theirs,
-        base,
+    compared(row.clone(), mine, theirs, base).await
+}
+
+/// Both versions with their differences, which long notes take their time for.
+pub(super) async fn compared(
+    row: ConflictRow,
+    mine: VersionText,
+    theirs: VersionText,
+    base: Option<VersionText>,
+) -> Result<ConflictDetail, CycleFailure> {
+    blocking(move || {
+        Ok::<_, CycleFailure>(ConflictDetail {
+            diff: diff(&mine, &theirs),
+            front_matter: front_matter(&mine, &theirs),
+            merge: merged(&row, &mine, &theirs, base.as_ref()),
+            id: row.id,
+            path: row.path,
+            kind: row.kind,
+            state: row.state,
+            undo: row.undo,
+            mine,
+            theirs,
+            base,
+        })
     })
+    .await
 }
 
 /// A file of the folder as it is now.
 async fn now(desk: &Desk, path: &str) -> Result<Option<VersionText>, CycleFailure> {
     let (vault, path) = (desk.vault.clone(), path.to_owned());
     blocking(move || {
-        Ok::<_, CycleFailure>(match vault::read_note(&vault, &path, BaseText::LARGEST) {
+        Ok::<_, CycleFailure>(match vault::read_note(&vault, &path, LARGEST_SHOWN) {
             Ok(Some(note)) => Some(VersionText {
                 device: None,
                 at_ms: Some(note.signature.mtime_ns / 1_000_000),
@@ -82,7 +100,7 @@ async fn now(desk: &Desk, path: &str) -> Result<Option<VersionText>, CycleFailur
 /// A version as it was recorded, with its text if some file still has it.
 async fn kept(desk: &Desk, row: &ConflictRow, stamp: &Stamp) -> Result<VersionText, CycleFailure> {
     let text = match &stamp.md5 {
-        Some(md5) if stamp.size.unwrap_or(0) <= BaseText::LARGEST => {
+        Some(md5) if stamp.size.unwrap_or(0) <= LARGEST_SHOWN => {
             let file = desk.locate(md5, &[&row.path]).await?;
             read(file).await?
         }
@@ -127,7 +145,7 @@ async fn base(desk: &Desk, row: &ConflictRow) -> Result<Option<VersionText>, Cyc
 }
 
 /// A version that does not exist has no lines.
-pub(super) fn diff(mine: &VersionText, theirs: &VersionText) -> Vec<DiffLine> {
+fn diff(mine: &VersionText, theirs: &VersionText) -> Vec<DiffLine> {
     let lines_of = |version: &VersionText| match (&version.text, &version.md5) {
         (Some(text), _) => Some(text.clone()),
         (None, None) => Some(String::new()),
@@ -140,7 +158,7 @@ pub(super) fn diff(mine: &VersionText, theirs: &VersionText) -> Vec<DiffLine> {
 }
 
 /// Absent where a version is not text.
-pub(super) fn front_matter(mine: &VersionText, theirs: &VersionText) -> Option<FrontMatterDiff> {
+fn front_matter(mine: &VersionText, theirs: &VersionText) -> Option<FrontMatterDiff> {
     let head = merge::head_diff(mine.text.as_ref()?, theirs.text.as_ref()?)?;
     let key = |key: merge::KeyDiff| KeyDiff {
         key: key.key,

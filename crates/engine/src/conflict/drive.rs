@@ -5,10 +5,10 @@
 use bytes::Bytes;
 use guard::{Body, Bucket, BucketError, Object, Precondition};
 
-use super::detail::{diff, front_matter};
+use super::detail::{LARGEST_SHOWN, compared};
 use crate::cycle::{CycleFailure, StateHandle};
 use crate::lane::Hint;
-use crate::state::{BaseText, ConflictRow};
+use crate::state::ConflictRow;
 use crate::view::{Choice, ConflictDetail, SeenVersions, VersionText};
 
 /// The drives of an account, and the way to what they show.
@@ -112,17 +112,7 @@ impl Drives {
         }
         let mut mine = version(bucket, copy).await?;
         mine.device = mine.md5.is_some().then(|| row.device.clone());
-        Ok(Some(ConflictDetail {
-            id: row.id.clone(),
-            path: row.path.clone(),
-            kind: row.kind,
-            diff: diff(&mine, &theirs),
-            front_matter: front_matter(&mine, &theirs),
-            merge: None,
-            mine,
-            theirs,
-            base: None,
-        }))
+        Ok(Some(compared(row.clone(), mine, theirs, None).await?))
     }
 }
 
@@ -142,9 +132,9 @@ async fn version(bucket: &Bucket, object: Option<Object>) -> Result<VersionText,
     let Some(object) = object else {
         return Ok(VersionText::default());
     };
-    let text = if object.size <= BaseText::LARGEST {
+    let text = if object.size <= LARGEST_SHOWN {
         let download = bucket.get(&object.key, Some(&object.etag)).await?;
-        let bytes = download.into_bytes(BaseText::LARGEST).await?;
+        let bytes = download.into_bytes(LARGEST_SHOWN).await?;
         String::from_utf8(bytes.to_vec()).ok()
     } else {
         None

@@ -1,5 +1,7 @@
 //! Carrying out decisions, one conflict at a time; each is committed by itself.
 
+use std::collections::BTreeMap;
+
 use bytes::Bytes;
 use md5::{Digest, Md5};
 
@@ -16,7 +18,7 @@ use crate::view::{Choice, ConflictChoice, ConflictState, SeenVersions};
 /// what was decided about. `undo` names what takes all of it back.
 ///
 /// # Errors
-/// What stops everything that follows; what was carried out before stays so and can be undone.
+/// Why nothing could be settled. What fails in one folder keeps nothing back in another.
 pub(crate) async fn resolve(
     desks: Vec<Desk>,
     state: &StateHandle,
@@ -24,44 +26,71 @@ pub(crate) async fn resolve(
     choices: Vec<ConflictChoice>,
     (undo, touched): (&str, &mut Touched),
 ) -> Result<Vec<String>, CycleFailure> {
-    let mut desks = Desks::new(desks);
-    let mut stale = Vec::new();
-    for ConflictChoice { id, choice, seen } in choices {
+    let mut work = Work {
+        desks: Desks::new(desks),
+        drives,
+        undo,
+        touched,
+    };
+    let (mut stale, mut settled) = (Vec::new(), 0);
+    let mut stopped: BTreeMap<String, CycleFailure> = BTreeMap::new();
+    for choice in choices {
+        let id = choice.id.clone();
         let wanted = id.clone();
         let row = state.with(move |state| state.conflict(&wanted)).await?;
         let undecided = row.filter(|row| row.state != ConflictState::Resolved);
-        let done = match undecided {
-            Some(row) if drives.has(&row.pair) => {
-                drives.resolve(&row, choice, seen.as_ref(), touched).await?
-            }
-            Some(row) => match desks.get(&row.pair).await? {
-                Some((desk, side)) => {
-                    one(
-                        &desk,
-                        &side,
-                        row,
-                        (choice, Why::Chosen),
-                        seen.as_ref(),
-                        undo,
-                    )
-                    .await?
-                }
-                None => false,
-            },
-            None => false,
-        };
-        if !done {
+        let Some(row) = undecided.filter(|row| !stopped.contains_key(&row.pair)) else {
             stale.push(id);
+            continue;
+        };
+        let pair = row.pair.clone();
+        match work.settle(row, choice).await {
+            Ok(true) => settled += 1,
+            Ok(false) => stale.push(id),
+            Err(failure) => {
+                tracing::warn!(pair.id = pair, error = %failure, "could not settle conflicts");
+                stopped.insert(pair, failure);
+                stale.push(id);
+            }
         }
     }
-    Ok(stale)
+    // What was carried out can only be taken back by whom it is told to.
+    match stopped.into_values().next() {
+        Some(failure) if settled == 0 => Err(failure),
+        Some(_) | None => Ok(stale),
+    }
+}
+
+/// What a request's decisions are carried out with.
+struct Work<'r> {
+    desks: Desks,
+    drives: &'r Drives,
+    undo: &'r str,
+    touched: &'r mut Touched,
+}
+
+impl Work<'_> {
+    async fn settle(
+        &mut self,
+        row: ConflictRow,
+        ConflictChoice { choice, seen, .. }: ConflictChoice,
+    ) -> Result<bool, CycleFailure> {
+        let seen = seen.as_ref();
+        if self.drives.has(&row.pair) {
+            return self.drives.resolve(&row, choice, seen, self.touched).await;
+        }
+        let Some((desk, side)) = self.desks.get(&row.pair).await? else {
+            return Ok(false);
+        };
+        one(&desk, &side, row, (choice, Why::Chosen), seen, self.undo).await
+    }
 }
 
 /// Closes conflicts whose two versions have become the same, each with their hash: the note stays,
 /// the copy goes to history. Like every resolution it can be undone. Answers how many there were.
 ///
 /// # Errors
-/// As [`resolve`].
+/// What stops everything that follows; what was carried out before stays so and can be undone.
 pub(crate) async fn close_equal(
     desks: Vec<Desk>,
     state: &StateHandle,

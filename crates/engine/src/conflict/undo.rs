@@ -3,8 +3,8 @@
 use super::live::Live;
 use super::{Carried, Desk, Desks};
 use crate::cycle::{CycleFailure, StateHandle};
-use crate::state::{HistoryEntry, Resolution};
-use crate::vault::{Change, Expect, NewBytes, Side};
+use crate::state::{Forgotten, HistoryEntry, Resolution};
+use crate::vault::{Change, Expect, Kept, NewBytes, Side};
 
 /// How far an undo came.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -72,34 +72,27 @@ async fn one(desk: &Desk, side: &Side, resolution: &Resolution) -> Result<bool, 
     let Some(copy_change) = copy_change else {
         return Ok(false);
     };
-    if let Some(copy) = copy {
-        let (pair, copy) = (desk.pair.clone(), copy.clone());
-        desk.state
-            .with(move |state| state.forget_dropped(&pair, &copy))
-            .await?;
-    }
-    let mut history = Vec::new();
+    let returning = copy.as_ref().filter(|_| copy_became != copy_was);
+    let forgotten = match returning {
+        Some(copy) => Some(forget(desk, copy).await?),
+        None => None,
+    };
     // The copy first: what it is to be may still be what the note is.
     let steps = [
         copy.as_ref().map(|copy| (copy, copy_change)),
         Some((path, note_change)),
     ];
-    for (path, step) in steps.into_iter().flatten() {
-        let Step::Change(change) = step else {
-            continue;
-        };
-        match desk.apply(side, change).await? {
-            Carried::Done(kept) => history.extend(kept.map(|kept| HistoryEntry {
-                path: path.clone(),
-                kept,
-                reason: "resolved",
-            })),
-            Carried::Refused => {
-                take_copy_away(desk, side, resolution, &live).await?;
-                desk.keep(history).await?;
-                return Ok(false);
-            }
+    let mut history = Vec::new();
+    let carried = carry(desk, side, steps, &mut history).await;
+    if !matches!(carried, Ok(Carried::Done(_))) {
+        let away = take_copy_away(desk, side, resolution, &live, &mut history).await;
+        if let Some((copy, forgotten)) = returning.zip(forgotten) {
+            recall(desk, copy, forgotten).await?;
         }
+        desk.keep(history).await?;
+        carried?;
+        away?;
+        return Ok(false);
     }
     let (pair, resolution) = (desk.pair.clone(), resolution.clone());
     let at_ms = desk.clock.now_ms();
@@ -107,6 +100,51 @@ async fn one(desk: &Desk, side: &Side, resolution: &Resolution) -> Result<bool, 
         .with(move |state| state.reopen_conflict(&pair, &resolution, &history, at_ms))
         .await?;
     Ok(true)
+}
+
+/// Carries the steps out, up to one that is refused.
+async fn carry(
+    desk: &Desk,
+    side: &Side,
+    steps: [Option<(&String, Step)>; 2],
+    history: &mut Vec<HistoryEntry>,
+) -> Result<Carried, CycleFailure> {
+    for (path, step) in steps.into_iter().flatten() {
+        let Step::Change(change) = step else {
+            continue;
+        };
+        match desk.apply(side, change).await? {
+            Carried::Done(kept) => history.extend(entry(path, kept)),
+            Carried::Refused => return Ok(Carried::Refused),
+        }
+    }
+    Ok(Carried::Done(None))
+}
+
+fn entry(path: &str, kept: Option<Kept>) -> Option<HistoryEntry> {
+    kept.map(|kept| HistoryEntry {
+        path: path.to_owned(),
+        kept,
+        reason: "resolved",
+    })
+}
+
+/// Before the copy is back: a cycle that knew of it would take it away again.
+async fn forget(desk: &Desk, copy: &str) -> Result<Forgotten, CycleFailure> {
+    let (pair, copy) = (desk.pair.clone(), copy.to_owned());
+    Ok(desk
+        .state
+        .with(move |state| state.forget_dropped(&pair, &copy))
+        .await?)
+}
+
+/// The copy stays away: a cycle that did not know of its object would bring it back.
+async fn recall(desk: &Desk, copy: &str, forgotten: Forgotten) -> Result<(), CycleFailure> {
+    let (pair, copy) = (desk.pair.clone(), copy.to_owned());
+    Ok(desk
+        .state
+        .with(move |state| state.recall_dropped(&pair, &copy, forgotten))
+        .await?)
 }
 
 enum Step {
@@ -155,6 +193,7 @@ async fn take_copy_away(
     side: &Side,
     resolution: &Resolution,
     before: &Live,
+    history: &mut Vec<HistoryEntry>,
 ) -> Result<(), CycleFailure> {
     let (Some(copy), Some(md5), None) = (&resolution.copy, &resolution.copy_was, before.copy_md5())
     else {
@@ -164,8 +203,11 @@ async fn take_copy_away(
         path: copy.clone(),
         expect: Expect::Content { md5: md5.clone() },
     };
-    if let Carried::Refused = desk.apply(side, change).await? {
-        tracing::info!("a copy was not there, or saved, and stays as it is");
+    match desk.apply(side, change).await? {
+        Carried::Done(kept) => history.extend(entry(copy, kept)),
+        Carried::Refused => {
+            tracing::info!("a copy was not there, or saved, and stays as it is");
+        }
     }
     Ok(())
 }

@@ -2,7 +2,8 @@
 
 use rusqlite::{OptionalExtension, Row, Transaction, params};
 
-use super::{Copy, HistoryEntry, State, StateError, add_history, json_list};
+use super::baseline::set_node;
+use super::{Copy, HistoryEntry, Node, State, StateError, add_history, json_list};
 use crate::view::{ConflictKind, ConflictState, ConflictView};
 
 /// A conflict with what was known of its versions when it came up.
@@ -48,6 +49,14 @@ pub(crate) struct Resolution {
     pub(crate) copy_became: Option<String>,
 }
 
+/// What was known of a copy that a resolution removed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Forgotten {
+    /// The object that was to go from the bucket.
+    dropped: Option<String>,
+    node: Option<Node>,
+}
+
 /// A conflict that a cycle decided, with its way back if nobody is to be asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Decided {
@@ -86,6 +95,8 @@ impl ConflictRow {
             theirs_device: self.theirs_device.clone(),
             mine_size: self.mine.size,
             theirs_size: self.theirs.size,
+            mine_md5: self.mine.md5.clone(),
+            theirs_md5: self.theirs.md5.clone(),
             merged: self.merged,
             undo: self.undo.clone(),
         }
@@ -184,13 +195,45 @@ impl State {
     }
 
     /// Makes the next cycle see a copy's file as a new one, whatever became of its object.
-    pub(crate) fn forget_dropped(&mut self, pair: &str, copy: &str) -> Result<(), StateError> {
+    /// Answers with what [`Self::recall_dropped`] takes.
+    pub(crate) fn forget_dropped(
+        &mut self,
+        pair: &str,
+        copy: &str,
+    ) -> Result<Forgotten, StateError> {
+        let key = copy.to_owned();
+        let node = self.nodes(pair, [&key])?.remove(copy);
         let transaction = self.connection.transaction()?;
-        for query in [
-            "DELETE FROM dropped_copy WHERE pair = ?1 AND key = ?2",
+        let dropped = transaction
+            .query_row(
+                "DELETE FROM dropped_copy WHERE pair = ?1 AND key = ?2 RETURNING etag",
+                [pair, copy],
+                |row| row.get(0),
+            )
+            .optional()?;
+        transaction.execute(
             "DELETE FROM node WHERE pair = ?1 AND path = ?2",
-        ] {
-            transaction.execute(query, [pair, copy])?;
+            [pair, copy],
+        )?;
+        transaction.commit()?;
+        Ok(Forgotten { dropped, node })
+    }
+
+    /// Takes [`Self::forget_dropped`] back: the copy did not come back after all.
+    pub(crate) fn recall_dropped(
+        &mut self,
+        pair: &str,
+        copy: &str,
+        forgotten: Forgotten,
+    ) -> Result<(), StateError> {
+        let transaction = self.connection.transaction()?;
+        let Forgotten { dropped, node } = forgotten;
+        if let Some(etag) = dropped {
+            let key = copy.to_owned();
+            drop_later(&transaction, pair, &Copy { key, etag })?;
+        }
+        if let Some(node) = node {
+            set_node(&transaction, pair, copy, &node)?;
         }
         transaction.commit()?;
         Ok(())

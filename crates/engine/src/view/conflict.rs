@@ -30,6 +30,9 @@ pub struct ConflictView {
     pub mine_size: Option<u64>,
     #[ts(type = "number | null")]
     pub theirs_size: Option<u64>,
+    /// The hash of each version when the conflict came up, as `SeenVersions` has it.
+    pub mine_md5: Option<String>,
+    pub theirs_md5: Option<String>,
     /// Whether the note holds what both sides wrote.
     pub merged: bool,
     /// What `UndoResolution` takes; absent where there is nothing to take back.
@@ -106,6 +109,9 @@ pub struct ConflictDetail {
     pub id: String,
     pub path: String,
     pub kind: ConflictKind,
+    pub state: ConflictState,
+    /// What `UndoResolution` takes; absent where there is nothing to take back.
+    pub undo: Option<String>,
     pub mine: VersionText,
     pub theirs: VersionText,
     /// What both versions came from, where it is known.

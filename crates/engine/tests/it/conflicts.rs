@@ -15,6 +15,7 @@ use super::device::{Device, Home};
 use super::member::Member;
 
 mod killed;
+mod refused;
 
 const ANA: &str = "ana@example.org";
 const BASE: &str = "one\ntwo\nthree\n";
@@ -201,6 +202,10 @@ async fn a_conflict_shows_both_versions_their_base_and_a_merge() {
     assert_eq!(conflict.theirs_size, Some(THEIRS.len() as u64));
     assert!(conflict.mine_at_ms.is_some() && conflict.theirs_at_ms.is_some());
     let detail = desk.read(&conflict.id).await;
+    assert_eq!(
+        (&conflict.mine_md5, &conflict.theirs_md5),
+        (&detail.mine.md5, &detail.theirs.md5)
+    );
     assert_eq!(detail.path, "a/note.md");
     assert_eq!(detail.mine.text.as_deref(), Some(MINE));
     assert_eq!(detail.mine.device.as_deref(), Some("laptop"));
@@ -313,6 +318,10 @@ async fn a_version_that_changed_since_is_not_touched() {
     desk.laptop.save("note.md", "saved after the decision\n");
     let refused = undo(&desk.one, &id).await.unwrap_err();
     assert_eq!(refused.code, "changed_since");
+    assert_eq!(
+        refused.message,
+        "note.md was changed since and stays as it is"
+    );
     let note = desk.laptop.read("note.md");
     assert_eq!(note.as_deref(), Some("saved after the decision\n"));
     desk.agree().await;

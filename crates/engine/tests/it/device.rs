@@ -452,6 +452,6 @@ pub(crate) fn rename(from: &Path, to: &Path) {
 }
 
 #[expect(clippy::disallowed_methods, reason = "the test plays the user")]
-fn remove(file: &Path) {
+pub(crate) fn remove(file: &Path) {
     fs::remove_file(file).unwrap();
 }

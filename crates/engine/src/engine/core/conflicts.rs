@@ -193,20 +193,21 @@ impl Core {
 }
 
 fn taken_back(undone: &Undone) -> Result<Reply, Refusal> {
-    match (undone.done, undone.left.as_slice()) {
-        (0, []) => Err(Refusal::new("not_found", "There is nothing to take back")),
-        (_, []) => Ok(Reply::Done),
-        (done, left) => {
-            let message = format!(
-                "{} of {} were changed since and stay as they are, such as {}",
-                left.len(),
-                done + left.len(),
-                left[0]
-            );
-            Err(Refusal::new("changed_since", message)
-                .hint("Both versions are in history; restore the one you want from there."))
+    let message = match (undone.done, undone.left.as_slice()) {
+        (0, []) => return Err(Refusal::new("not_found", "There is nothing to take back")),
+        (_, []) => return Ok(Reply::Done),
+        (0, [only]) => format!("{only} was changed since and stays as it is"),
+        (0, left @ [first, ..]) => {
+            let count = left.len();
+            format!("{count} were changed since and stay as they are, such as {first}")
         }
-    }
+        (done, left @ [first, ..]) => format!(
+            "{done} of {} were taken back; the rest was changed since and stays as it is, such as {first}",
+            done + left.len()
+        ),
+    };
+    Err(Refusal::new("changed_since", message)
+        .hint("Both versions are in history; restore the one you want from there."))
 }
 
 fn refusal(failure: &CycleFailure) -> Refusal {
