@@ -8,6 +8,7 @@ import type { NotesFolder } from "./bindings/NotesFolder";
 import type { Reply } from "./bindings/Reply";
 import type { Request } from "./bindings/Request";
 import type { View } from "./bindings/View";
+import type { MergeDraft } from "./conflict/draft.svelte";
 import { rememberFocus } from "./focus";
 import { type Location, locationOf, type Place, placesOf } from "./places";
 
@@ -29,6 +30,8 @@ export class Session {
   foundFolder = $state<string | null>(null);
   /** A folder that was picked for a halted one's place: the set-up begins with it. */
   replacement = $state.raw<{ pair: string; folder: string } | null>(null);
+  /** Merges that somebody has begun, by conflict. */
+  readonly drafts = new Map<string, MergeDraft>();
   readonly clock: Clock;
   #wanted = $state.raw<Location>({ place: "overview", subject: null });
   readonly #bridge: Bridge;

@@ -1,5 +1,8 @@
 import { expect, it } from "vitest";
 
+import type { ConflictDetail } from "../src/bindings/ConflictDetail";
+import type { Reply } from "../src/bindings/Reply";
+import type { Request } from "../src/bindings/Request";
 import { conflictDetail } from "../src/fixtures/conflicts";
 import { fill, now, openWindow, type OpenWindow, settle, views } from "./window";
 
@@ -103,6 +106,217 @@ it("asks in each place where no earlier version is known", async () => {
   expect((window.find("button", "Save this as the note") as HTMLButtonElement).disabled).toBe(true);
 });
 
+/** The open conflict with another version on the other side. */
+function changed(changes: Partial<ConflictDetail> = {}) {
+  return (request: Request): Reply | null => {
+    const conflict = conflictDetail("conflict_1", now);
+    if (request.type !== "readConflict" || conflict === null) return null;
+    const theirs = { ...conflict.theirs, md5: "newer" };
+    return { type: "conflict", conflict: { ...conflict, theirs, ...changes } };
+  };
+}
+
+const result = (window: OpenWindow) => window.find("textbox", "Result") as HTMLTextAreaElement;
+const canSave = (window: OpenWindow) => !(window.find("button", "Save this as the note") as HTMLButtonElement).disabled;
+
+it("never saves a merge over a version that it was not made of", async () => {
+  const window = await openWindow("conflictMerge");
+  await fill(result(window), "# By hand\n");
+  window.bridge.answer = changed();
+  await window.push({ ...views.attention });
+  expect(window.text()).toContain("A version changed while you were merging.");
+  expect(result(window).value).toBe("# By hand\n");
+  expect(canSave(window)).toBe(false);
+
+  await window.press("button", "Save mine as it is");
+  expect(canSave(window)).toBe(true);
+  await window.press("button", "Save this as the note");
+  expect(window.sent()).toMatchObject([
+    { choices: [{ choice: { type: "merged", text: "# By hand\n" }, seen: { theirs: "newer" } }] },
+  ]);
+});
+
+it("takes newer versions into a merge, with what was chosen and written before", async () => {
+  const window = await openWindow("conflictMerge");
+  const radios = () => [...window.root.querySelectorAll<HTMLInputElement>("input[type=radio]")];
+  radios().find((radio) => radio.name === "place-0" && radio.value === "mine")?.click();
+  await settle();
+  await fill(result(window), "# By hand\n");
+  const merge = conflictDetail("conflict_1", now)?.merge ?? null;
+  const chunks = merge?.chunks.map((chunk, at) => (at === 4 && chunk.type === "overlap" ? { ...chunk, theirs: "Newer.\n" } : chunk));
+  window.bridge.answer = changed({ merge: { clean: false, chunks: chunks ?? [] } });
+  await window.push({ ...views.attention });
+  await window.press("button", "Take the newest in");
+  expect(result(window).value).toContain("- 620 g water");
+  expect(window.text()).toContain("1 place left to choose.");
+  await window.press("button", "Bring back what you wrote");
+  expect(result(window).value).toBe("# By hand\n");
+});
+
+it("keeps a merge through failing reads, and when somebody goes elsewhere meanwhile", async () => {
+  const window = await openWindow("conflictMerge");
+  const { answer } = window.bridge;
+  await fill(result(window), "# By hand\n");
+  window.bridge.answer = (request) => {
+    if (request.type === "readConflict") throw { code: "offline", message: "No connection", hint: null, field: null };
+    return answer(request);
+  };
+  await window.push({ ...views.attention });
+  expect(window.text()).toContain("No connection.");
+  expect(result(window).value).toBe("# By hand\n");
+
+  window.bridge.answer = answer;
+  await key(window, "Escape");
+  await window.press("button", "Overview");
+  window.bridge.showPlace("conflicts/conflict_1");
+  await settle();
+  await window.press("button", "Go on with your merge…");
+  expect(result(window).value).toBe("# By hand\n");
+});
+
+it("keeps what was written for a conflict that was settled elsewhere", async () => {
+  const window = await openWindow("conflictMerge");
+  await fill(result(window), "# By hand\n");
+  window.bridge.answer = changed({ state: "resolved", undo: "undo_9" });
+  await window.push({ ...views.attention });
+  expect(result(window).value).toBe("# By hand\n");
+  expect(canSave(window)).toBe(false);
+  await window.press("button", "Undo");
+  expect(window.sent()).toEqual([{ type: "undoResolution", undo: "undo_9" }]);
+});
+
+it("shows what was settled, with its undo and nothing to decide", async () => {
+  const window = await openWindow("conflictEdited");
+  window.bridge.answer = changed({ state: "resolved", undo: "undo_9" });
+  await window.push({ ...views.attention });
+  expect(window.root.querySelector("[aria-keyshortcuts]")).toBeNull();
+  await key(window, "1");
+  expect(window.sent()).toEqual([]);
+  await window.press("button", "Undo");
+  expect(window.sent()).toEqual([{ type: "undoResolution", undo: "undo_9" }]);
+});
+
+it("stays open when the newest view leaves it out", async () => {
+  const window = await openWindow("conflictMerge");
+  await fill(result(window), "# By hand\n");
+  await window.push({ ...views.attention, conflicts: [] });
+  expect(result(window).value).toBe("# By hand\n");
+});
+
+it("decides once, however often a key is pressed", async () => {
+  const window = await openWindow("conflictEdited");
+  const target = document.activeElement ?? window.root;
+  for (const pressed of ["1", "1", "2"]) {
+    target.dispatchEvent(new KeyboardEvent("keydown", { key: pressed, bubbles: true, cancelable: true }));
+  }
+  await settle();
+  expect(window.sent()).toHaveLength(1);
+});
+
+it("keeps the line ends of a note that is merged by hand", async () => {
+  const window = await openWindow("conflictEdited");
+  const chunks = [{ type: "agreed" as const, text: "a\r\nb\r\n", from: "both" as const }];
+  window.bridge.answer = changed({ merge: { clean: true, chunks } });
+  await window.push({ ...views.attention });
+  await key(window, "m");
+  await fill(result(window), "a\nb\nc\n");
+  await window.press("button", "Save this as the note");
+  expect(window.sent()).toMatchObject([{ choices: [{ choice: { text: "a\r\nb\r\nc\r\n" } }] }]);
+});
+
+it("tells what a merge leaves out of what either side wrote", async () => {
+  const window = await openWindow("conflictMergeClean");
+  expect(window.text()).toContain("Everything that either side wrote is in the result.");
+  await fill(result(window), result(window).value.replace("due: 2026-04-01\n", ""));
+  expect(window.text()).toContain("1 line written there is not in the result");
+});
+
+it("takes keys while the view of the differences has the focus", async () => {
+  const window = await openWindow("conflictEdited");
+  window.find("radio", "One column").focus();
+  await key(window, "1");
+  expect(window.sent()).toMatchObject([{ choices: [{ choice: { type: "keepMine" } }] }]);
+});
+
+it("says so where only the ends of lines differ", async () => {
+  const window = await openWindow("conflictEdited");
+  const detail = conflictDetail("conflict_1", now);
+  if (!detail) throw new Error("the fixture has no such conflict");
+  const diff = detail.diff.filter(({ kind }) => kind === "same");
+  const mine = { ...detail.mine, text: "a\r\nb\r\n", md5: "other" };
+  window.bridge.answer = changed({ diff, mine, theirs: { ...detail.theirs, text: "a\nb\n" } });
+  await window.push({ ...views.attention });
+  expect(window.text()).toContain("The words are the same in both versions.");
+});
+
+it("shows a long difference piece by piece", async () => {
+  const window = await openWindow("conflictEdited");
+  const diff = Array.from({ length: 5000 }, (_, at) => ({
+    kind: "mine" as const,
+    mineLine: at + 1,
+    theirsLine: null,
+    text: `line ${at}`,
+    marks: [],
+  }));
+  window.bridge.answer = changed({ diff });
+  await window.push({ ...views.attention });
+  const rows = () => window.root.querySelectorAll("tbody tr").length;
+  expect(rows()).toBe(1000);
+  await window.press("button", "Show 1,000 more lines");
+  expect(rows()).toBe(2000);
+});
+
+it("offers no merge of notes that a field cannot hold, and says what to do", async () => {
+  const window = await openWindow("conflictEdited");
+  const detail = conflictDetail("conflict_1", now);
+  if (!detail) throw new Error("the fixture has no such conflict");
+  window.bridge.answer = changed({ mine: { ...detail.mine, size: 300_000 } });
+  await window.push({ ...views.attention });
+  expect(window.text()).toContain("too long to be merged here");
+  await key(window, "m");
+  expect(window.text()).not.toContain("Merge both versions");
+});
+
+it("counts what each choice does to many, and names a removal", async () => {
+  const window = await openWindow("conflicts");
+  await window.press("checkbox", "Select all");
+  await window.press("button", "Keep theirs");
+  expect(window.root.querySelector("[data-sum]")?.textContent).toBe("1 as on the other · 1 removed");
+  const choice = window.find("combobox", "For Journal/2026-03-13.md") as HTMLSelectElement;
+  expect(choice.selectedOptions[0]?.textContent).toBe("Remove it here too");
+});
+
+it("goes on at the next row when one was settled or put off", async () => {
+  const window = await openWindow("conflicts");
+  const without = (id: string) => ({
+    ...views.attention,
+    conflicts: views.attention.conflicts.filter((conflict) => conflict.id !== id),
+  });
+  await key(window, "ArrowDown");
+  await key(window, "n");
+  await window.push(without("conflict_1"));
+  await settle();
+  expect(document.activeElement?.textContent).toContain("2026-03-13.md");
+});
+
+it("offers no undo for a conflict of a drive, which is decided in the cloud", async () => {
+  const [mount] = views.mounts.mounts;
+  if (!mount) throw new Error("the fixture has no drive");
+  const conflicts = views.attention.conflicts.map((conflict) => ({ ...conflict, pair: mount.id }));
+  const window = await openWindow({ ...views.attention, mounts: [mount], conflicts });
+  const detail = conflictDetail("conflict_1", now);
+  window.bridge.answer = (request) => {
+    if (request.type === "readConflict" && detail) return { type: "conflict", conflict: detail };
+    return request.type === "resolveConflicts" ? { type: "resolved", undo: "undo_1", stale: [] } : null;
+  };
+  window.bridge.showPlace("conflicts/conflict_1");
+  await settle();
+  expect(window.text()).toContain("What is not kept stays in the cloud as an earlier version");
+  await window.press("button", "Keep this device's");
+  expect(window.text()).toContain("1 conflict settled.");
+  expect([...window.root.querySelectorAll(".note button")].map((one) => one.textContent)).toEqual(["Dismiss"]);
+});
+
 it("settles many at once, with exceptions, one request and one undo", async () => {
   const window = await openWindow("conflicts");
   await window.press("checkbox", "Select all");
@@ -115,7 +329,7 @@ it("settles many at once, with exceptions, one request and one undo", async () =
   expect(window.sent()).toEqual([
     {
       type: "resolveConflicts",
-      choices: [{ id: "conflict_1", choice: { type: "keepMine" }, seen: null }],
+      choices: [{ id: "conflict_1", choice: { type: "keepMine" }, seen }],
     },
   ]);
   expect(window.text()).toContain("1 conflict settled.");

@@ -219,7 +219,7 @@ const words: Record<FixtureName, string[]> = {
   driveOnly: ["Your cloud is shown as a drive", "No folder is in sync", "Set up a folder…"],
   driveOnlyFolders: ["No folder is in sync", "Set up a folder…"],
   setUpDone: ["Your folder is set up", "The icon in the panel", "sign out on the page Account"],
-  conflictsBulk: ["Keep both versions of 1 note", "Leave for later", "Settle 1 conflict"],
+  conflictsBulk: ["Keep both: 2 notes", "1 in both versions · 1 left for later", "Leave for later", "Settle 1 conflict"],
   conflictsSettled: ["2 conflicts settled.", "Undo"],
   conflictColumn: ["this device", "Let it rest for a day"],
   conflictBase: ["Earlier version", "- 580 g water, lukewarm"],

@@ -24,6 +24,10 @@ theirsDevice: string | null,
  */
 mineSize: number | null, theirsSize: number | null, 
 /**
+ * The hash of each version when the conflict came up, as `SeenVersions` has it.
+ */
+mineMd5: string | null, theirsMd5: string | null, 
+/**
  * Whether the note holds what both sides wrote.
  */
 merged: boolean, 

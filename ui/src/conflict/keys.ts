@@ -29,7 +29,7 @@ const keys: Record<string, ConflictKey> = {
 export function conflictKey(event: KeyboardEvent): ConflictKey | null {
   if (event.ctrlKey || event.altKey || event.metaKey || event.defaultPrevented) return null;
   const inField =
-    event.target instanceof HTMLElement && event.target.matches("input:not([type=checkbox]), textarea, select");
+    event.target instanceof HTMLElement && event.target.matches("input:not([type=checkbox], [type=radio]), textarea, select");
   const key = keys[event.key] ?? null;
   return inField && key !== "close" ? null : key;
 }

@@ -1,7 +1,8 @@
 import { expect, it } from "vitest";
 
 import { conflictDetail } from "../fixtures/conflicts";
-import { chunksOf, compose, fold, pieces, sideBySide } from "./lines";
+import type { DiffLine } from "../bindings/DiffLine";
+import { chunksOf, compose, differingEnds, fold, leftOut, pieces, sideBySide, unfold, withEndings } from "./lines";
 
 const detail = conflictDetail("conflict_1", 0);
 const diff = detail?.diff ?? [];
@@ -34,7 +35,7 @@ it("folds what is far from a difference, and keeps every row", () => {
 });
 
 it("composes either side from the choices alone", () => {
-  const chunks = chunksOf(diff);
+  const chunks = chunksOf(diff, detail?.mine.text ?? "", detail?.theirs.text ?? "");
   const overlaps = chunks.filter((chunk) => chunk.type === "overlap").length;
   expect(compose(chunks, Array(overlaps).fill("mine"))).toBe(detail?.mine.text);
   expect(compose(chunks, Array(overlaps).fill("theirs"))).toBe(detail?.theirs.text);
@@ -44,4 +45,53 @@ it("takes both sides of a place one after the other", () => {
   const chunk = { type: "overlap" as const, base: "", mine: "a", theirs: "b\n" };
   expect(compose([chunk], ["both"])).toBe("a\nb\n");
   expect(compose([chunk], [null])).toBe("");
+});
+
+const sameLines = (texts: string[]): DiffLine[] =>
+  texts.map((text, at) => ({ kind: "same", mineLine: at + 1, theirsLine: at + 1, text, marks: [] }));
+
+it("keeps line ends and a missing last one where no earlier version is known", () => {
+  const lines = sameLines(["a", "b"]);
+  expect(chunksOf(lines, "a\r\nb\r\n", "a\r\nb\r\n")).toEqual([{ type: "agreed", text: "a\r\nb\r\n", from: "both" }]);
+  expect(chunksOf(lines, "a\nb", "a\nb")).toEqual([{ type: "agreed", text: "a\nb", from: "both" }]);
+  expect(chunksOf(lines, "a\nb", "a\nb\n")).toEqual([
+    { type: "agreed", text: "a\n", from: "both" },
+    { type: "overlap", base: "", mine: "b", theirs: "b\n" },
+  ]);
+});
+
+it("gives typed text the line ends of what it was made of", () => {
+  expect(withEndings("a\nb\n", "x\r\ny\r\n")).toBe("a\r\nb\r\n");
+  expect(withEndings("a\nb\n", "x\n")).toBe("a\nb\n");
+  expect(withEndings("a\nb\n", "x\r\ny\n")).toBe("a\nb\n");
+});
+
+it("says how lines end where that is all that differs", () => {
+  expect(differingEnds("a\r\nb\r\n", "a\nb\n")).toEqual(["This device has Windows line ends, the other version plain line ends."]);
+  expect(differingEnds("a", "a\n")).toEqual(["Only the other version ends with a line end."]);
+  expect(differingEnds("a\n", "b\n")).toEqual([]);
+  expect(differingEnds(null, "b\n")).toEqual([]);
+});
+
+it("counts what a result lacks of the lines that a version added", () => {
+  expect(leftOut("a\nb\nb\n\nc\n", "b\n", "c\n")).toEqual(["a", "b"]);
+  expect(leftOut("a\r\n", "a\n", "")).toEqual([]);
+});
+
+it("opens a fold piece by piece", () => {
+  const shown = fold([1, 0, 0, 0, 0, 0, 0, 1], (row) => row === 0, 1);
+  const kinds = (opened: Map<number, number>) =>
+    unfold(shown, opened).map((part) => (part.type === "fold" ? part.rows.length : "row"));
+  expect(kinds(new Map())).toEqual(["row", "row", 4, "row", "row"]);
+  expect(kinds(new Map([[2, 3]]))).toEqual(["row", "row", "row", "row", "row", 1, "row", "row"]);
+  expect(kinds(new Map([[2, 9]]))).toHaveLength(8);
+});
+
+it("keeps lines beside each other that belong together", () => {
+  const line = (kind: DiffLine["kind"], text: string): DiffLine => ({ kind, mineLine: 1, theirsLine: 1, text, marks: [] });
+  const rows = sideBySide([line("theirs", "new"), line("mine", "old words"), line("theirs", "other words")]);
+  expect(rows.map((row) => [row.mine?.text ?? null, row.theirs?.text ?? null])).toEqual([
+    [null, "new"],
+    ["old words", "other words"],
+  ]);
 });
