@@ -79,7 +79,7 @@ impl Window {
     /// Waits until the headline says this and nothing else.
     pub(crate) async fn headline(&self, words: &str) {
         let script =
-            "return document.querySelector('h1 [role=status]')?.lastChild.textContent.trim()";
+            "return document.querySelector('h1 [data-status]')?.lastChild.textContent.trim()";
         let end = Instant::now() + SOON;
         loop {
             let shown = self.run(script, json!([])).await;

@@ -87,3 +87,19 @@ export async function moving(page) {
       }),
   );
 }
+
+/**
+ * @param {import("playwright-core").Page} page
+ * @returns {Promise<string[]>} what is wider than the part of it that can be seen
+ */
+export async function cut(page) {
+  return page.evaluate(() =>
+    [...document.querySelectorAll("body *")]
+      .filter((element) => {
+        const { overflowX, position } = getComputedStyle(element);
+        const written = element.matches("input, textarea, select, svg *, progress") || position === "absolute";
+        return !written && overflowX !== "visible" && element.scrollWidth > element.clientWidth + 1;
+      })
+      .map((element) => `cut: ${element.outerHTML.replace(/\s+/g, " ").slice(0, 140)}`),
+  );
+}

@@ -8,7 +8,7 @@ import { parseArgs } from "node:util";
 import { chromium } from "playwright-core";
 import { preview, runnerImport } from "vite";
 
-import { moving, walk } from "./keyboard.mjs";
+import { cut, moving, walk } from "./keyboard.mjs";
 
 const { values: options } = parseArgs({
   options: {
@@ -170,6 +170,7 @@ for (const size of sizes) {
     if (overflow > 0) {
       findings.push(`${place}: ${overflow} px wider than the window`);
     }
+    findings.push(...(await cut(page)).map((text) => `${place}: ${text}`));
     findings.push(...(await moving(page)).map((text) => `${place}: ${text}`));
     if (size.name !== "dark") {
       findings.push(...(await walk(page)).map((text) => `${place}: ${text}`));

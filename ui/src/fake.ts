@@ -122,6 +122,11 @@ export class FakeBridge implements Bridge {
   }
 }
 
+/** What the desktop says about tray icons while a fixture is shown. */
+export function trayOf(fixture: string): TrayHost {
+  return fixture.endsWith("NoTray") ? "missing" : "present";
+}
+
 /** For `npm run dev`: shows one fixture and follows the simplest requests. */
 export function bridgeFor(name: string | null, now: number): FakeBridge {
   const table = fixtures(now);
@@ -129,6 +134,7 @@ export function bridgeFor(name: string | null, now: number): FakeBridge {
   const bridge = new FakeBridge(table[fixture]);
   bridge.offeredPlace = fixturePlaces[fixture] ?? null;
   bridge.answer = answersOf(fixture, now);
+  bridge.tray = trayOf(fixture);
   bridge.offeredFolder = "/home/ana/Notes";
   bridge.picked = "/home/ana/Notes";
   bridge.react = (view, request) => {

@@ -24,6 +24,7 @@ it.each([
   [412, "412 ms"],
   [2_840, "2.8 s"],
   [125_000, "2 min 5 s"],
+  [11_045_000, "3 h 4 min"],
 ])("writes a duration of %i ms", (milliseconds, text) => {
   expect(duration(milliseconds)).toBe(text);
 });

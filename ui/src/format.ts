@@ -63,7 +63,10 @@ function oneDigit(value: number): string {
 export function duration(milliseconds: number): string {
   if (milliseconds < second) return `${milliseconds} ms`;
   if (milliseconds < minute) return `${oneDigit(milliseconds / second)} s`;
-  return `${Math.floor(milliseconds / minute)} min ${Math.floor((milliseconds % minute) / second)} s`;
+  if (milliseconds < hour) {
+    return `${Math.floor(milliseconds / minute)} min ${Math.floor((milliseconds % minute) / second)} s`;
+  }
+  return `${count(Math.floor(milliseconds / hour))} h ${Math.floor((milliseconds % hour) / minute)} min`;
 }
 
 /** Minutes and seconds left, never below zero. */

@@ -1,4 +1,4 @@
-import { getContext, setContext, tick } from "svelte";
+import { getContext, setContext } from "svelte";
 
 import type { Refusal } from "./bindings/Refusal";
 import { type Bridge, type EngineRuns, refusalOf, type TrayHost } from "./bridge";
@@ -7,13 +7,21 @@ import type { InstallWayView } from "./bindings/InstallWayView";
 import type { NotesFolder } from "./bindings/NotesFolder";
 import type { Reply } from "./bindings/Reply";
 import type { Request } from "./bindings/Request";
+import type { SettingsView } from "./bindings/SettingsView";
 import type { View } from "./bindings/View";
 import type { MergeDraft } from "./conflict/draft.svelte";
-import { rememberFocus } from "./focus";
+import { keepFocus } from "./focus";
 import { type Location, locationOf, type Place, placesOf } from "./places";
 
 export type Asked = Request["type"] | "view" | "quit" | "openLink" | "pickFolder" | "startAtLogin";
 export type Answer<Type extends Reply["type"]> = Extract<Reply, { type: Type }>;
+
+/** Merges that somebody has begun, by conflict; lines of what is left out, by folder; settings. */
+interface Drafts {
+  merges: Map<string, MergeDraft>;
+  filters: Map<string, string>;
+  settings: { draft: SettingsView; seen: SettingsView } | null;
+}
 
 /** The newest view, and what became of the newest thing that was asked for. */
 export class Session {
@@ -30,11 +38,13 @@ export class Session {
   foundFolder = $state<string | null>(null);
   /** A folder that was picked for a halted one's place: the set-up begins with it. */
   replacement = $state.raw<{ pair: string; folder: string } | null>(null);
-  /** Merges that somebody has begun, by conflict. */
-  readonly drafts = new Map<string, MergeDraft>();
+  /** What was typed and not saved yet stays while other pages are looked at. */
+  readonly drafts: Drafts = { merges: new Map(), filters: new Map(), settings: null };
   readonly clock: Clock;
   #wanted = $state.raw<Location>({ place: "overview", subject: null });
   readonly #bridge: Bridge;
+  /** What was asked for and is not answered yet: a second press waits for the same answer. */
+  readonly #underWay = new Map<string, Promise<unknown>>();
   #pushes = 0;
 
   constructor(bridge: Bridge, readTime: () => number) {
@@ -66,6 +76,7 @@ export class Session {
   /** Follows the engine until the returned function is called. */
   start(): () => void {
     const stopClock = this.clock.start();
+    const letGo = keepFocus(document);
     let stopped = false;
     let unlisten = () => {};
     let leave = () => {};
@@ -78,7 +89,7 @@ export class Session {
     );
     const listening = this.#bridge.onView((view) => {
       this.#pushes += 1;
-      void this.#show(view);
+      this.#show(view);
     });
     listening.then(
       (stop) => {
@@ -94,6 +105,7 @@ export class Session {
     return () => {
       stopped = true;
       stopClock();
+      letGo();
       unlisten();
       leave();
     };
@@ -104,7 +116,7 @@ export class Session {
     const view = await this.#ask("view", () => this.#bridge.view());
     // A view that was pushed meanwhile is newer than the answer.
     if (view !== null && this.#pushes === pushesBefore) {
-      await this.#show(view);
+      this.#show(view);
     }
   }
 
@@ -118,7 +130,7 @@ export class Session {
 
   /** True once the engine took the request; a refusal is kept for the screen to show. */
   async send(request: Request): Promise<boolean> {
-    const taken = await this.#ask(request.type, () => this.#bridge.send(request));
+    const taken = await this.#ask(request.type, () => this.#once(JSON.stringify(request), () => this.#bridge.send(request)));
     return taken !== null;
   }
 
@@ -127,7 +139,7 @@ export class Session {
     request: Request,
     type: Type,
   ): Promise<Answer<Type> | null> {
-    const reply = await this.#ask(request.type, () => this.#bridge.send(request));
+    const reply = await this.#ask(request.type, () => this.#once(JSON.stringify(request), () => this.#bridge.send(request)));
     return reply?.type === type ? (reply as Answer<Type>) : null;
   }
 
@@ -150,11 +162,11 @@ export class Session {
   }
 
   async pickFolder(): Promise<string | null> {
-    return this.#ask("pickFolder", () => this.#bridge.pickFolder());
+    return this.#ask("pickFolder", () => this.#once("pickFolder", () => this.#bridge.pickFolder()));
   }
 
   async pickProgram(): Promise<string | null> {
-    return this.#ask("pickFolder", () => this.#bridge.pickProgram());
+    return this.#ask("pickFolder", () => this.#once("pickProgram", () => this.#bridge.pickProgram()));
   }
 
   /** Whether the rclone that the person named, if they did, is fit. It is asked once. */
@@ -191,7 +203,7 @@ export class Session {
 
   /** Null when the person closed the chooser. */
   async pickFile(name: string): Promise<string | null> {
-    return this.#ask("pickFolder", () => this.#bridge.pickFile(name));
+    return this.#ask("pickFolder", () => this.#once("pickFile", () => this.#bridge.pickFile(name)));
   }
 
   /** Whether the desktop starts the app at login; null where it does not say. */
@@ -227,12 +239,19 @@ export class Session {
     this.refused = null;
   }
 
-  async #show(view: View): Promise<void> {
-    const restoreFocus = rememberFocus(document);
+  #show(view: View): void {
     this.view = view;
     this.clock.refresh();
-    await tick();
-    restoreFocus();
+  }
+
+  #once<T>(key: string, run: () => Promise<T>): Promise<T> {
+    const before = this.#underWay.get(key);
+    if (before !== undefined) return before as Promise<T>;
+    const now = run();
+    const forget = () => void this.#underWay.delete(key);
+    now.then(forget, forget);
+    this.#underWay.set(key, now);
+    return now;
   }
 
   async #ask<T>(asked: Asked, run: () => Promise<T>): Promise<T | null> {

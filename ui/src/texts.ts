@@ -123,6 +123,8 @@ export const texts = {
   copied: "Copied",
   tryAgain: "Try again",
   hide: "Hide",
+  showAll: (amount: number) => `Show all ${count(amount)}`,
+  showFewer: "Show fewer",
   today: "Today",
   more: (amount: number) => `and ${count(amount)} more`,
 
@@ -263,7 +265,7 @@ export const texts = {
       unversioned: "Go on without old versions",
       keepBoth: "Go on and keep both",
     },
-    title: (name: string) => `Sync of “${name}” has stopped`,
+    title: (name: string) => `Sync of “${name}” waits for you`,
     evidence: (n: number) => `Show the ${some(n, "note", "notes")}`,
   },
   preview: {
@@ -323,8 +325,6 @@ export const texts = {
     forgetChosen: "Forget this choice",
   },
   rclone: {
-    missing: "rclone is missing",
-    tooOld: (version: string) => `rclone ${version} is too old`,
     installing: "Installing rclone. Sync starts when it is ready.",
   },
 };

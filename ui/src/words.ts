@@ -2,7 +2,7 @@ import type { HaltAction } from "./bindings/HaltAction";
 import type { HaltView } from "./bindings/HaltView";
 import type { SubscriptionView } from "./bindings/SubscriptionView";
 import type { View } from "./bindings/View";
-import { calendarDay, capital, moment } from "./format";
+import { calendarDay, capital, count, moment, splitPath } from "./format";
 import { texts } from "./texts";
 
 /** The plan with the day on which it renews or ends. */
@@ -21,9 +21,22 @@ export function planWords(subscription: SubscriptionView, now: number): string {
 
 /** The headline with the end of a pause, and without a full stop: its age follows. */
 export function headlineWords(view: View, now: number): string {
-  return view.status === "paused" && view.sync.type === "pausedUntil"
-    ? texts.headline.pausedUntil(moment(view.sync.untilMs, now))
-    : capital(view.headline.replace(/\.$/, ""));
+  if (view.status === "paused" && view.sync.type === "pausedUntil") {
+    return texts.headline.pausedUntil(moment(view.sync.untilMs, now));
+  }
+  const words = capital(view.headline.replace(/\.$/, ""));
+  return view.status === "syncing" ? words.replace(/\d+/g, (amount) => count(Number(amount))) : words;
+}
+
+/** Equal for headlines between which only an amount grows that nobody waits to hear of. */
+export function headlineShape(view: View, now: number): string {
+  const conflicts = view.status === "attention" ? view.openConflictCount : 0;
+  return `${view.status} ${conflicts} ${headlineWords(view, now).replace(/\d+/g, "#")}`;
+}
+
+/** What people call a folder; empty for one that is gone. */
+export function folderName(view: View, pair: string): string {
+  return splitPath(view.pairs.find(({ id }) => id === pair)?.folder ?? "").name;
 }
 
 /** A day as the title of what happened on it. */

@@ -53,11 +53,53 @@ it("lets the age of the headline grow without a new view", async () => {
   expect(root.textContent).toContain("checked 3 min ago");
 });
 
-it("announces the status, but not the ticking age", async () => {
+it("reads a status out once it stays, and no amount that grows in it", async () => {
   const window = await openWindow("idle");
-  const status = window.root.querySelector("h1 [role=status]");
-  expect(status?.textContent).toContain("Up to date");
-  expect(status?.textContent).not.toContain("ago");
+  const told: string[] = [];
+  const region = window.root.querySelector(".shell > [role=status]");
+  if (!region) throw new Error("nothing is read out");
+  new MutationObserver(() => told.push(region.textContent ?? "")).observe(region, {
+    characterData: true,
+    childList: true,
+    subtree: true,
+  });
+  const waiting = (amount: number) => window.push({ ...views.offline, headline: `Connection lost · ${amount} changes waiting` });
+
+  // A note that is carried at once is no news.
+  await window.push(views.syncing);
+  await vi.advanceTimersByTimeAsync(400);
+  await window.push(views.idle);
+  await vi.advanceTimersByTimeAsync(3000);
+  expect(told).toEqual([]);
+
+  await waiting(4);
+  await vi.advanceTimersByTimeAsync(3000);
+  await waiting(5);
+  await vi.advanceTimersByTimeAsync(3000);
+  await window.push(views.syncing);
+  await vi.advanceTimersByTimeAsync(3000);
+  await window.push({ ...views.syncing, headline: "Syncing 4 of 40" });
+  await vi.advanceTimersByTimeAsync(3000);
+  await window.push(views.attention);
+  await vi.advanceTimersByTimeAsync(3000);
+  await window.push({ ...views.attention, headline: "4 conflicts to review", openConflictCount: 4 });
+  await vi.advanceTimersByTimeAsync(3000);
+  expect(told).toEqual([
+    "Connection lost · 4 changes waiting",
+    "Syncing",
+    "3 conflicts to review",
+    "4 conflicts to review",
+  ]);
+});
+
+it("says nothing again on another page", async () => {
+  const window = await openWindow("idle");
+  const region = window.root.querySelector(".shell > [role=status]");
+  await window.press("button", "History");
+  await vi.advanceTimersByTimeAsync(3000);
+  expect(window.root.querySelector(".shell > [role=status]")).toBe(region);
+  expect(region?.textContent).toBe("");
+  expect(window.root.querySelectorAll("main [data-status] [role=status], main [data-status][role=status]")).toHaveLength(0);
 });
 
 it("counts the code down to its end, and tells that once", async () => {

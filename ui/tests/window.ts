@@ -4,7 +4,7 @@ import { tick } from "svelte";
 import App from "../src/App.svelte";
 import type { Request } from "../src/bindings/Request";
 import type { View } from "../src/bindings/View";
-import { FakeBridge } from "../src/fake";
+import { FakeBridge, trayOf } from "../src/fake";
 import { type FixtureName, fixturePlaces, fixtures } from "../src/fixtures";
 import { answersOf } from "../src/fixtures/answers";
 import { fixtureActs } from "../src/fixtures/pages";
@@ -43,6 +43,7 @@ export async function openWindow(start: FixtureName | View): Promise<OpenWindow>
   if (typeof start === "string") {
     bridge.offeredPlace = fixturePlaces[start] ?? null;
     bridge.answer = answersOf(start, now);
+    bridge.tray = trayOf(start);
     bridge.offeredFolder = "/home/ana/Notes";
   }
   const screen = render(App, { props: { bridge, readTime: () => now } });

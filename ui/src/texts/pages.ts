@@ -69,6 +69,7 @@ export const history = {
   noneText: "When sync replaces or removes a note, the version before it is kept here.",
   notFound: (path: string) => `No older version of “${path}”`,
   notFoundText: "Write the path as it is below the notes folder, with its capitals.",
+  found: (n: number) => some(n, "version", "versions"),
   older: "Show older",
   reason,
   current: "Same as now",
@@ -103,7 +104,7 @@ export const check = {
 
 export const filters = {
   title: "What sync leaves out",
-  help: "One rule a line: “*.tmp” or “Drafts/” leaves out what fits, “!keep.tmp” below it takes in again. rclone's rules work too, the first that fits decides: “- *.tmp”, “+ Projects/**”. “#” starts a remark. Files left out stay where they are.",
+  help: "One rule a line: `*.tmp` or `Drafts/` leaves out what fits, `!keep.tmp` below it takes in again. rclone's rules work too, and the first that fits decides: `- *.tmp`, `+ Projects/**`. A line that begins with `#` is a remark. Files left out stay where they are.",
   save: "Save rules",
   reset: "Discard changes",
   line: (line: number) => `Line ${count(line)}`,
