@@ -15,6 +15,7 @@ pub(crate) async fn run(context: &Context, folder: &Path) -> Result<Exit, Failur
         .with_engine(async |connection| {
             let request = Request::PreviewSetUp {
                 folder: folder.to_owned(),
+                instead_of: None,
             };
             let Reply::SetUpPreview { preview } = context.ask(connection, request).await? else {
                 return Err(Failure::unexpected());

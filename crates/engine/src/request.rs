@@ -63,6 +63,18 @@ pub enum Request {
     PreviewSetUp {
         #[ts(type = "string")]
         folder: PathBuf,
+        /// As in the set-up that is looked ahead to.
+        #[serde(default)]
+        #[ts(optional)]
+        instead_of: Option<String>,
+    },
+    /// Tells whether a drive could be shown at a folder once `notes` is in sync; changes nothing.
+    PreviewMount {
+        #[ts(type = "string")]
+        folder: PathBuf,
+        #[serde(default)]
+        #[ts(optional, type = "string")]
+        notes: Option<PathBuf>,
     },
     /// Tells what these filter lines would do; changes nothing.
     CheckFilters {

@@ -28,8 +28,8 @@ const AT_ONCE: usize = 8;
 pub(crate) struct Look {
     pub(crate) folder: PathBuf,
     pub(crate) filters: Filters,
-    /// Folders that sync already or are sync's own.
-    pub(crate) taken: Vec<PathBuf>,
+    /// Where the working folders of pairs are, unless they are beside the vault.
+    pub(crate) side_home: PathBuf,
     pub(crate) bucket: Bucket,
 }
 
@@ -37,7 +37,7 @@ pub(crate) async fn preview(look: Look) -> Result<SetUpPreview, CycleFailure> {
     let Look {
         folder,
         filters,
-        taken,
+        side_home,
         bucket,
     } = look;
     let exists = folder.exists();
@@ -79,7 +79,7 @@ pub(crate) async fn preview(look: Look) -> Result<SetUpPreview, CycleFailure> {
     let files = scan.files.len();
     let (warnings, free_bytes) = blocking(move || {
         let found = fitness::look(&place);
-        let warnings = fitness::warnings(&place, &taken, &found, files, to_come);
+        let warnings = fitness::warnings(&place, &side_home, &found, files, to_come);
         Ok::<_, CycleFailure>((warnings, found.free_bytes))
     })
     .await?;
@@ -92,8 +92,21 @@ pub(crate) async fn preview(look: Look) -> Result<SetUpPreview, CycleFailure> {
         only_in_cloud: count(ChangeAction::Download),
         identical: identical.len() as u64,
         differ: count(ChangeAction::Conflict),
-        lines: changes.into_iter().take(LINES).collect(),
+        lines: shown(changes, LINES),
     })
+}
+
+/// As many of the changes as can be shown: those of which there are least, and which a person
+/// cares about most, are not crowded out by the others.
+fn shown(mut changes: Vec<PreviewChange>, most: usize) -> Vec<PreviewChange> {
+    changes.sort_by_key(|change| match change.action {
+        ChangeAction::Conflict => 0,
+        ChangeAction::RemoveHere | ChangeAction::RemoveInCloud => 1,
+        ChangeAction::Download => 2,
+        ChangeAction::Upload => 3,
+    });
+    changes.truncate(most);
+    changes
 }
 
 /// Paths whose bytes are the same on both sides. An `ETag` with a dash is no MD5: such an object
@@ -141,4 +154,26 @@ async fn md5_there(bucket: &Bucket, key: &str) -> Result<Option<String>, CycleFa
         md5.update(&piece?);
     }
     Ok(Some(hex::encode(md5.finalize())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_differs_is_shown_however_many_notes_are_on_one_side_only() {
+        let change = |path: &str, action| PreviewChange {
+            path: path.to_owned(),
+            action,
+        };
+        let changes = vec![
+            change("a.md", ChangeAction::Upload),
+            change("b.md", ChangeAction::Upload),
+            change("c.md", ChangeAction::Download),
+            change("d.md", ChangeAction::Upload),
+            change("e.md", ChangeAction::Conflict),
+        ];
+        let paths: Vec<String> = shown(changes, 3).into_iter().map(|it| it.path).collect();
+        assert_eq!(paths, ["e.md", "c.md", "a.md"]);
+    }
 }

@@ -35,5 +35,5 @@ pub(crate) use obstacle::obstacles;
 pub(crate) use problem::{PathProblem, ProblemCode};
 pub(crate) use recover::recover;
 pub(crate) use scan::{RootError, Scan, absent, remark_on, root_ino, scan};
-pub(crate) use side::{Linking, Side, SideError};
+pub(crate) use side::{Linking, Side, SideError, SidePlace, foresee};
 pub(crate) use signature::{HashError, Signature, md5_of};

@@ -16,7 +16,11 @@ export type Request = { "type": "signIn", serverUrl: string, openBrowser: boolea
  * The halted pair whose place it takes, where that halt offers to choose a folder; it
  * keeps the filters. Files of the old folder stay as they are.
  */
-insteadOf?: string, } | { "type": "setProfile", pair: string, profile: ProfileName, } | { "type": "previewSetUp", folder: string, } | { "type": "checkFilters", pair: string, lines: Array<string>, } | { "type": "setFilters", pair: string, lines: Array<string>, } | { "type": "changeSettings", settings: SettingsView, } | { "type": "setSync", on: boolean, } | { "type": "pauseUntil", untilMs: number, } | { "type": "syncNow", pair: string | null, run: RunKind, } | { "type": "confirmHalt", pair: string, } | { "type": "restoreHalted", pair: string, } | { "type": "listHistory", pair: string | null, path: string | null, 
+insteadOf?: string, } | { "type": "setProfile", pair: string, profile: ProfileName, } | { "type": "previewSetUp", folder: string, 
+/**
+ * As in the set-up that is looked ahead to.
+ */
+insteadOf?: string, } | { "type": "previewMount", folder: string, notes?: string, } | { "type": "checkFilters", pair: string, lines: Array<string>, } | { "type": "setFilters", pair: string, lines: Array<string>, } | { "type": "changeSettings", settings: SettingsView, } | { "type": "setSync", on: boolean, } | { "type": "pauseUntil", untilMs: number, } | { "type": "syncNow", pair: string | null, run: RunKind, } | { "type": "confirmHalt", pair: string, } | { "type": "restoreHalted", pair: string, } | { "type": "listHistory", pair: string | null, path: string | null, 
 /**
  * Only what is older (Unix milliseconds): the time of the last one of the page before.
  */

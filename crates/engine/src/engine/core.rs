@@ -49,6 +49,7 @@ mod looking;
 mod made;
 mod mounting;
 mod opening;
+mod placing;
 mod requests;
 mod session;
 

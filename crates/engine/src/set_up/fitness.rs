@@ -1,8 +1,9 @@
 //! What speaks against a folder for notes. Nothing is written to find out.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use crate::disk::{self, DiskKind, Writing};
+use crate::disk::{self, DiskKind};
+use crate::vault::{SidePlace, foresee};
 use crate::view::FolderWarning;
 
 /// What the disk below a folder says.
@@ -10,7 +11,6 @@ use crate::view::FolderWarning;
 pub(super) struct Disk {
     pub(super) free_bytes: u64,
     kind: DiskKind,
-    writing: Writing,
 }
 
 /// Looks at the folder, or at the nearest one above it that is there.
@@ -20,19 +20,17 @@ pub(super) fn look(folder: &Path) -> Disk {
         return Disk {
             free_bytes: 0,
             kind: DiskKind::Local,
-            writing: Writing::Refused,
         };
     };
     Disk {
         free_bytes: disk::room(place).map_or(0, |room| room.free),
         kind: disk::kind(place),
-        writing: disk::writing(place),
     }
 }
 
 pub(super) fn warnings(
     folder: &Path,
-    taken: &[PathBuf],
+    side_home: &Path,
     disk: &Disk,
     files: usize,
     to_come: u64,
@@ -44,13 +42,6 @@ pub(super) fn warnings(
             message,
         });
     };
-    let overlaps = |other: &&PathBuf| {
-        folder != other.as_path() && (folder.starts_with(other) || other.starts_with(folder))
-    };
-    if let Some(other) = taken.iter().find(overlaps) {
-        let message = format!("It overlaps {}, which syncs already", other.display());
-        warn("ownFolder", message);
-    }
     if let Some(tool) = sync_tool(folder) {
         let message = format!("{tool} syncs it too; the two would carry each other's changes");
         warn("syncTool", message);
@@ -67,9 +58,12 @@ pub(super) fn warnings(
         ),
         DiskKind::Local => {}
     }
-    match disk.writing {
-        Writing::Refused => warn("readOnly", "Notes cannot be written there".to_owned()),
-        Writing::Allowed => {}
+    if let Ok(SidePlace::Beside(parent)) = foresee(folder, side_home) {
+        let message = format!(
+            "It is on a disk of its own: sync makes a hidden folder for its work in {}",
+            parent.display()
+        );
+        warn("sideFolder", message);
     }
     if files > 0 {
         let message = format!("It is not empty: {files} files take part in the first sync");
@@ -127,11 +121,11 @@ mod tests {
     const FINE: Disk = Disk {
         free_bytes: 1 << 30,
         kind: DiskKind::Local,
-        writing: Writing::Allowed,
     };
 
-    fn codes(folder: &Path, taken: &[PathBuf], disk: &Disk, files: usize, to_come: u64) -> String {
-        let found = warnings(folder, taken, disk, files, to_come);
+    fn codes(folder: &Path, disk: &Disk, files: usize, to_come: u64) -> String {
+        let side_home = folder.parent().unwrap().join("data");
+        let found = warnings(folder, &side_home, disk, files, to_come);
         let codes: Vec<String> = found.into_iter().map(|warning| warning.code).collect();
         codes.join(" ")
     }
@@ -140,21 +134,14 @@ mod tests {
     fn names_each_thing_that_speaks_against_a_folder() {
         let home = tempfile::tempdir().unwrap();
         let notes = home.path().join("Notes");
-        assert_eq!(codes(&notes, &[], &FINE, 0, 10), "");
-        assert_eq!(codes(&notes, &[], &FINE, 3, 10), "notEmpty");
-        assert_eq!(codes(&notes, &[], &FINE, 0, 2 << 30), "noSpace");
-        let taken = [home.path().join("Notes/Work"), notes.clone()];
-        assert_eq!(codes(&notes, &taken, &FINE, 0, 0), "ownFolder");
-        assert_eq!(codes(&notes, &taken[1..], &FINE, 0, 0), "");
-        let disk = |kind, writing| Disk {
-            kind,
-            writing,
-            ..FINE
-        };
-        let network = disk(DiskKind::Network, Writing::Refused);
-        assert_eq!(codes(&notes, &[], &network, 0, 0), "networkDisk readOnly");
-        let stick = disk(DiskKind::WithoutLinks, Writing::Allowed);
-        assert_eq!(codes(&notes, &[], &stick, 0, 0), "noHardLinks");
+        assert_eq!(codes(&notes, &FINE, 0, 10), "");
+        assert_eq!(codes(&notes, &FINE, 3, 10), "notEmpty");
+        assert_eq!(codes(&notes, &FINE, 0, 2 << 30), "noSpace");
+        let disk = |kind| Disk { kind, ..FINE };
+        let network = disk(DiskKind::Network);
+        assert_eq!(codes(&notes, &network, 0, 0), "networkDisk");
+        let stick = disk(DiskKind::WithoutLinks);
+        assert_eq!(codes(&notes, &stick, 0, 0), "noHardLinks");
     }
 
     #[test]
@@ -175,7 +162,7 @@ mod tests {
     fn looks_at_the_nearest_folder_that_is_there() {
         let home = tempfile::tempdir().unwrap();
         let found = look(&home.path().join("not/yet/there"));
-        assert_eq!(found.writing, Writing::Allowed);
+        assert_eq!(found.kind, DiskKind::Local);
         assert!(found.free_bytes > 0);
         assert!(!home.path().join("not").exists());
     }

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use super::beneath::{Audience, Folder, Moved, is_full};
 use super::swap::Swap;
 use super::system::{Looks, Mount, make_private, mount_of};
+use crate::disk::{self, Writing};
 
 /// The working folder of one pair, on the file system of its vault and outside of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -111,6 +112,41 @@ impl Side {
             new_looks: abilities.new_looks,
         })
     }
+}
+
+/// Where the working folder of a pair would be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum SidePlace {
+    /// With the app's own data.
+    Apart,
+    /// In this folder, beside the vault.
+    Beside(PathBuf),
+    /// Only inside the vault, where it must not be.
+    Nowhere,
+}
+
+/// Tells what [`Side::open`] would find for a vault that need not be there. Makes nothing.
+pub(crate) fn foresee(vault: &Path, preferred: &Path) -> io::Result<SidePlace> {
+    let mount = |place: &Path| mount_of(&Folder::open_root(there(place))?);
+    let home = mount(vault)?;
+    if mount(preferred)? == home {
+        return Ok(SidePlace::Apart);
+    }
+    let Some(parent) = vault.parent() else {
+        return Ok(SidePlace::Nowhere);
+    };
+    let fits = mount(parent)? == home && disk::writing(there(parent)) == Writing::Allowed;
+    Ok(if fits {
+        SidePlace::Beside(parent.to_owned())
+    } else {
+        SidePlace::Nowhere
+    })
+}
+
+/// The folder, or the nearest one above it that is there.
+fn there(folder: &Path) -> &Path {
+    let mut above = folder.ancestors();
+    above.find(|place| place.exists()).unwrap_or(folder)
 }
 
 fn place_error(place: &Path, source: io::Error) -> SideError {

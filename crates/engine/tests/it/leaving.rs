@@ -87,7 +87,12 @@ fn sessions(state: &TempDir) -> i64 {
 }
 
 async fn preview(device: &Device, folder: PathBuf) {
-    device.ask(Request::PreviewSetUp { folder }).await;
+    device
+        .ask(Request::PreviewSetUp {
+            folder,
+            instead_of: None,
+        })
+        .await;
 }
 
 fn set_up(folder: PathBuf) -> Request {

@@ -9,7 +9,12 @@ use super::device::{Device, Home};
 const ANA: &str = "ana@example.org";
 
 async fn look(device: &Device, folder: std::path::PathBuf) -> SetUpPreview {
-    let reply = device.ask(Request::PreviewSetUp { folder }).await;
+    let reply = device
+        .ask(Request::PreviewSetUp {
+            folder,
+            instead_of: None,
+        })
+        .await;
     let Reply::SetUpPreview { preview } = reply else {
         panic!("no preview: {reply:?}");
     };
@@ -64,8 +69,8 @@ async fn counts_both_sides_changes_nothing_and_leaves_no_key() {
         .map(|line| (line.path.as_str(), line.action))
         .collect();
     let expected = [
-        ("afar.md", ChangeAction::Download),
         ("differs.md", ChangeAction::Conflict),
+        ("afar.md", ChangeAction::Download),
         ("here.md", ChangeAction::Upload),
     ];
     assert_eq!(lines, expected);
@@ -78,6 +83,16 @@ async fn counts_both_sides_changes_nothing_and_leaves_no_key() {
     let preview = look(&device, missing.clone()).await;
     assert_eq!((preview.exists, preview.only_in_cloud), (false, 3));
     assert!(!laptop.root().join("not").exists());
+
+    // A folder that a set-up would refuse is refused before anything is asked of the cloud.
+    let file = laptop.vault().join("same.md");
+    let request = Request::PreviewSetUp {
+        folder: file,
+        instead_of: None,
+    };
+    let refusal = device.try_ask(request).await.unwrap_err();
+    let told = (refusal.code.as_str(), refusal.field.as_deref());
+    assert_eq!(told, ("folder_unusable", Some("folder")));
 
     // What was shown is what is done: the union.
     device.set_up(&laptop.vault(), ProfileName::Balanced).await;

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use super::placing::may_hold_notes;
 use super::session::refusal;
 use super::{Answer, Core};
 use crate::account::Account;
@@ -25,30 +26,32 @@ impl Core {
     }
 
     /// Answers from a task of its own: folder and cloud can be large, and nothing is changed.
-    pub(super) fn preview_set_up(&mut self, folder: &Path, answer: Answer) {
+    pub(super) fn preview_set_up(
+        &mut self,
+        folder: &Path,
+        instead_of: Option<&str>,
+        answer: Answer,
+    ) {
         if let Err(refusal) = self.must_be_signed_in() {
             return self.reply(answer, Err(refusal));
         }
         let Some(account) = self.account.clone() else {
             return;
         };
-        if !folder.is_absolute() {
-            let refusal = Refusal::new("folder_relative", "Give the folder's whole path");
-            return self.reply(answer, Err(refusal.field("folder")));
-        }
-        let folder = resolved(folder);
-        let known = self.model.settings.pairs.iter();
-        let pair = known.clone().find(|pair| pair.folder == folder);
+        let folder = match may_hold_notes(folder, &self.ground(instead_of)) {
+            Ok(folder) => folder,
+            Err(refusal) => return self.reply(answer, Err(refusal)),
+        };
+        let mut known = self.model.settings.pairs.iter();
+        let pair = known.find(|pair| pair.folder == folder);
         let filters = match pair.map(|pair| pair.usable_filters()) {
             Some(Ok(filters)) => filters,
             Some(Err(_)) | None => Filters::standard(),
         };
-        let places = &self.config.places;
-        let own = [&places.state, &places.data, &places.config].map(Clone::clone);
-        let taken = known.map(|pair| pair.folder.clone()).chain(own).collect();
+        let side_home = self.config.places.data.clone();
         let clock = self.config.clock.clone();
         tokio::spawn(async move {
-            let result = look(&account, clock, folder, filters, taken).await;
+            let result = look(&account, clock, folder, filters, side_home).await;
             let result = result.map(|preview| Reply::SetUpPreview { preview });
             if answer.send(result).is_err() {
                 tracing::debug!("nobody waits for this answer any more");
@@ -62,7 +65,7 @@ async fn look(
     clock: Clock,
     folder: PathBuf,
     filters: Filters,
-    taken: Vec<PathBuf>,
+    side_home: PathBuf,
 ) -> Result<SetUpPreview, Refusal> {
     let proxy = account.proxy();
     let looked = account.look(async |key| {
@@ -71,7 +74,7 @@ async fn look(
         set_up::preview(Look {
             folder,
             filters,
-            taken,
+            side_home,
             bucket,
         })
         .await
@@ -86,19 +89,4 @@ fn failed(failure: &CycleFailure) -> Refusal {
         Some(hint) => refusal.hint(hint),
         None => refusal,
     }
-}
-
-/// The folder without links on the way, as far as it is there.
-fn resolved(folder: &Path) -> PathBuf {
-    let there = folder.ancestors().find(|place| place.exists());
-    let whole = there.and_then(|place| {
-        let rest = folder.strip_prefix(place).ok()?;
-        let place = dunce::canonicalize(place).ok()?;
-        Some(if rest.as_os_str().is_empty() {
-            place
-        } else {
-            place.join(rest)
-        })
-    });
-    whole.unwrap_or_else(|| folder.to_owned())
 }

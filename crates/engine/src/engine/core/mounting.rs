@@ -25,7 +25,7 @@ use crate::{Refusal, Reply, SignInKeep};
 
 mod place;
 
-use place::fit_to_mount;
+use place::{fit_to_mount, may_show_a_drive};
 
 /// How long an ending engine waits for its mounts.
 const PARTING: Duration = Duration::from_secs(20);
@@ -192,10 +192,7 @@ impl Core {
         else {
             return Err(signed_out());
         };
-        self.model.mount_support = support();
-        if let MountSupport::Missing { message, hint } = &self.model.mount_support {
-            return Err(Refusal::new("mount_unsupported", message.clone()).hint(hint.clone()));
-        }
+        self.must_show_drives()?;
         let known = self
             .model
             .settings
@@ -210,7 +207,7 @@ impl Core {
             };
             return Ok((settings, MadeFolders::none()));
         }
-        let (folder, made) = self.fit_to_mount(folder)?;
+        let (folder, made) = fit_to_mount(folder, &self.synced(), &self.in_use())?;
         let settings = MountSettings {
             id: format!("mount_{}", &Uuid::now_v7().simple().to_string()[20..]),
             folder,
@@ -335,9 +332,38 @@ impl Core {
         self.save_settings()
     }
 
-    fn fit_to_mount(&self, folder: &Path) -> Result<(PathBuf, MadeFolders), Refusal> {
+    /// Tells whether a mount could be at a folder, once `notes` is in sync. Makes nothing.
+    pub(super) fn preview_mount(
+        &mut self,
+        folder: &Path,
+        notes: Option<PathBuf>,
+    ) -> Result<Reply, Refusal> {
+        self.must_be_signed_in()?;
+        self.must_show_drives()?;
+        let mut synced = self.synced();
+        synced.extend(notes);
+        may_show_a_drive(folder, &synced, &self.in_use()).map(|_| Reply::Done)
+    }
+
+    fn must_show_drives(&mut self) -> Result<(), Refusal> {
+        self.model.mount_support = support();
+        match &self.model.mount_support {
+            MountSupport::Missing { message, hint } => {
+                Err(Refusal::new("mount_unsupported", message.clone()).hint(hint.clone()))
+            }
+            MountSupport::Ready { .. } => Ok(()),
+        }
+    }
+
+    fn synced(&self) -> Vec<PathBuf> {
+        let pairs = self.model.settings.pairs.iter();
+        pairs.map(|pair| pair.folder.clone()).collect()
+    }
+
+    /// Folders of the app itself and of other drives.
+    fn in_use(&self) -> Vec<PathBuf> {
         let places = &self.config.places;
-        let taken: Vec<PathBuf> = [&places.state, &places.data, &places.config, &places.runtime]
+        [&places.state, &places.data, &places.config, &places.runtime]
             .into_iter()
             .cloned()
             .chain(
@@ -347,8 +373,7 @@ impl Core {
                     .iter()
                     .map(|mount| mount.folder.clone()),
             )
-            .collect();
-        fit_to_mount(folder, &self.model.settings.pairs, &taken)
+            .collect()
     }
 
     pub(super) async fn take_report(&mut self, report: Report) {

@@ -1,11 +1,11 @@
 //! What each request does.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use uuid::Uuid;
 
 use super::super::run::QueuedRun;
-use super::made::MadeFolders;
+use super::placing::{Ground, fit_for_notes};
 use super::session::refusal;
 use super::{Answer, Core, Decision, Input};
 use crate::cycle::Confirmed;
@@ -44,7 +44,10 @@ impl Core {
                 instead_of,
             } => return self.set_up(&folder, profile, instead_of, answer),
             Request::SetProfile { pair, profile } => self.set_profile(&pair, profile),
-            Request::PreviewSetUp { folder } => return self.preview_set_up(&folder, answer),
+            Request::PreviewSetUp { folder, instead_of } => {
+                return self.preview_set_up(&folder, instead_of.as_deref(), answer);
+            }
+            Request::PreviewMount { folder, notes } => self.preview_mount(&folder, notes),
             Request::CheckFilters { pair, lines } => {
                 return self.check_filters(&pair, lines, answer);
             }
@@ -276,11 +279,7 @@ impl Core {
             if let Some(id) = &instead_of {
                 self.must_want_a_folder(id)?;
             }
-            let account = self.account.as_ref().map_or("", |account| account.key());
-            let own = &self.config.places.state;
-            let mut others = self.model.settings.pairs.clone();
-            others.retain(|pair| Some(&pair.id) != instead_of.as_ref());
-            fit_for_notes(folder, &others, account, own)
+            fit_for_notes(folder, &self.ground(instead_of.as_deref()))
         });
         let ((folder, made), account) = match (prepared, &self.account) {
             (Ok(fit), Some(account)) => (fit, account.clone()),
@@ -381,6 +380,27 @@ impl Core {
         Err(Refusal::new("not_halted", message).field("insteadOf"))
     }
 
+    /// What is in use already where notes may be kept.
+    pub(super) fn ground(&self, instead_of: Option<&str>) -> Ground {
+        let settings = &self.model.settings;
+        let mut pairs = settings.pairs.clone();
+        pairs.retain(|pair| Some(pair.id.as_str()) != instead_of);
+        let drives = settings.mounts.iter();
+        let places = &self.config.places;
+        let account = self.account.as_ref();
+        Ground {
+            pairs,
+            drives: drives.map(|mount| mount.folder.clone()).collect(),
+            account: account.map_or_else(String::new, |account| account.key().to_owned()),
+            own: vec![
+                places.state.clone(),
+                places.data.clone(),
+                places.config.clone(),
+            ],
+            side_home: places.data.clone(),
+        }
+    }
+
     pub(super) fn must_be_signed_in(&self) -> Result<(), Refusal> {
         if self.account.is_some() {
             Ok(())
@@ -398,111 +418,4 @@ pub(in crate::engine) struct NewPair {
 
 pub(super) fn signed_out() -> Refusal {
     Refusal::new("signed_out", "Nobody is signed in").hint("Sign in.")
-}
-
-/// Checks a folder for use as a vault and makes it if it is missing.
-fn fit_for_notes(
-    folder: &Path,
-    pairs: &[PairSettings],
-    account: &str,
-    own: &Path,
-) -> Result<(PathBuf, MadeFolders), Refusal> {
-    let refuse = |code: &str, message: String| Refusal::new(code, message).field("folder");
-    if !folder.is_absolute() {
-        return Err(refuse(
-            "folder_relative",
-            "Give the folder's whole path".to_owned(),
-        ));
-    }
-    let made = MadeFolders::make(folder).map_err(|error| {
-        let message = format!("{} could not be made: {error}", folder.display());
-        refuse("folder_unusable", message)
-    })?;
-    match place_for_notes(folder, pairs, account, own) {
-        Ok(folder) => Ok((folder, made)),
-        Err(refusal) => {
-            made.take_back();
-            Err(refusal)
-        }
-    }
-}
-
-fn place_for_notes(
-    folder: &Path,
-    pairs: &[PairSettings],
-    account: &str,
-    own: &Path,
-) -> Result<PathBuf, Refusal> {
-    let refuse = |code: &str, message: String| Refusal::new(code, message).field("folder");
-    let folder = dunce::canonicalize(folder).map_err(|error| {
-        refuse(
-            "folder_unusable",
-            format!("{} cannot be read: {error}", folder.display()),
-        )
-    })?;
-    if dunce::canonicalize(own).is_ok_and(|own| own.starts_with(&folder) || folder.starts_with(own))
-    {
-        let message = "Sync keeps its own files there; choose another folder".to_owned();
-        return Err(refuse("folder_unusable", message));
-    }
-    if pairs
-        .iter()
-        .any(|pair| pair.folder == folder && pair.account != account)
-    {
-        let message = "Another account keeps its notes in this folder; choose another".to_owned();
-        return Err(refuse("folder_taken", message));
-    }
-    let nested = pairs.iter().find(|pair| {
-        pair.folder != folder
-            && (pair.folder.starts_with(&folder) || folder.starts_with(&pair.folder))
-    });
-    match nested {
-        Some(pair) => {
-            let message = format!("This folder and {} overlap", pair.folder.display());
-            Err(refuse("folder_nested", message))
-        }
-        None => Ok(folder),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn refuses_folders_that_overlap_or_are_ours() {
-        let scratch = tempfile::tempdir().unwrap();
-        let root = scratch.path().canonicalize().unwrap();
-        let own = root.join("state");
-        std::fs::create_dir(&own).unwrap();
-        let taken = PairSettings {
-            id: "p".into(),
-            folder: root.join("Notes"),
-            profile: ProfileName::Safe,
-            account: "a".into(),
-            bucket: "b".into(),
-            filters: Vec::new(),
-        };
-        let known = std::slice::from_ref(&taken);
-        let placed = |path: &Path, account| {
-            fit_for_notes(path, known, account, &own).map(|(folder, _made)| folder)
-        };
-        let fit = |path: &Path| placed(path, "a");
-        let code = |path: &Path| fit(path).unwrap_err().code;
-        assert_eq!(code(Path::new("Notes")), "folder_relative");
-        assert_eq!(code(&root.join("Notes/sub")), "folder_nested");
-        assert_eq!(code(&root), "folder_unusable");
-        assert_eq!(code(&own.join("x")), "folder_unusable");
-        assert!(!own.join("x").exists(), "what does not fit is not made");
-        assert_eq!(fit(&root.join("Notes")).unwrap(), root.join("Notes"));
-        let other = placed(&root.join("Notes"), "b");
-        assert_eq!(other.unwrap_err().code, "folder_taken");
-        assert_eq!(fit(&root.join("Other")).unwrap(), root.join("Other"));
-        std::fs::File::options()
-            .create(true)
-            .append(true)
-            .open(root.join("file"))
-            .unwrap();
-        assert_eq!(code(&root.join("file")), "folder_unusable");
-    }
 }

@@ -124,6 +124,22 @@ fn the_working_folder_is_private_and_beside_a_vault_on_another_disk() {
     assert!(!other.path().join("data/p1").exists());
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn the_place_of_the_working_folder_is_foreseen_and_not_made() {
+    let rig = Rig::new();
+    let (home, new) = (rig.dir.path(), rig.dir.path().join("not/there"));
+    let at = |vault: &Path, preferred: &Path| foresee(vault, preferred).unwrap();
+    assert_eq!(at(&rig.vault, &new), SidePlace::Apart);
+    let elsewhere = Path::new("/proc");
+    let beside = SidePlace::Beside(home.to_owned());
+    assert_eq!(at(&rig.vault, elsewhere), beside);
+    assert_eq!(at(&home.join("new"), elsewhere), beside);
+    // The top of a disk has nothing of that disk beside it.
+    assert_eq!(at(elsewhere, home), SidePlace::Nowhere);
+    assert!(!home.join("not").exists());
+}
+
 #[test]
 fn the_working_folder_is_never_inside_the_vault() {
     let rig = Rig::new();

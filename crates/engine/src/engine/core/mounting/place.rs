@@ -3,21 +3,18 @@
 use std::path::{Path, PathBuf};
 
 use super::super::made::MadeFolders;
+use super::super::placing::resolved;
 use crate::Refusal;
-use crate::settings::PairSettings;
 
 /// Checks a folder for use as a mount's place and makes it if it is missing.
 pub(super) fn fit_to_mount(
     folder: &Path,
-    pairs: &[PairSettings],
+    synced: &[PathBuf],
     taken: &[PathBuf],
 ) -> Result<(PathBuf, MadeFolders), Refusal> {
-    if !folder.is_absolute() {
-        let message = "Give the folder's whole path".to_owned();
-        return Err(Refusal::new("folder_relative", message).field("folder"));
-    }
+    may_show_a_drive(folder, synced, taken)?;
     let made = MadeFolders::make(folder).map_err(|error| unusable(folder, &error))?;
-    match place_to_mount(folder, pairs, taken) {
+    match may_show_a_drive(folder, synced, taken) {
         Ok(folder) => Ok((folder, made)),
         Err(refusal) => {
             made.take_back();
@@ -31,28 +28,34 @@ fn unusable(folder: &Path, error: &std::io::Error) -> Refusal {
     Refusal::new("folder_unusable", message).field("folder")
 }
 
-fn place_to_mount(
+/// The folder without links on the way, if a mount can be there: empty, or not there yet, and apart
+/// from what syncs and what is in use. Makes nothing.
+pub(super) fn may_show_a_drive(
     folder: &Path,
-    pairs: &[PairSettings],
+    synced: &[PathBuf],
     taken: &[PathBuf],
 ) -> Result<PathBuf, Refusal> {
     let refuse = |code: &str, message: String| Refusal::new(code, message).field("folder");
+    if !folder.is_absolute() {
+        let message = "Give the folder's whole path".to_owned();
+        return Err(refuse("folder_relative", message));
+    }
     let unusable = |error| unusable(folder, &error);
-    let folder = dunce::canonicalize(folder).map_err(unusable)?;
+    let folder = resolved(folder);
     let overlaps = |other: &Path| {
-        let other = dunce::canonicalize(other).unwrap_or_else(|_| other.to_owned());
+        let other = resolved(other);
         folder.starts_with(&other) || other.starts_with(&folder)
     };
-    if let Some(pair) = pairs.iter().find(|pair| overlaps(&pair.folder)) {
-        let message = format!(
-            "This folder and {}, which syncs, overlap",
-            pair.folder.display()
-        );
+    if let Some(notes) = synced.iter().find(|notes| overlaps(notes)) {
+        let message = format!("This folder and {}, which syncs, overlap", notes.display());
         return Err(refuse("folder_nested", message));
     }
     if taken.iter().any(|other| overlaps(other)) {
         let message = "This folder is in use already; choose another".to_owned();
         return Err(refuse("folder_taken", message));
+    }
+    if !folder.exists() {
+        return Ok(folder);
     }
     let mut entries = std::fs::read_dir(&folder).map_err(unusable)?;
     if entries.next().is_some() {
@@ -74,23 +77,20 @@ mod tests {
         for name in ["Notes", "state", "full/inside"] {
             std::fs::create_dir_all(root.join(name)).unwrap();
         }
-        let pair = PairSettings {
-            id: "p".into(),
-            folder: root.join("Notes"),
-            profile: crate::view::ProfileName::Safe,
-            account: "a".into(),
-            bucket: "b".into(),
-            filters: Vec::new(),
-        };
-        let taken = [root.join("state")];
-        let pairs = std::slice::from_ref(&pair);
-        let fit = |path: &Path| fit_to_mount(path, pairs, &taken).map(|(folder, _made)| folder);
+        let (synced, taken) = ([root.join("Notes")], [root.join("state")]);
+        let fit = |path: &Path| fit_to_mount(path, &synced, &taken).map(|(folder, _made)| folder);
         let code = |path: &Path| fit(path).unwrap_err().code;
         assert_eq!(code(Path::new("Drive")), "folder_relative");
         assert_eq!(code(&root.join("Notes/sub")), "folder_nested");
         assert_eq!(code(&root.join("state/x")), "folder_taken");
         assert_eq!(code(&root), "folder_nested");
         assert_eq!(code(&root.join("full")), "folder_not_empty");
-        assert_eq!(fit(&root.join("Drive")).unwrap(), root.join("Drive"));
+        let drive = root.join("Drive");
+        assert_eq!(may_show_a_drive(&drive, &synced, &taken).unwrap(), drive);
+        assert!(!drive.exists(), "a look makes nothing");
+        assert_eq!(fit(&drive).unwrap(), drive);
+        let coming = [drive.clone()];
+        let overlapping = may_show_a_drive(&drive.join("in"), &coming, &taken);
+        assert_eq!(overlapping.unwrap_err().code, "folder_nested");
     }
 }
