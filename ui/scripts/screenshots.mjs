@@ -135,7 +135,9 @@ for (const size of sizes) {
     await page.goto(`${origin}/?fixture=${name}`);
     await page.locator("[data-screen]").waitFor();
     for (const act of pages.fixtureActs[name] ?? []) {
-      if ("fill" in act) {
+      if ("open" in act) {
+        await page.getByText(act.open, { exact: true }).click();
+      } else if ("fill" in act) {
         await page.getByLabel(act.fill[0], { exact: true }).fill(act.fill[1]);
       } else if (act.press[0] === "radio") {
         await page.locator("label", { hasText: act.press[1] }).click();

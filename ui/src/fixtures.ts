@@ -287,6 +287,14 @@ export function fixtures(now: number): Record<FixtureName, View> {
         manageUrl: null,
       },
     },
+    cloudNotReady: {
+      ...idle,
+      ...nothingYet,
+      status: "starting",
+      headline: "No folder is set up yet",
+      account: { ...signedIn, cloudMode: false, keep: "withSetUp" },
+      subscription,
+    },
     setUp: {
       ...idle,
       ...nothingYet,

@@ -25,18 +25,16 @@ export function screenOf(view: View, person: "new" | "looked"): Screen {
   const { account } = view;
   switch (account.type) {
     case "signedOut":
-      if (view.secretStore === "keyringLocked") {
-        return { name: "keyringLocked" };
-      }
       if (view.status === "error") {
         return { name: "cannotRun" };
       }
       if (view.status === "starting") {
         return { name: "starting" };
       }
-      return person === "new" && view.pairs.length === 0 && account.reason === null
-        ? { name: "detect" }
-        : { name: "signIn", account };
+      if (person === "new" && view.pairs.length === 0 && account.reason === null) {
+        return { name: "detect" };
+      }
+      return view.secretStore === "keyringLocked" ? { name: "keyringLocked" } : { name: "signIn", account };
     case "signingIn":
       return { name: "signingIn", serverUrl: account.serverUrl };
     case "awaitingBrowser":

@@ -10,17 +10,19 @@ import type { Request } from "./bindings/Request";
 import type { SettingsView } from "./bindings/SettingsView";
 import type { View } from "./bindings/View";
 import type { MergeDraft } from "./conflict/draft.svelte";
+import type { SetUpDraft } from "./draft.svelte";
 import { keepFocus } from "./focus";
 import { type Location, locationOf, type Place, placesOf } from "./places";
 
 export type Asked = Request["type"] | "view" | "quit" | "openLink" | "pickFolder" | "startAtLogin";
 export type Answer<Type extends Reply["type"]> = Extract<Reply, { type: Type }>;
 
-/** Merges that somebody has begun, by conflict; lines of what is left out, by folder; settings. */
+/** Merges that somebody has begun, by conflict; lines of what is left out, by folder; settings; the first set-up. */
 interface Drafts {
   merges: Map<string, MergeDraft>;
   filters: Map<string, string>;
   settings: { draft: SettingsView; seen: SettingsView } | null;
+  setUp: SetUpDraft | null;
 }
 
 /** The newest view, and what became of the newest thing that was asked for. */
@@ -39,7 +41,11 @@ export class Session {
   /** A folder that was picked for a halted one's place: the set-up begins with it. */
   replacement = $state.raw<{ pair: string; folder: string } | null>(null);
   /** What was typed and not saved yet stays while other pages are looked at. */
-  readonly drafts: Drafts = { merges: new Map(), filters: new Map(), settings: null };
+  readonly drafts: Drafts = { merges: new Map(), filters: new Map(), settings: null, setUp: null };
+  /** Whether a passphrase was chosen for the file of keys that is yet to be made. */
+  sealed = $state(false);
+  /** The server that was tried last: a sign-in that came to nothing begins with it again. */
+  triedServer: string | null = null;
   readonly clock: Clock;
   #wanted = $state.raw<Location>({ place: "overview", subject: null });
   readonly #bridge: Bridge;
@@ -231,8 +237,16 @@ export class Session {
 
   /** Leads back to the first page of the set-up, once nobody is signed in. */
   startOver(): void {
-    this.person = "new";
+    this.lookAgain();
     this.rcloneWay = null;
+    this.ownRclone = null;
+    this.drafts.setUp = null;
+    this.sealed = false;
+  }
+
+  /** Leads back to the first page of the set-up; what was chosen there stays chosen. */
+  lookAgain(): void {
+    this.person = "new";
   }
 
   forgive(): void {

@@ -172,7 +172,8 @@ export const texts = {
   },
   browser: {
     title: "Enter this code in your browser",
-    waiting: (server: string) => `Waiting for ${server}`,
+    text: "A page opens in your browser. It shows this code already, or asks for it: confirm it there, and this window goes on by itself.",
+    waiting: (server: string) => `Waiting until ${server} tells that you confirmed it`,
     code: "Code",
     copyCode: "Copy code",
     copyLink: "Copy link",
@@ -187,15 +188,22 @@ export const texts = {
   },
   keyring: {
     title: "Your keyring is locked",
-    text: "You are not signed out: the keys are in the system keyring. Unlock it, and sync goes on by itself.",
+    text: "The system keyring keeps your sign-in and this device's keys. Unlock it, then sign in.",
     note: "The system keyring is locked. Sync waits until you unlock it; you stay signed in.",
-    instead: "Sign in again instead",
   },
   subscribe: {
     title: "Subscription required",
     text: (who: string) =>
       `${who} is signed in but has no active subscription. Nothing has been set up on this device.`,
     thisAccount: "This account",
+    ended: (date: string) => `It ended on ${date}.`,
+    nowhere: (server: string) => `Ask whoever runs ${server} for one.`,
+    stillNone: "Asked just now: it is not active yet.",
+    notReady: "Your cloud is not ready yet",
+    notReadyText: (who: string) =>
+      `${who} has a subscription, but the cloud does not let this device in yet. Nothing has been set up on this device.`,
+    notReadyGoesOn: "It is asked again every few seconds. As soon as it answers, the set-up goes on by itself.",
+    stillNotReady: "Asked just now: it is not ready yet.",
     open: "Open subscription page",
     again: "Check again",
     goesOn: "As soon as the subscription is active, the set-up goes on by itself.",

@@ -255,9 +255,7 @@ it("goes back through the set-up and keeps what was chosen", async () => {
 });
 
 it("mounts the cloud too where that was wanted, after the folder", async () => {
-  const window = await openWindow("setUpChoices");
-  await window.press("checkbox", /^Also show my cloud/);
-  await fill(window.find("textbox", "Where to show it"), "/home/ana/Cloud");
+  const window = await openWindow("setUpChoicesDrive");
   await window.press("button", "Continue");
   expect(window.text()).toContain("shown as a drive at /home/ana/Cloud");
   await window.press("button", "Start syncing");

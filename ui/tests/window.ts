@@ -33,6 +33,7 @@ const reads = new Set<Request["type"]>([
   "diagnose",
   "checkFilters",
   "previewSetUp",
+  "previewMount",
   "listInstallWays",
   "findNotes",
   "testRclone",
@@ -66,6 +67,7 @@ export async function openWindow(start: FixtureName | View): Promise<OpenWindow>
   };
   for (const act of (typeof start === "string" && fixtureActs[start]) || []) {
     if ("press" in act) await window.press(...act.press);
+    else if ("open" in act) screen.getByText(act.open).click();
     else await fill(screen.getByLabelText(act.fill[0]), act.fill[1]);
   }
   return window;

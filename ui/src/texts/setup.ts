@@ -15,11 +15,38 @@ export const setUp = {
     summary: "Nothing has changed so far. Go back to change your mind, or start.",
   },
   kind: "How do you want your notes here?",
-  kinds: { folder: "In a folder, kept in sync", drive: "Only as a drive" },
+  kinds: { folder: "In a folder, kept in sync", both: "In a folder, and as a drive too", drive: "Only as a drive" },
   kindTexts: {
-    folder: "The notes are on this device and work offline. A drive can be added.",
+    folder: "The notes are on this device and work offline. Right for most people, and for Obsidian.",
+    both: "The folder as above; the drive shows what you leave out of it, too.",
     drive: "Takes no space and shows everything, but only while you are online.",
   },
+  guide: "When to use which",
+  guideParts: [
+    {
+      title: "A folder",
+      lines: [
+        "You use Obsidian, or another app that watches its files: it sees each change in a folder, but not each one on a drive.",
+        "You work offline: changes go up when you are online again.",
+        "You write on several devices: two edits of one note are merged or both kept.",
+      ],
+    },
+    {
+      title: "A drive",
+      lines: [
+        "You work in a terminal, with vim or Emacs: each note is read straight from the cloud.",
+        "You have large files: they open without being downloaded as a whole.",
+        "You use one device, or have little space on it: there is nothing to keep in step.",
+      ],
+    },
+    {
+      title: "Either",
+      lines: [
+        "You write programs or scripts that use the notes.",
+        "Others change the same notes as you: a folder shows it within seconds while you are online, a drive as fast as you choose below it.",
+      ],
+    },
+  ],
   driveTitle: "Choose where the drive appears",
   driveText: "Your cloud is shown there as a drive. What you save goes up; nothing is copied to this device.",
   folder: "Notes folder",
@@ -27,16 +54,18 @@ export const setUp = {
   choose: "Choose…",
   profile: "How careful should sync be?",
   mount: "Drive",
-  mountToo: "Also show my cloud as a drive",
+  driveName: "Basic Memory",
   login: "At login",
   back: "Back",
   next: "Continue",
-  button: { folder: "Start syncing", drive: "Mount the drive" },
+  button: { folder: "Start syncing", both: "Start syncing", drive: "Mount the drive" },
   leave: "Leave as it is",
   working: "Working…",
   installing: "Installing rclone. The folder is set up as soon as it is there.",
-  untilNow: (kind: "folder" | "drive") =>
-    `Until you press “${kind === "folder" ? "Start syncing" : "Mount the drive"}”, nothing changes on this device or in the cloud.`,
+  looking: "Looking…",
+  lookingText: "This folder is compared with your cloud, which takes a while if there is much in them. Nothing is changed.",
+  untilNow: (kind: "folder" | "both" | "drive") =>
+    `Until you press “${kind === "drive" ? "Mount the drive" : "Start syncing"}”, nothing changes on this device or in the cloud.`,
   cancel: "Cancel set-up",
   canceling: "Canceling…",
   cancelEffect:
@@ -48,6 +77,9 @@ export const setUp = {
   identical: "The same",
   differ: "Different",
   list: "Show the notes",
+  inFolder: (n: number) => `${some(n, "file in it takes", "files in it take")} part in the first sync.`,
+  allEmpty: "Both sides are empty. What you write in this folder goes up to the cloud from then on.",
+  allSame: "Both sides are the same already: there is nothing to carry.",
   does: {
     use: (folder: string) => `The folder ${folder} is kept in sync with your cloud.`,
     create: (folder: string) => `The folder ${folder} is created and kept in sync with your cloud.`,
@@ -63,7 +95,8 @@ export const setUp = {
     noLogin: "The app no longer starts when you log in.",
     stays: (on: boolean) =>
       on ? "The app still starts when you log in, without a window." : "The app does not start when you log in, as before.",
-    keys: "This device keeps your sign-in, and gets keys of its own to your notes.",
+    keys: (inFile: boolean) =>
+      `Your sign-in, and keys of this device's own to your notes, are kept in ${inFile ? "an encrypted file" : "the system keyring"}.`,
     ownRclone: (path: string, version: string | null) =>
       `The rclone at ${path}${version === null ? "" : ` (${version})`} is used; nothing is installed.`,
     rclone: (command: string, administrator: boolean) => {
@@ -118,10 +151,15 @@ export const noFolder = {
 
 export const setUpDone = {
   title: "Your folder is set up",
+  driveTitle: "Your drive is set up",
+  drive: "It appears in a moment, below on this page and in your file manager. You can close this window; the drive stays.",
   first: "The first sync begins now. You can close this window; sync goes on.",
   tray: "The icon in the panel shows how sync stands, and its menu has what you need each day.",
   noTray: "No panel here shows icons: start the app again to open this window.",
-  undo: "To undo it all, sign out on the page Account. Your folder stays a plain folder of notes.",
+  undo: (login: boolean) =>
+    `To undo it all, sign out on the page Account${login ? " and switch off “Start when I log in” in Settings" : ""}. Your folder stays a plain folder of notes.`,
+  undoDrive: (login: boolean) =>
+    `To undo it all, unmount the drive here and sign out on the page Account${login ? "; switch off “Start when I log in” in Settings" : ""}. Your notes stay in the cloud.`,
 };
 
 export const passphrase = {
