@@ -173,7 +173,7 @@ export const texts = {
   browser: {
     title: "Enter this code in your browser",
     text: "A page opens in your browser. It shows this code already, or asks for it: confirm it there, and this window goes on by itself.",
-    waiting: (server: string) => `Waiting until ${server} tells that you confirmed it`,
+    waiting: (server: string) => `Waiting for you on ${server}`,
     code: "Code",
     copyCode: "Copy code",
     copyLink: "Copy link",

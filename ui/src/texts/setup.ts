@@ -43,7 +43,7 @@ export const setUp = {
       title: "Either",
       lines: [
         "You write programs or scripts that use the notes.",
-        "Others change the same notes as you: a folder shows it within seconds while you are online, a drive as fast as you choose below it.",
+        "Others change the same notes as you: a folder shows it within seconds while you are online, a drive as fast as you choose for it.",
       ],
     },
   ],
