@@ -52,11 +52,20 @@ impl Clock {
 
     /// Minutes since midnight, where the machine is.
     pub(crate) fn minute_of_day(&self) -> u32 {
-        let zone = match self.zone {
+        minute_of_day(self.now_ms(), &self.time_zone())
+    }
+
+    /// How far the machine's wall clock is from UTC at a time (Unix milliseconds), in seconds; in
+    /// summer it may be another one than in winter.
+    pub fn offset_seconds(&self, at_ms: i64) -> i32 {
+        offset_seconds(at_ms, &self.time_zone())
+    }
+
+    fn time_zone(&self) -> TimeZone {
+        match self.zone {
             Zone::Here => TimeZone::system(),
             Zone::Greenwich => TimeZone::UTC,
-        };
-        minute_of_day(self.now_ms(), &zone)
+        }
     }
 }
 
@@ -67,6 +76,11 @@ fn minute_of_day(now_ms: i64, zone: &TimeZone) -> u32 {
     let time = zone.to_datetime(now).time();
     let minute = i32::from(time.hour()) * 60 + i32::from(time.minute());
     u32::try_from(minute).unwrap_or_default()
+}
+
+fn offset_seconds(at_ms: i64, zone: &TimeZone) -> i32 {
+    let at = Timestamp::from_millisecond(at_ms);
+    at.map_or(0, |at| zone.to_offset(at).seconds())
 }
 
 impl fmt::Debug for Clock {
@@ -98,5 +112,11 @@ mod tests {
         assert_eq!(minute("2026-03-29T01:00:00Z", &vienna), 180);
         assert_eq!(minute("2026-03-29T22:30:00Z", &vienna), 30);
         assert_eq!(minute("2026-03-29T22:30:59Z", &TimeZone::UTC), 22 * 60 + 30);
+        let offset = |text: &str| {
+            let at: Timestamp = text.parse().unwrap();
+            offset_seconds(at.as_millisecond(), &vienna)
+        };
+        assert_eq!(offset("2026-03-29T00:59:59Z"), 3_600);
+        assert_eq!(offset("2026-03-29T01:00:00Z"), 7_200);
     }
 }

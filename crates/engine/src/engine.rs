@@ -26,7 +26,7 @@ pub use start::StartError;
 
 use self::core::Core;
 pub(crate) use self::link::Link;
-pub(crate) use self::model::Model;
+pub(crate) use self::model::{Model, late};
 pub(crate) use self::run::find_rclone;
 
 /// A request on its way to the engine's task.

@@ -71,8 +71,33 @@ struct Entry {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Standing {
-    subjects: BTreeSet<String>,
+    /// What it told of, and when each was last so. What comes and goes is remembered for a while.
+    subjects: BTreeMap<String, i64>,
     view: NoticeView,
+}
+
+impl Standing {
+    fn knows(&self, fact: &Fact) -> bool {
+        fact.subjects
+            .iter()
+            .all(|it| self.subjects.contains_key(it))
+    }
+
+    /// After a look: what was known and is so now, or was so lately.
+    fn looked(mut self, fact: &Fact, now_ms: i64) -> Self {
+        self.subjects.retain(|subject, seen_ms| {
+            if fact.subjects.contains(subject) {
+                *seen_ms = now_ms;
+            }
+            is_recent(*seen_ms, now_ms)
+        });
+        self
+    }
+}
+
+/// A time that a clock which was set back shows as still to come is not.
+fn is_recent(then_ms: i64, now_ms: i64) -> bool {
+    (0..PAUSE_MS).contains(&(now_ms - then_ms))
 }
 
 impl Told {
@@ -95,7 +120,7 @@ pub(crate) fn step(told: Told, facts: Vec<Fact>, policy: Policy, at: Moment) -> 
         // What is over is forgotten, but not how lately it was told.
         let recent = entry
             .told_at_ms
-            .filter(|told| (0..PAUSE_MS).contains(&(at.now_ms - told)));
+            .filter(|told_ms| is_recent(*told_ms, at.now_ms));
         if recent.is_some() {
             after.insert(
                 cause,
@@ -110,20 +135,15 @@ pub(crate) fn step(told: Told, facts: Vec<Fact>, policy: Policy, at: Moment) -> 
 }
 
 impl Entry {
-    fn follow(self, fact: &Fact, policy: Policy, at: Moment) -> Self {
-        let known = self
-            .standing
-            .as_ref()
-            .is_some_and(|standing| fact.subjects.is_subset(&standing.subjects));
-        if let (true, Some(standing)) = (known, &self.standing) {
-            let id = standing.view.id.clone();
+    fn follow(mut self, fact: &Fact, policy: Policy, at: Moment) -> Self {
+        let standing = self.standing.take();
+        self.standing = standing.map(|standing| standing.looked(fact, at.now_ms));
+        if let Some(standing) = self.standing.take_if(|standing| standing.knows(fact)) {
+            let view = fact.view(standing.view.id.clone());
             return Self {
                 untold_since_ms: None,
                 told_at_ms: self.told_at_ms,
-                standing: Some(Standing {
-                    subjects: standing.subjects.clone(),
-                    view: fact.view(id),
-                }),
+                standing: Some(Standing { view, ..standing }),
             };
         }
         let since = self.untold_since_ms.unwrap_or(at.now_ms).min(at.now_ms);
@@ -134,7 +154,7 @@ impl Entry {
         // A clock that was set back must not keep anything from being told.
         let paused = self
             .told_at_ms
-            .is_some_and(|told| (0..PAUSE_MS).contains(&(at.now_ms - told)));
+            .is_some_and(|told_ms| is_recent(told_ms, at.now_ms));
         if at.now_ms - since < patience || paused || policy.is_quiet(at) {
             return Self {
                 untold_since_ms: Some(since),
@@ -142,11 +162,13 @@ impl Entry {
             };
         }
         let id = format!("{}@{}", fact.cause.name(), at.now_ms);
+        let before = self.standing.map(|standing| standing.subjects);
+        let now = fact.subjects.iter().map(|it| (it.clone(), at.now_ms));
         Self {
             untold_since_ms: None,
             told_at_ms: Some(at.now_ms),
             standing: Some(Standing {
-                subjects: fact.subjects.clone(),
+                subjects: before.into_iter().flatten().chain(now).collect(),
                 view: fact.view(id),
             }),
         }

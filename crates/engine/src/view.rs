@@ -43,6 +43,10 @@ pub struct View {
     pub account: AccountView,
     pub subscription: Option<SubscriptionView>,
     pub pairs: Vec<PairView>,
+    /// What `OpenFolder` opens where it names none; also of an account that is signed out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub notes_folder: Option<String>,
     /// What a person should hear of: one for each cause, the gravest first.
     pub notices: Vec<NoticeView>,
     /// Open conflicts first, then those put off; at most 100.

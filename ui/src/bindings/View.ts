@@ -28,6 +28,10 @@ headline: string, sync: SyncSwitch,
  */
 checkedAtMs: number | null, account: AccountView, subscription: SubscriptionView | null, pairs: Array<PairView>, 
 /**
+ * What `OpenFolder` opens where it names none; also of an account that is signed out.
+ */
+notesFolder?: string, 
+/**
  * What a person should hear of: one for each cause, the gravest first.
  */
 notices: Array<NoticeView>, 

@@ -429,7 +429,12 @@ impl Core {
     fn look_at_clocks(&mut self) {
         self.model.late_after_ms = self.interval().map(late_after_ms);
         let now_ms = self.config.clock.now_ms();
-        if self.clocks.slept(now_ms, Instant::now()) {
+        let slept = self.clocks.slept(now_ms, Instant::now());
+        if slept {
+            self.model.free_since_ms = None;
+        }
+        self.model.look_whether_free(now_ms);
+        if slept {
             tracing::info!("the machine slept; everything is looked at again");
             self.watch_files();
             self.follow_changes();

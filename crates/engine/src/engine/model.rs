@@ -1,5 +1,8 @@
 //! The engine's state as plain data, and the pure function that makes the view of it.
 
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
 use super::StartError;
 use super::trip::Waiting;
 use crate::filters::{FilterError, Filters};
@@ -28,7 +31,8 @@ pub(crate) struct Model {
     pub(crate) conflicts: Vec<ConflictView>,
     /// Undecided, those put off among them.
     pub(crate) open_conflicts: u32,
-    pub(crate) put_off_conflicts: u32,
+    /// All that are open and not put off, also those that no view has room for.
+    pub(crate) open_conflict_ids: BTreeSet<String>,
     pub(crate) notices: Vec<NoticeView>,
     pub(crate) activity: Vec<ActivityView>,
     pub(crate) history: HistoryView,
@@ -43,6 +47,8 @@ pub(crate) struct Model {
     pub(crate) unwatched: Option<String>,
     /// How old the last pass may be; nothing for who only works on request.
     pub(crate) late_after_ms: Option<i64>,
+    /// Since when nothing has stood against a pass; absent while something does.
+    pub(crate) free_since_ms: Option<i64>,
     pub(crate) power: Power,
     pub(crate) cost: Cost,
 }
@@ -163,7 +169,7 @@ impl Model {
             pairs: Vec::new(),
             conflicts: Vec::new(),
             open_conflicts: 0,
-            put_off_conflicts: 0,
+            open_conflict_ids: BTreeSet::new(),
             notices: Vec::new(),
             activity: Vec::new(),
             history: HistoryView::default(),
@@ -178,6 +184,7 @@ impl Model {
             starting: true,
             unwatched: None,
             late_after_ms: None,
+            free_since_ms: None,
             power: Power::Mains,
             cost: Cost::Free,
         }
@@ -185,6 +192,30 @@ impl Model {
 
     pub(crate) fn pair_mut(&mut self, id: &str) -> Option<&mut PairModel> {
         self.pairs.iter_mut().find(|pair| pair.settings.id == id)
+    }
+
+    /// The folder that a person means who names none. It stays theirs while nobody is signed in.
+    pub(crate) fn notes_folder(&self) -> Option<&Path> {
+        let folders = match &self.account {
+            AccountView::SignedIn { .. } => self.pairs.first().map(|pair| &pair.settings.folder),
+            AccountView::SignedOut { .. }
+            | AccountView::SigningIn { .. }
+            | AccountView::AwaitingBrowser { .. } => {
+                self.settings.pairs.first().map(|pair| &pair.folder)
+            }
+        };
+        folders.map(PathBuf::as_path)
+    }
+
+    /// Remembers since when passes can be made.
+    pub(crate) fn look_whether_free(&mut self, now_ms: i64) {
+        let signed_in = matches!(self.account, AccountView::SignedIn { .. });
+        let reachable = !self.pairs.iter().any(|pair| pair.offline);
+        self.free_since_ms = if signed_in && reachable && self.carries(now_ms) {
+            Some(self.free_since_ms.unwrap_or(now_ms))
+        } else {
+            None
+        };
     }
 
     /// Whether changes are carried without being asked.
@@ -243,6 +274,7 @@ pub(crate) fn render(model: &Model, now_ms: i64) -> View {
         account: model.account.clone(),
         subscription: model.subscription.clone(),
         pairs: model.pairs.iter().map(PairModel::view).collect(),
+        notes_folder: model.notes_folder().map(|path| path.display().to_string()),
         notices: model.notices.clone(),
         conflicts: model.conflicts.clone(),
         open_conflict_count: model.open_conflicts,
@@ -303,7 +335,14 @@ fn unwatched(model: &Model) -> Option<ProblemView> {
 /// Status and its words. The order of the arms is the documented precedence of [`Status`].
 fn status(model: &Model, now_ms: i64) -> (Status, String) {
     match &model.account {
-        AccountView::SignedOut { .. } => return (Status::SignedOut, "Sign in".to_owned()),
+        AccountView::SignedOut { .. } => {
+            let words = if model.settings.accounts().is_empty() {
+                "Sign in"
+            } else {
+                "Sign in again"
+            };
+            return (Status::SignedOut, words.to_owned());
+        }
         AccountView::SigningIn { .. } => return (Status::SignedOut, "Signing in".to_owned()),
         AccountView::AwaitingBrowser { user_code, .. } => {
             return (
@@ -353,22 +392,8 @@ fn status(model: &Model, now_ms: i64) -> (Status, String) {
     if let Some(words) = attention(model).or_else(|| late(model, now_ms)) {
         return (Status::Attention, words);
     }
-    match model.settings.sync {
-        SyncSwitch::Off => return (Status::Paused, "Sync is off".to_owned()),
-        SyncSwitch::PausedUntil { until_ms } if until_ms > now_ms => {
-            return (Status::Paused, "Paused".to_owned());
-        }
-        SyncSwitch::On | SyncSwitch::PausedUntil { .. } => {}
-    }
-    match model.power {
-        Power::Battery => return (Status::Paused, "Paused on battery".to_owned()),
-        Power::Mains => {}
-    }
-    match model.cost {
-        Cost::Metered => {
-            return (Status::Paused, "Paused on a metered connection".to_owned());
-        }
-        Cost::Free => {}
+    if let Some(words) = paused(model, now_ms) {
+        return (Status::Paused, words.to_owned());
     }
     if model.pairs.iter().any(|pair| pair.offline) {
         let waiting: u64 = model.pairs.iter().map(|pair| pair.waiting).sum();
@@ -399,6 +424,20 @@ fn status(model: &Model, now_ms: i64) -> (Status, String) {
     (Status::Idle, "Up to date".to_owned())
 }
 
+/// Drives go on meanwhile, so where there is nothing else nothing is paused.
+fn paused(model: &Model, now_ms: i64) -> Option<&'static str> {
+    if model.pairs.is_empty() {
+        return None;
+    }
+    match (&model.settings.sync, model.power, model.cost) {
+        (SyncSwitch::Off, _, _) => Some("Sync is off"),
+        (SyncSwitch::PausedUntil { until_ms }, _, _) if *until_ms > now_ms => Some("Paused"),
+        (_, Power::Battery, _) => Some("Paused on battery"),
+        (_, Power::Mains, Cost::Metered) => Some("Paused on a metered connection"),
+        (_, Power::Mains, Cost::Free) => None,
+    }
+}
+
 /// A sentence as the part of one that follows a colon.
 fn clause(sentence: &str) -> String {
     let sentence = sentence.strip_suffix('.').unwrap_or(sentence);
@@ -422,21 +461,42 @@ fn attention(model: &Model) -> Option<String> {
         return Some(cause.unwrap_or(&halt.message).clone());
     }
     match model.open_conflicts {
-        0 => model.notice.clone(),
+        0 => failed_drive(model).or_else(|| model.notice.clone()),
         1 => Some("1 conflict to review".to_owned()),
         count => Some(format!("{count} conflicts to review")),
     }
 }
 
-/// Silence is no success: without a pass for too long, though nothing stands against one.
-fn late(model: &Model, now_ms: i64) -> Option<String> {
-    let idle = model
-        .pairs
-        .iter()
-        .all(|pair| pair.running.is_none() && !pair.offline);
-    let age_ms = now_ms - oldest_check(model)?;
-    (idle && model.carries(now_ms) && age_ms > model.late_after_ms?)
-        .then(|| format!("Not checked for {} minutes", age_ms / 60_000))
+/// Only a person's request brings it back.
+fn failed_drive(model: &Model) -> Option<String> {
+    let mut drives = model.mounts.iter().map(MountModel::view);
+    let failed = drives.find(|drive| drive.state == MountState::Failed)?;
+    let name = failed.folder.rsplit(['/', '\\']).next();
+    Some(format!(
+        "The drive {} is not available",
+        name.unwrap_or(&failed.folder)
+    ))
+}
+
+/// Silence is no success: without a pass for too long, though nothing stands against one. The time
+/// in which the machine slept, sync was paused or nothing could be reached does not count.
+pub(crate) fn late(model: &Model, now_ms: i64) -> Option<String> {
+    let at_rest = |pair: &PairModel| pair.running.is_none() && !pair.offline;
+    if model.pairs.is_empty() || !model.pairs.iter().all(at_rest) || !model.carries(now_ms) {
+        return None;
+    }
+    let (free, checked) = (model.free_since_ms?, oldest_check(model));
+    let waited_ms = now_ms - checked.map_or(free, |checked| checked.max(free));
+    let age_ms = now_ms - checked.unwrap_or(free);
+    (waited_ms > model.late_after_ms?).then(|| format!("Not checked for {}", span(age_ms)))
+}
+
+fn span(ms: i64) -> String {
+    match ms / 60_000 {
+        minutes @ ..120 => format!("{minutes} minutes"),
+        minutes @ 120..2_880 => format!("{} hours", minutes / 60),
+        minutes => format!("{} days", minutes / 1_440),
+    }
 }
 
 fn offline_words(waiting: u64) -> String {

@@ -1,19 +1,23 @@
 //! What of the engine's state a person may have to know. Pure.
 
 use super::{Fact, Hope};
-use crate::engine::Model;
+use crate::engine::{Model, late};
+use crate::settings::PairSettings;
 use crate::view::{
     AccountView, ConflictState, MountState, NoticeAction, NoticeCause, NoticeLevel, ProblemView,
-    RcloneView, SecretStoreView,
+    RcloneView, RunResult, SecretStoreView,
 };
 
+/// Folders that a notice names at most.
+const NAMED: usize = 3;
+
 /// Everything that is so now; `problems` are the obstacles of all folders.
-pub(crate) fn facts(model: &Model, problems: &[ProblemView]) -> Vec<Fact> {
+pub(crate) fn facts(model: &Model, problems: &[ProblemView], now_ms: i64) -> Vec<Fact> {
     [
         signed_out(model),
         lapsed(model),
         locked(model),
-        cannot_run(model),
+        cannot_run(model).or_else(|| stuck(model, now_ms)),
         halts(model),
         conflicts(model),
         mounts(model),
@@ -38,7 +42,7 @@ fn signed_out(model: &Model) -> Option<Fact> {
         hope: Hope::NeedsPerson,
         subjects: ["account".to_owned()].into(),
         title: "Sign in again".to_owned(),
-        body: format!("{reason}. What you write waits on this device."),
+        body: format!("{} What you write waits on this device.", sentence(reason)),
         actions: vec![NoticeAction::SignIn, NoticeAction::OpenWindow],
     })
 }
@@ -101,27 +105,107 @@ fn cannot_run(model: &Model) -> Option<Fact> {
     ) {
         return None;
     }
-    let of_rclone = match &model.rclone {
-        RcloneView::Missing { message, .. } | RcloneView::TooOld { message, .. } => Some(message),
-        RcloneView::Unknown | RcloneView::Ready { .. } | RcloneView::Installing => None,
-    };
-    let of_runs = || {
-        let mut failures = model.pairs.iter().filter_map(|pair| pair.failure());
-        failures.next()
-    };
-    let message = of_rclone.map(String::as_str).or_else(of_runs)?;
     if model.pairs.is_empty() {
         return None;
     }
+    let of_rclone = match &model.rclone {
+        RcloneView::Missing { message, hint } | RcloneView::TooOld { message, hint, .. } => {
+            Some(Failure {
+                code: "rclone",
+                message,
+                hint: Some(hint),
+                transient: false,
+            })
+        }
+        RcloneView::Unknown | RcloneView::Ready { .. } | RcloneView::Installing => None,
+    };
+    let of_runs = || failures(model).find(|failure| !failure.transient);
+    let failure = of_rclone.or_else(of_runs)?;
     Some(Fact {
         cause: NoticeCause::RcloneCrashed,
         level: NoticeLevel::Error,
         hope: Hope::MayHeal,
-        subjects: [message.to_owned()].into(),
+        // The message may name a file or a number, and be another one each time.
+        subjects: [failure.code.to_owned()].into(),
         title: "Sync cannot run".to_owned(),
-        body: message.to_owned(),
+        body: failure.words(),
         actions: vec![NoticeAction::OpenWindow],
     })
+}
+
+/// Tried again and again, and never to an end.
+fn stuck(model: &Model, now_ms: i64) -> Option<Fact> {
+    let late = late(model, now_ms)?;
+    let body = match failures(model).next() {
+        Some(failure) => format!("{late}. {}", failure.words()),
+        None => format!("{late}. A check-up in Diagnostics looks for the cause."),
+    };
+    Some(Fact {
+        cause: NoticeCause::RcloneCrashed,
+        level: NoticeLevel::Error,
+        hope: Hope::MayHeal,
+        subjects: ["late".to_owned()].into(),
+        title: "Sync is stuck".to_owned(),
+        body,
+        actions: vec![NoticeAction::OpenWindow],
+    })
+}
+
+/// Why something did not run to its end.
+struct Failure<'a> {
+    code: &'a str,
+    message: &'a str,
+    hint: Option<&'a str>,
+    transient: bool,
+}
+
+impl Failure<'_> {
+    fn words(&self) -> String {
+        let message = sentence(self.message);
+        match self.hint.filter(|hint| !hint.is_empty()) {
+            Some(hint) => format!("{message} {hint}"),
+            None => message,
+        }
+    }
+}
+
+/// Those of the folders whose newest run failed.
+fn failures(model: &Model) -> impl Iterator<Item = Failure<'_>> {
+    model
+        .pairs
+        .iter()
+        .filter_map(|pair| match &pair.last_run.as_ref()?.result {
+            RunResult::Failed {
+                code,
+                message,
+                hint,
+                transient,
+            } => Some(Failure {
+                code,
+                message,
+                hint: hint.as_deref(),
+                transient: *transient,
+            }),
+            RunResult::Verified
+            | RunResult::Synced
+            | RunResult::Previewed
+            | RunResult::Halted { .. }
+            | RunResult::Stopped => None,
+        })
+}
+
+/// Words as a sentence of their own. The program's name keeps its small letter.
+fn sentence(words: &str) -> String {
+    let mut rest = words.chars();
+    let begun = match rest.next() {
+        Some(first) if !words.starts_with("rclone") => first.to_uppercase().chain(rest).collect(),
+        Some(_) | None => words.to_owned(),
+    };
+    if begun.ends_with(['.', '!', '?', '…']) {
+        begun
+    } else {
+        format!("{begun}.")
+    }
 }
 
 fn halts(model: &Model) -> Option<Fact> {
@@ -130,14 +214,22 @@ fn halts(model: &Model) -> Option<Fact> {
         .iter()
         .filter_map(|pair| Some((&pair.settings, pair.halt.as_ref()?)))
         .collect();
-    let (_, first) = halted.first()?;
+    let (pair, first) = halted.first()?;
     let heals = halted.iter().all(|(_, halt)| halt.actions.is_empty());
     let (title, body) = match halted.len() {
-        1 => (first.message.clone(), first.hint.clone()),
-        count => (
-            format!("{count} folders wait for you"),
-            format!("{}. {}", first.message, first.hint),
-        ),
+        1 if model.pairs.len() == 1 => (first.message.clone(), first.hint.clone()),
+        1 => {
+            let body = format!("{}: {}", folder_name(pair), first.hint);
+            (first.message.clone(), body)
+        }
+        count => {
+            let named = halted.iter().take(NAMED).map(|(pair, halt)| {
+                let message = sentence(&halt.message);
+                format!("{}: {message}", folder_name(pair))
+            });
+            let title = format!("{count} folders have stopped");
+            (title, named.collect::<Vec<_>>().join("\n"))
+        }
     };
     Some(Fact {
         cause: NoticeCause::Halt,
@@ -157,15 +249,16 @@ fn halts(model: &Model) -> Option<Fact> {
     })
 }
 
+fn folder_name(pair: &PairSettings) -> String {
+    let name = pair.folder.file_name().unwrap_or(pair.folder.as_os_str());
+    name.to_string_lossy().into_owned()
+}
+
 /// Conflicts that nobody decided or put off.
 fn conflicts(model: &Model) -> Option<Fact> {
-    let count = model.open_conflicts.saturating_sub(model.put_off_conflicts);
-    let open: Vec<_> = model
-        .conflicts
-        .iter()
-        .filter(|conflict| conflict.state == ConflictState::Open)
-        .collect();
-    let newest = open.first()?;
+    let count = model.open_conflict_ids.len();
+    let mut open = model.conflicts.iter();
+    let newest = open.find(|conflict| conflict.state == ConflictState::Open)?;
     let name = newest.path.rsplit('/').next().unwrap_or(&newest.path);
     let (title, body) = match count {
         0 => return None,
@@ -185,7 +278,7 @@ fn conflicts(model: &Model) -> Option<Fact> {
         cause: NoticeCause::ConflictNew,
         level: NoticeLevel::Warning,
         hope: Hope::NeedsPerson,
-        subjects: open.iter().map(|conflict| conflict.id.clone()).collect(),
+        subjects: model.open_conflict_ids.clone(),
         title,
         body,
         actions: vec![NoticeAction::OpenConflicts],
@@ -206,7 +299,7 @@ fn mounts(model: &Model) -> Option<Fact> {
         hope: Hope::MayHeal,
         subjects: failed.iter().map(|mount| mount.id.clone()).collect(),
         title: "A drive is not available".to_owned(),
-        body: format!("{}: {message}", first.folder),
+        body: format!("{}: {}", first.folder, sentence(message)),
         actions: vec![NoticeAction::OpenWindow],
     })
 }

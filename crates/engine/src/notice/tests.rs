@@ -104,6 +104,37 @@ fn what_comes_and_goes_is_told_once_in_ten_minutes() {
 }
 
 #[test]
+fn two_that_take_turns_are_told_once_each() {
+    const TURN: i64 = 5 * 60_000;
+    let moments: Vec<_> = (0..60)
+        .flat_map(|turn| [turn * TURN, turn * TURN + 10_000])
+        .map(|now_ms| {
+            let subject = if now_ms / TURN % 2 == 0 { "a" } else { "b" };
+            (now_ms, NOON, vec![conflicts(&[subject])])
+        })
+        .collect();
+    let shown = shown(EVERYTHING, &moments);
+    let mut ids: Vec<String> = shown.into_iter().flatten().map(|(id, _)| id).collect();
+    ids.dedup();
+    assert_eq!(ids, ["conflict.new@10000", "conflict.new@910000"]);
+}
+
+#[test]
+fn what_comes_back_after_a_while_is_told_again() {
+    let both = || vec![conflicts(&["a", "b"])];
+    let moments = [
+        (0, NOON, both()),
+        (3_000, NOON, both()),
+        (4_000, NOON, vec![conflicts(&["b"])]),
+        (604_000, NOON, vec![conflicts(&["b"])]),
+        (605_000, NOON, both()),
+        (608_000, NOON, both()),
+    ];
+    let last = shown(EVERYTHING, &moments).pop().unwrap();
+    assert_eq!(last, told("conflict.new@608000", "2 of them"));
+}
+
+#[test]
 fn what_heals_in_a_minute_is_silent() {
     let healing = || {
         let fact = fact(NoticeCause::RcloneCrashed, &["rclone"]);

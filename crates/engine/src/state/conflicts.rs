@@ -1,5 +1,7 @@
 //! Conflicts as they are stored, and what is needed to take a resolution back.
 
+use std::collections::BTreeSet;
+
 use rusqlite::{OptionalExtension, Row, Transaction, params};
 
 use super::baseline::set_node;
@@ -298,13 +300,26 @@ impl State {
         rows.map(|row| Ok(row?.view())).collect()
     }
 
-    /// How many conflicts nobody decided, and how many of those are put off.
-    pub(crate) fn conflict_counts(&self, pairs: &[String]) -> Result<(u32, u32), StateError> {
+    /// All that nobody decided or put off.
+    pub(crate) fn open_conflict_ids(
+        &self,
+        pairs: &[String],
+    ) -> Result<BTreeSet<String>, StateError> {
+        let mut statement = self.connection.prepare_cached(
+            "SELECT id FROM conflict
+             WHERE state = 'open' AND pair IN (SELECT value FROM json_each(?1))",
+        )?;
+        let rows = statement.query_map([json_list(pairs)], |row| row.get(0))?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+
+    /// How many conflicts nobody decided, those put off among them.
+    pub(crate) fn undecided_conflicts(&self, pairs: &[String]) -> Result<u32, StateError> {
         Ok(self.connection.query_row(
-            "SELECT count(*), count(*) FILTER (WHERE state = 'dismissed') FROM conflict
+            "SELECT count(*) FROM conflict
              WHERE state <> 'resolved' AND pair IN (SELECT value FROM json_each(?1))",
             [json_list(pairs)],
-            |row| Ok((row.get(0)?, row.get(1)?)),
+            |row| row.get(0),
         )?)
     }
 

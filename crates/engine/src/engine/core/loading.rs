@@ -65,18 +65,19 @@ impl Core {
                 let conflicts = state.conflicts(&pairs, CONFLICTS)?;
                 Ok((
                     conflicts,
-                    state.conflict_counts(&pairs)?,
+                    state.open_conflict_ids(&pairs)?,
+                    state.undecided_conflicts(&pairs)?,
                     state.activity(&pairs, ACTIVITY)?,
                     state.held(&pairs)?,
                 ))
             })
             .await;
         match read {
-            Ok((conflicts, (undecided, put_off), activity, held)) => {
+            Ok((conflicts, open, undecided, activity, held)) => {
                 self.model.history = self.history_view(held);
                 self.model.conflicts = conflicts;
+                self.model.open_conflict_ids = open;
                 self.model.open_conflicts = undecided;
-                self.model.put_off_conflicts = put_off;
                 self.model.activity = activity;
             }
             Err(error) => tracing::error!(%error, "could not read conflicts and activity"),
@@ -95,7 +96,7 @@ impl Core {
             now_ms: self.config.clock.now_ms(),
             minute: self.config.clock.minute_of_day(),
         };
-        let facts = notice::facts(&self.model, &problems(&self.model));
+        let facts = notice::facts(&self.model, &problems(&self.model), at.now_ms);
         self.told = notice::step(std::mem::take(&mut self.told), facts, policy, at);
         self.model.notices = self.told.notices();
     }

@@ -251,14 +251,19 @@ impl Core {
                 .iter()
                 .find(|mount| mount.settings.id == id)
             {
-                Some(mount) => &mount.settings.folder,
-                None => &self.pair(id)?.settings.folder,
+                Some(mount) => mount.settings.folder.as_path(),
+                None => self.pair(id)?.settings.folder.as_path(),
             },
-            None => match self.model.pairs.first() {
-                Some(pair) => &pair.settings.folder,
+            None => match self.model.notes_folder() {
+                Some(folder) => folder,
                 None => return Err(Refusal::new("not_set_up", "No folder is set up yet")),
             },
         };
+        if !folder.is_dir() {
+            let message = format!("{} is not there", folder.display());
+            return Err(Refusal::new("folder_missing", message)
+                .hint("Bring the folder back (connect its disk); sync goes on by itself."));
+        }
         match open::that_detached(folder) {
             Ok(()) => Ok(Reply::Done),
             Err(error) => Err(Refusal::new(
