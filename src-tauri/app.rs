@@ -1,4 +1,3 @@
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -6,12 +5,13 @@ use anyhow::Context as _;
 use engine::{Config, Connection, Refusal, View};
 use tauri::{AppHandle, Emitter as _, Manager as _, RunEvent};
 use tauri_plugin_autostart::MacosLauncher;
-use time::UtcOffset;
 
+use crate::asked::Asked;
 use crate::dock::{self, Dock};
 use crate::notify::Notifier;
+use crate::once::{Once, Remark};
 use crate::shell::Shell;
-use crate::tray::{Looks, Tray, TrayHost};
+use crate::tray::{Action, Looks, Tray, TrayHost, act};
 use crate::{commands, window};
 
 /// Between two attempts to reach an engine.
@@ -20,19 +20,14 @@ const RETRY: Duration = Duration::from_secs(5);
 const AGING: Duration = Duration::from_secs(30);
 /// At login panels come when they come.
 const PANEL_GRACE: Duration = Duration::from_secs(10);
-/// In the state folder, once a person was told that no panel shows the icon.
-const TOLD: &str = "told-of-missing-tray";
 
 /// How the app begins.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// A start by autostart shows no window.
-    pub show_window: bool,
+    pub asked: Asked,
     /// The server that the sign-in form offers first.
     pub server_url: Option<String>,
     pub looks: Looks,
-    /// How far the person's clock is from UTC.
-    pub offset: UtcOffset,
 }
 
 /// Runs the app until a person quits it.
@@ -41,15 +36,13 @@ pub struct Options {
 /// If the desktop does not let the app begin.
 pub fn run(config: Config, options: Options) -> anyhow::Result<()> {
     let shell = Shell::new(&config.device, options.server_url);
-    let told = config.places.state.join(TOLD);
+    let once = Once::new(config.places.state.clone());
     let builder = tauri::Builder::default();
     #[cfg(not(target_os = "linux"))]
     let builder = builder.plugin(tauri_plugin_notification::init());
     let app = builder
         .plugin(tauri_plugin_single_instance::init(|app, arguments, _| {
-            if !arguments.iter().any(|argument| argument == "--background") {
-                window::show(app, None);
-            }
+            take(app, Asked::of(arguments.into_iter().skip(1)));
         }))
         .plugin(tauri_plugin_autostart::init(
             MacosLauncher::LaunchAgent,
@@ -72,15 +65,25 @@ pub fn run(config: Config, options: Options) -> anyhow::Result<()> {
         ])
         .setup(move |app| {
             let handle = app.handle().clone();
+            if options.asked == Asked::Quit {
+                // Nothing ran that could be ended.
+                handle.exit(0);
+                return Ok(());
+            }
             dock::set(&handle, Dock::Hidden);
-            let tray = Tray::new(&handle, &shell.view(), &options.looks, options.offset)?;
-            app.manage(tray);
+            app.manage(Tray::new(&handle, &shell.view(), options.looks)?);
             app.manage(Notifier::new(&handle));
+            app.manage(once);
             tauri::async_runtime::spawn(follow(handle.clone(), shell, config));
-            if options.show_window {
-                window::show(&handle, None);
-            } else {
-                tauri::async_runtime::spawn(tell_of_missing_tray(handle, told));
+            tauri::async_runtime::spawn(end_when_told(handle.clone()));
+            match options.asked {
+                Asked::Window => window::show(&handle, None),
+                Asked::Background => {
+                    tauri::async_runtime::spawn(tell_of_missing_tray(handle));
+                }
+                Asked::OpenFolder | Asked::SyncNow | Asked::Quit => {
+                    tauri::async_runtime::spawn(take_when_ready(handle, options.asked));
+                }
             }
             Ok(())
         })
@@ -152,22 +155,123 @@ fn show(app: &AppHandle, shell: &Shell, view: &Arc<View>) {
     }
 }
 
-/// An app without window and icon would seem not to run. It is said once, not at every login.
-async fn tell_of_missing_tray(app: AppHandle, told: PathBuf) {
+/// What a second start asks for.
+fn take(app: &AppHandle, asked: Asked) {
+    match (asked, asked.action()) {
+        (Asked::Background, _) => {}
+        (_, Some(action)) => on_main(app, action),
+        (_, None) => window::show(app, None),
+    }
+}
+
+/// Does what a start asked for as soon as the engine can be asked.
+async fn take_when_ready(app: AppHandle, asked: Asked) {
+    const PATIENCE: Duration = Duration::from_secs(30);
+    const LOOK: Duration = Duration::from_millis(100);
+    let shell = app.state::<Shell>().inner().clone();
+    let ready = async {
+        while shell.is_shared().is_none() {
+            tokio::time::sleep(LOOK).await;
+        }
+    };
+    if tokio::time::timeout(PATIENCE, ready).await.is_err() {
+        tracing::warn!(?asked, "no engine answers yet");
+    }
+    take(&app, asked);
+}
+
+fn on_main(app: &AppHandle, action: Action) {
+    let handle = app.clone();
+    if let Err(error) = app.run_on_main_thread(move || act(&handle, action)) {
+        tracing::debug!(%error, "something was asked for while the app ends");
+    }
+}
+
+/// An app without window and icon would seem not to run. It is said once, not at every login, and
+/// taken back if a panel only came late.
+async fn tell_of_missing_tray(app: AppHandle) {
     let mut host = app.state::<Tray>().host();
     let present = host.wait_for(|host| *host == TrayHost::Present);
-    let came = tokio::time::timeout(PANEL_GRACE, present).await;
-    if came.is_ok() || told.exists() {
+    let came = tokio::time::timeout(PANEL_GRACE, present).await.is_ok();
+    let once = app.state::<Once>();
+    if came || once.was_said(Remark::MissingTray) {
         return;
     }
-    app.state::<Notifier>().say(
+    let notifier = app.state::<Notifier>();
+    notifier.say(
         "Basic Memory is running",
         "No panel here shows its icon. Start it again to open its window.",
     );
-    if let Err(error) = std::fs::write(&told, "") {
-        tracing::debug!(%error, "it will be said again at the next start");
+    once.said(Remark::MissingTray);
+    if host
+        .wait_for(|host| *host == TrayHost::Present)
+        .await
+        .is_ok()
+    {
+        notifier.unsay();
+        once.unsaid(Remark::MissingTray);
     }
 }
+
+/// Who closes the window may think that it was all there is.
+pub(crate) fn window_closed(app: &AppHandle) {
+    let (shell, once) = (app.state::<Shell>(), app.state::<Once>());
+    if shell.is_quitting() || once.was_said(Remark::ClosedWindow) {
+        return;
+    }
+    let host = *app.state::<Tray>().host().borrow();
+    if let Some(way_back) = way_back(&shell.view(), host) {
+        let notifier = app.state::<Notifier>();
+        notifier.say("Basic Memory keeps running", way_back);
+        once.said(Remark::ClosedWindow);
+    }
+}
+
+/// How the window comes back; before something is set up nothing is said or written down.
+fn way_back(view: &View, host: TrayHost) -> Option<&'static str> {
+    if view.pairs.is_empty() && view.mounts.is_empty() {
+        return None;
+    }
+    Some(match host {
+        TrayHost::Unknown | TrayHost::Present => {
+            "Its icon in the panel opens the window again and has the menu, with Quit."
+        }
+        TrayHost::Missing => "Start it again to open its window.",
+    })
+}
+
+/// Ends the app as a person would where the session or somebody else ends it: what a set-up took
+/// is given back, and no drive is left behind.
+#[cfg(unix)]
+async fn end_when_told(app: AppHandle) {
+    use tokio::signal::unix::{SignalKind, signal};
+
+    let kinds = [
+        SignalKind::terminate(),
+        SignalKind::interrupt(),
+        SignalKind::hangup(),
+    ];
+    let (told, mut ends) = tokio::sync::mpsc::channel(1);
+    for kind in kinds {
+        match signal(kind) {
+            Ok(mut signal) => {
+                let told = told.clone();
+                tauri::async_runtime::spawn(async move {
+                    while signal.recv().await.is_some() && told.send(()).await.is_ok() {}
+                });
+            }
+            Err(error) => tracing::debug!(%error, ?kind, "this signal ends the app at once"),
+        }
+    }
+    drop(told);
+    while ends.recv().await.is_some() {
+        quit(&app);
+    }
+}
+
+/// The system's own message ends the app's loop.
+#[cfg(not(unix))]
+async fn end_when_told(_app: AppHandle) {}
 
 /// Ends the app: an engine of our own stops first, so that no run is cut short.
 pub(crate) fn quit(app: &AppHandle) {
@@ -175,6 +279,26 @@ pub(crate) fn quit(app: &AppHandle) {
     let app = app.clone();
     tauri::async_runtime::spawn(async move {
         shell.quit().await;
+        app.state::<Notifier>().leave().await;
         app.exit(0);
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use engine::view::{PairView, ProfileName};
+
+    use super::*;
+
+    #[test]
+    fn who_closes_the_window_is_told_the_way_back_once_something_is_set_up() {
+        let mut view = View::starting("laptop");
+        assert_eq!(way_back(&view, TrayHost::Present), None);
+        let pair = PairView::new("pair_1", "/home/ana/Notes", "b", ProfileName::Safe);
+        view.pairs = vec![pair];
+        let with_icon = way_back(&view, TrayHost::Present).unwrap();
+        assert!(with_icon.contains("icon") && with_icon.contains("Quit"));
+        let without = way_back(&view, TrayHost::Missing).unwrap();
+        assert!(!without.contains("icon"));
+    }
 }

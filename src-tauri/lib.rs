@@ -5,14 +5,19 @@
 //! [`engine::Request`]s. It must not know servers, buckets, rclone or files.
 
 mod app;
+mod asked;
 mod clipboard;
 mod commands;
 mod dock;
 mod login;
+#[cfg(target_os = "linux")]
+mod markup;
 mod notify;
+mod once;
 mod shell;
 mod tray;
 mod window;
 
 pub use app::{Options, run};
+pub use asked::Asked;
 pub use tray::Looks;

@@ -40,15 +40,17 @@ impl LoginError {
     pub(crate) fn hint(&self) -> &'static str {
         match self {
             Self::Foreign(_) => "Move that file away if nothing needs it.",
-            Self::Entry(_) | Self::Desktop(_) => "Look at the folder ~/.config/autostart.",
+            Self::Entry(_) | Self::Desktop(_) => {
+                "Look at the folder of programs that start at login, usually ~/.config/autostart."
+            }
         }
     }
 }
 
 pub(crate) fn start_at_login(app: &AppHandle) -> StartAtLogin {
     #[cfg(target_os = "linux")]
-    if let Some(entry) = entry::look(app) {
-        return entry.answer();
+    if let Some(place) = entry::Place::of(app) {
+        return place.look().answer();
     }
     match app.autolaunch().is_enabled() {
         Ok(true) => StartAtLogin::On,
@@ -66,10 +68,14 @@ pub(crate) fn start_at_login(app: &AppHandle) -> StartAtLogin {
 /// If the desktop's folder of such entries cannot be written, or the entry is another program's.
 pub(crate) fn set_start_at_login(app: &AppHandle, wanted: StartAtLogin) -> Result<(), LoginError> {
     let login = app.autolaunch();
+    #[cfg(target_os = "linux")]
+    if let Some(place) = entry::Place::of(app) {
+        return match wanted {
+            StartAtLogin::On => place.make(|| login.enable()),
+            StartAtLogin::Off | StartAtLogin::Unknown => place.remove(|| login.disable()),
+        };
+    }
     match wanted {
-        #[cfg(target_os = "linux")]
-        StartAtLogin::On => entry::make(app, || login.enable()),
-        #[cfg(not(target_os = "linux"))]
         StartAtLogin::On => Ok(login.enable()?),
         StartAtLogin::Off | StartAtLogin::Unknown => Ok(login.disable()?),
     }

@@ -4,14 +4,11 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
-use basic_memory_tray::{Looks, Options, run};
+use basic_memory_tray::{Asked, Looks, Options, run};
 use engine::{Clock, Config, Mode, Observer, Places, SecretChoice};
-use time::UtcOffset;
 use tracing_subscriber::EnvFilter;
 
 fn main() -> ExitCode {
-    // Asked while there is one thread: later the system gives no answer.
-    let offset = UtcOffset::current_local_offset().unwrap_or(UtcOffset::UTC);
     #[expect(clippy::disallowed_methods, reason = "a main reads the environment")]
     let filter = std::env::var("BM_CLOUD_LOG").unwrap_or_else(|_| "info".to_owned());
     tracing_subscriber::fmt()
@@ -35,13 +32,12 @@ fn main() -> ExitCode {
         observer: Observer::none(),
     };
     let options = Options {
-        show_window: !std::env::args().any(|argument| argument == "--background"),
+        asked: Asked::of(std::env::args().skip(1)),
         server_url: text("BM_CLOUD_SERVER"),
         looks: Looks {
             desktop: text("XDG_CURRENT_DESKTOP").unwrap_or_default(),
             forced_theme: text("GTK_THEME"),
         },
-        offset,
     };
     match run(config, options) {
         Ok(()) => ExitCode::SUCCESS,

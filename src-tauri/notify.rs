@@ -3,17 +3,15 @@
 //! Whether and when a person is told something is decided in the engine.
 
 #[cfg(target_os = "linux")]
+mod click;
+#[cfg(target_os = "linux")]
 mod linux;
 #[cfg(not(target_os = "linux"))]
 mod native;
 
 use std::collections::BTreeMap;
 
-use engine::view::{NoticeAction, NoticeCause, NoticeView};
-use tauri::{AppHandle, Manager as _};
-
-use crate::shell::Shell;
-use crate::{commands, window};
+use engine::view::{NoticeCause, NoticeView};
 
 #[cfg(target_os = "linux")]
 pub(crate) use self::linux::Notifier;
@@ -41,40 +39,9 @@ fn steps(told: &BTreeMap<NoticeCause, String>, notices: &[NoticeView]) -> Vec<St
     over.chain(new).collect()
 }
 
-fn label(action: NoticeAction) -> &'static str {
-    match action {
-        NoticeAction::OpenConflicts => "Review",
-        NoticeAction::OpenProblems => "Show problems",
-        NoticeAction::OpenWindow => "Open window",
-        NoticeAction::SignIn => "Sign in",
-        NoticeAction::ManageSubscription => "Manage subscription",
-    }
-}
-
-/// Does what a notification offers; on the main thread.
-fn act(app: &AppHandle, action: NoticeAction) {
-    match action {
-        NoticeAction::OpenConflicts => window::show(app, Some("conflicts")),
-        NoticeAction::OpenProblems => window::show(app, Some("diagnostics")),
-        NoticeAction::OpenWindow | NoticeAction::SignIn => window::show(app, None),
-        NoticeAction::ManageSubscription => {
-            let view = app.state::<Shell>().view();
-            match commands::subscription_link(&view) {
-                Some(link) => {
-                    if let Err(error) = open::that_detached(link) {
-                        tracing::warn!(%error, "no browser opened");
-                        window::show(app, Some("account"));
-                    }
-                }
-                None => window::show(app, Some("account")),
-            }
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use engine::view::NoticeLevel;
+    use engine::view::{NoticeAction, NoticeLevel};
 
     use super::*;
 

@@ -4,6 +4,7 @@ use tauri::{
     AppHandle, Emitter as _, Manager as _, Url, WebviewUrl, WebviewWindowBuilder, WindowEvent,
 };
 
+use crate::app;
 use crate::dock::{self, Dock};
 use crate::shell::Shell;
 
@@ -36,10 +37,11 @@ pub(crate) fn show(app: &AppHandle, place: Option<&str>) {
     match made {
         Ok(window) => {
             dock::set(app, Dock::Shown);
-            let app = app.clone();
+            let handle = app.clone();
             window.on_window_event(move |event| {
                 if let WindowEvent::Destroyed = event {
-                    dock::set(&app, Dock::Hidden);
+                    dock::set(&handle, Dock::Hidden);
+                    app::window_closed(&handle);
                 }
             });
         }

@@ -1,5 +1,6 @@
 //! The file by which a Linux desktop starts the app, read before it is written.
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use tauri::{AppHandle, Manager as _};
@@ -29,47 +30,87 @@ impl Entry {
     }
 }
 
-/// Absent where nobody knows the program or the home.
-pub(super) fn look(app: &AppHandle) -> Option<Entry> {
-    let text = std::fs::read_to_string(file(app)?).ok();
-    let program = program(app)?;
-    Some(judge(text.as_deref(), &program, Path::exists))
+/// Where the entry is, and what it starts.
+#[derive(Debug)]
+pub(super) struct Place {
+    /// What the desktop reads.
+    file: PathBuf,
+    /// What the plugin writes, whatever `XDG_CONFIG_HOME` says.
+    of_plugin: PathBuf,
+    name: String,
+    program: PathBuf,
 }
 
-/// Has the plugin write the entry, unless that would destroy what is somebody else's.
-pub(super) fn make(
-    app: &AppHandle,
-    write: impl FnOnce() -> Result<(), tauri_plugin_autostart::Error>,
-) -> Result<(), LoginError> {
-    let (Some(file), Some(entry)) = (file(app), look(app)) else {
-        return Ok(write()?);
-    };
-    match entry {
-        Entry::Missing | Entry::Asleep | Entry::Ours => {}
-        Entry::Edited => return Ok(()),
-        Entry::Foreign => return Err(LoginError::Foreign(file)),
+impl Place {
+    /// Absent where nobody knows the program or the home.
+    pub(super) fn of(app: &AppHandle) -> Option<Self> {
+        let name = app.package_info().name.clone();
+        let file = format!("autostart/{name}.desktop");
+        let image = app.env().appimage.map(PathBuf::from);
+        Some(Self {
+            file: app.path().config_dir().ok()?.join(&file),
+            of_plugin: app.path().home_dir().ok()?.join(".config").join(&file),
+            name,
+            program: image.or_else(|| std::env::current_exe().ok())?,
+        })
     }
-    write()?;
-    // The plugin writes the path as it is; with a blank or a `$` in it nothing would start.
-    let written = std::fs::read_to_string(&file)?;
-    let quoted = quoted(&written);
-    if quoted != written {
-        std::fs::write(&file, quoted)?;
+
+    pub(super) fn look(&self) -> Entry {
+        match std::fs::read_to_string(&self.file) {
+            Ok(text) => judge(Some(&text), &self.program, Path::exists),
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                judge(None, &self.program, Path::exists)
+            }
+            // Who knows what it is.
+            Err(error) => {
+                tracing::debug!(%error, "an entry of our name cannot be read");
+                Entry::Foreign
+            }
+        }
     }
-    Ok(())
-}
 
-/// Where the plugin writes, whatever `XDG_CONFIG_HOME` says.
-fn file(app: &AppHandle) -> Option<PathBuf> {
-    let name = format!("{}.desktop", app.package_info().name);
-    let home = app.path().home_dir().ok()?;
-    Some(home.join(".config/autostart").join(name))
-}
+    /// Has the plugin write the entry, unless that would destroy what is somebody else's.
+    pub(super) fn make(
+        &self,
+        write: impl FnOnce() -> Result<(), tauri_plugin_autostart::Error>,
+    ) -> Result<(), LoginError> {
+        match self.look() {
+            Entry::Missing | Entry::Asleep | Entry::Ours => {}
+            Entry::Edited => return Ok(()),
+            Entry::Foreign => return Err(LoginError::Foreign(self.file.clone())),
+        }
+        let written = if self.file == self.of_plugin {
+            write()?;
+            std::fs::read_to_string(&self.file)?
+        } else {
+            if let Some(folder) = self.file.parent() {
+                std::fs::create_dir_all(folder)?;
+            }
+            format!(
+                "[Desktop Entry]\nType=Application\nVersion=1.0\nName={}\nExec={} --background\n\
+                 StartupNotify=false\nTerminal=false\n",
+                self.name,
+                self.program.display()
+            )
+        };
+        // The plugin writes the path as it is; with a blank or a `$` in it nothing would start.
+        std::fs::write(&self.file, quoted(&written))?;
+        Ok(())
+    }
 
-/// What the plugin has the desktop start.
-fn program(app: &AppHandle) -> Option<PathBuf> {
-    let image = app.env().appimage.map(PathBuf::from);
-    image.or_else(|| std::env::current_exe().ok())
+    /// Takes the entry away. What starts something else was never on.
+    pub(super) fn remove(
+        &self,
+        remove: impl FnOnce() -> Result<(), tauri_plugin_autostart::Error>,
+    ) -> Result<(), LoginError> {
+        match self.look() {
+            Entry::Missing | Entry::Foreign => Ok(()),
+            Entry::Ours | Entry::Edited | Entry::Asleep if self.file == self.of_plugin => {
+                Ok(remove()?)
+            }
+            Entry::Ours | Entry::Edited | Entry::Asleep => Ok(std::fs::remove_file(&self.file)?),
+        }
+    }
 }
 
 fn judge(entry: Option<&str>, program: &Path, is_there: impl Fn(&Path) -> bool) -> Entry {

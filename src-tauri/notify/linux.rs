@@ -1,19 +1,27 @@
 //! Notifications over the session bus: `org.freedesktop.Notifications`, version 1.2.
 
 use std::collections::{BTreeMap, HashMap};
+use std::time::Duration;
 
 use engine::view::{NoticeAction, NoticeCause, NoticeLevel, NoticeView};
 use futures::StreamExt as _;
 use tauri::AppHandle;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
+use zbus::fdo::DBusProxy;
+use zbus::message::Header;
 use zbus::proxy::CacheProperties;
 use zbus::zvariant::Value;
 use zbus::{Connection, proxy};
 
-use super::{Step, act, label, steps};
+use super::click::{Click, act, label};
+use super::{Step, steps};
+use crate::markup::escaped;
 
-/// Messages of the app itself that wait for the desktop.
-const WORDS: usize = 4;
+const SERVICE: &str = "org.freedesktop.Notifications";
+/// Wishes of the app itself that wait for the desktop.
+const WISHES: usize = 4;
+/// What leaving may take.
+const PATIENCE: Duration = Duration::from_secs(1);
 /// How a notification names what a click on itself does.
 const CLICK: &str = "default";
 /// The desktop decides how long a notification stays.
@@ -25,19 +33,6 @@ const AS_USUAL: i32 = -1;
     default_path = "/org/freedesktop/Notifications"
 )]
 trait Desktop {
-    #[expect(clippy::too_many_arguments, reason = "the interface has these")]
-    fn notify(
-        &self,
-        app_name: &str,
-        replaces_id: u32,
-        app_icon: &str,
-        summary: &str,
-        body: &str,
-        actions: &[&str],
-        hints: HashMap<&str, Value<'_>>,
-        expire_timeout: i32,
-    ) -> zbus::Result<u32>;
-
     fn close_notification(&self, id: u32) -> zbus::Result<()>;
 
     fn get_capabilities(&self) -> zbus::Result<Vec<String>>;
@@ -52,26 +47,32 @@ trait Desktop {
 /// The way to the desktop's notifications.
 pub(crate) struct Notifier {
     notices: watch::Sender<Vec<NoticeView>>,
-    words: mpsc::Sender<Words>,
+    wishes: mpsc::Sender<Wish>,
 }
 
-/// Something that the app itself says.
-struct Words {
-    title: &'static str,
-    body: &'static str,
+/// What the app itself wants.
+enum Wish {
+    Say {
+        title: String,
+        body: String,
+    },
+    /// Takes back what was said last.
+    Unsay,
+    /// Takes everything back: nobody would answer a click any more.
+    Leave(oneshot::Sender<()>),
 }
 
 impl Notifier {
     pub(crate) fn new(app: &AppHandle) -> Self {
         let (notices, wanted) = watch::channel(Vec::new());
-        let (words, said) = mpsc::channel(WORDS);
+        let (wishes, wished) = mpsc::channel(WISHES);
         let app = app.clone();
         tauri::async_runtime::spawn(async move {
-            if let Err(error) = serve(&app, wanted, said).await {
+            if let Err(error) = serve(&app, wanted, wished).await {
                 tracing::warn!(%error, "there are no notifications");
             }
         });
-        Self { notices, words }
+        Self { notices, wishes }
     }
 
     /// Shows what is new of these, and takes back what is gone.
@@ -85,9 +86,27 @@ impl Notifier {
         });
     }
 
-    pub(crate) fn say(&self, title: &'static str, body: &'static str) {
-        if self.words.try_send(Words { title, body }).is_err() {
-            tracing::debug!(title, "not said");
+    pub(crate) fn say(&self, title: impl Into<String>, body: impl Into<String>) {
+        let (title, body) = (title.into(), body.into());
+        self.wish(Wish::Say { title, body });
+    }
+
+    pub(crate) fn unsay(&self) {
+        self.wish(Wish::Unsay);
+    }
+
+    /// Takes everything back before the app ends.
+    pub(crate) async fn leave(&self) {
+        let (done, left) = oneshot::channel();
+        self.wish(Wish::Leave(done));
+        if tokio::time::timeout(PATIENCE, left).await.is_err() {
+            tracing::debug!("the desktop keeps what it shows");
+        }
+    }
+
+    fn wish(&self, wish: Wish) {
+        if self.wishes.try_send(wish).is_err() {
+            tracing::debug!("there are no notifications");
         }
     }
 }
@@ -95,9 +114,13 @@ impl Notifier {
 async fn serve(
     app: &AppHandle,
     mut wanted: watch::Receiver<Vec<NoticeView>>,
-    mut said: mpsc::Receiver<Words>,
+    mut wished: mpsc::Receiver<Wish>,
 ) -> zbus::Result<()> {
     let bus = Connection::session().await?;
+    let names = DBusProxy::new(&bus).await?;
+    let mut owners = names
+        .receive_name_owner_changed_with_args(&[(0, SERVICE)])
+        .await?;
     let desktop = DesktopProxy::builder(&bus)
         .cache_properties(CacheProperties::No)
         .build()
@@ -108,6 +131,7 @@ async fn serve(
         desktop: &desktop,
         told: BTreeMap::new(),
         shown: BTreeMap::new(),
+        said: None,
     };
     loop {
         tokio::select! {
@@ -118,19 +142,38 @@ async fn serve(
                 let notices = wanted.borrow_and_update().clone();
                 board.follow(&notices).await;
             }
-            Some(words) = said.recv() => board.say(&words).await,
+            Some(wish) = wished.recv() => match wish {
+                Wish::Say { title, body } => board.say(&title, &body).await,
+                Wish::Unsay => board.unsay().await,
+                Wish::Leave(done) => {
+                    board.unsay().await;
+                    board.follow(&[]).await;
+                    // Nothing is shown from here on.
+                    return done.send(()).map_or(Ok(()), Ok);
+                }
+            },
+            Some(owner) = owners.next() => {
+                let owner = owner.args()?;
+                let server = owner.new_owner().as_ref().map(|name| name.as_str());
+                board.forget_all_but(server);
+                if server.is_some() {
+                    let notices = wanted.borrow().clone();
+                    board.follow(&notices).await;
+                }
+            }
             Some(click) = clicks.next() => {
-                let click = click.args()?;
-                if let Some(action) = board.clicked(click.id, &click.action_key) {
+                let of = sender(&click.message().header());
+                let args = click.args()?;
+                if let Some(click) = board.clicked(&of, args.id, &args.action_key) {
                     let handle = app.clone();
-                    if let Err(error) = app.run_on_main_thread(move || act(&handle, action)) {
+                    if let Err(error) = app.run_on_main_thread(move || act(&handle, click)) {
                         tracing::debug!(%error, "a click came while the app ends");
                     }
                 }
             }
             Some(closing) = closings.next() => {
-                let id = closing.args()?.id;
-                board.shown.retain(|_, shown| shown.number != id);
+                let of = sender(&closing.message().header());
+                board.closed(&of, closing.args()?.id);
             }
         }
     }
@@ -140,12 +183,23 @@ struct Board<'a> {
     desktop: &'a DesktopProxy<'a>,
     /// The newest notice of each cause that was shown, closed or not.
     told: BTreeMap<NoticeCause, String>,
+    /// The newest notification of each cause; a click may come with the word that it was closed.
     shown: BTreeMap<NoticeCause, Shown>,
+    /// What the app itself said last.
+    said: Option<Number>,
 }
 
-/// A notification that is on the screen, as far as is known.
-struct Shown {
+/// A notification as the desktop knows it. A server that was started again counts anew, and its
+/// numbers are those of other programs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Number {
+    server: String,
     number: u32,
+}
+
+struct Shown {
+    number: Number,
+    on_screen: bool,
     actions: Vec<NoticeAction>,
 }
 
@@ -155,31 +209,30 @@ impl Board<'_> {
             match step {
                 Step::Withdraw(cause) => {
                     self.told.remove(&cause);
-                    let Some(shown) = self.shown.remove(&cause) else {
-                        continue;
-                    };
-                    if let Err(error) = self.desktop.close_notification(shown.number).await {
-                        tracing::debug!(%error, "a notification was not taken back");
+                    if let Some(shown) = self.shown.remove(&cause)
+                        && shown.on_screen
+                    {
+                        self.close(shown.number).await;
                     }
                 }
-                Step::Show(notice) => {
-                    self.told.insert(notice.cause, notice.id.clone());
-                    let before = self.shown.get(&notice.cause).map(|shown| shown.number);
-                    match self.notify(&notice, before.unwrap_or_default()).await {
-                        Ok(number) => {
-                            let actions = notice.actions;
-                            self.shown.insert(notice.cause, Shown { number, actions });
-                        }
-                        Err(error) => {
-                            tracing::info!(%error, "the desktop shows no notifications");
-                        }
+                Step::Show(notice) => match self.notify(&notice).await {
+                    Ok(number) => {
+                        self.told.insert(notice.cause, notice.id);
+                        let shown = Shown {
+                            number,
+                            on_screen: true,
+                            actions: notice.actions,
+                        };
+                        self.shown.insert(notice.cause, shown);
                     }
-                }
+                    // It is shown by the server that comes, if one does.
+                    Err(error) => tracing::info!(%error, "the desktop shows no notifications"),
+                },
             }
         }
     }
 
-    async fn notify(&self, notice: &NoticeView, replaces: u32) -> zbus::Result<u32> {
+    async fn notify(&self, notice: &NoticeView) -> zbus::Result<Number> {
         let can = self.desktop.get_capabilities().await?;
         let can = |what: &str| can.iter().any(|known| known == what);
         let keys: Vec<String> = notice.actions.iter().map(|action| key(*action)).collect();
@@ -192,23 +245,41 @@ impl Board<'_> {
                 actions.extend([key.as_str(), label(*action)]);
             }
         }
-        let body = if can("body-markup") {
-            escaped(&notice.body)
-        } else {
-            notice.body.clone()
-        };
         let urgency = match notice.level {
             NoticeLevel::Info => 0_u8,
             // Critical ones would break through "do not disturb".
             NoticeLevel::Warning | NoticeLevel::Error => 1,
         };
+        let body = shaped(&notice.body, can("body-markup"));
+        let before = self.shown.get(&notice.cause);
+        let replaces = before
+            .filter(|shown| shown.on_screen)
+            .map_or(0, |shown| shown.number.number);
         self.send(&notice.title, &body, &actions, replaces, urgency)
             .await
     }
 
-    async fn say(&self, words: &Words) {
-        if let Err(error) = self.send(words.title, words.body, &[], 0, 0).await {
-            tracing::info!(%error, words.title, "the desktop shows no notifications");
+    async fn say(&mut self, title: &str, body: &str) {
+        let said = async {
+            let can = self.desktop.get_capabilities().await?;
+            let body = shaped(body, can.iter().any(|known| known == "body-markup"));
+            self.send(title, &body, &[], 0, 0).await
+        };
+        match said.await {
+            Ok(number) => self.said = Some(number),
+            Err(error) => tracing::info!(%error, title, "the desktop shows no notifications"),
+        }
+    }
+
+    async fn unsay(&mut self) {
+        if let Some(number) = self.said.take() {
+            self.close(number).await;
+        }
+    }
+
+    async fn close(&self, number: Number) {
+        if let Err(error) = self.desktop.close_notification(number.number).await {
+            tracing::debug!(%error, "a notification was not taken back");
         }
     }
 
@@ -219,43 +290,72 @@ impl Board<'_> {
         actions: &[&str],
         replaces: u32,
         urgency: u8,
-    ) -> zbus::Result<u32> {
+    ) -> zbus::Result<Number> {
         let hints = HashMap::from([
             ("urgency", Value::from(urgency)),
             ("desktop-entry", Value::from("Basic Memory")),
         ]);
         let icon = "basic-memory-tray";
-        self.desktop
-            .notify(
-                "Basic Memory",
-                replaces,
-                icon,
-                title,
-                body,
-                actions,
-                hints,
-                AS_USUAL,
-            )
-            .await
+        let name = "Basic Memory";
+        let asked = (name, replaces, icon, title, body, actions, hints, AS_USUAL);
+        let answer = self.desktop.inner().call_method("Notify", &asked).await?;
+        Ok(Number {
+            server: sender(&answer.header()),
+            number: answer.body().deserialize()?,
+        })
     }
 
-    fn clicked(&self, number: u32, pressed: &str) -> Option<NoticeAction> {
-        let shown = self.shown.values().find(|shown| shown.number == number)?;
+    /// What another server showed is not on the screen any more.
+    fn forget_all_but(&mut self, server: Option<&str>) {
+        self.shown
+            .retain(|_, shown| Some(&*shown.number.server) == server);
+        self.said.take_if(|said| Some(&*said.server) != server);
+    }
+
+    fn closed(&mut self, server: &str, number: u32) {
+        for shown in self.shown.values_mut() {
+            if shown.number.is(server, number) {
+                shown.on_screen = false;
+            }
+        }
+        self.said.take_if(|said| said.is(server, number));
+    }
+
+    fn clicked(&self, server: &str, number: u32, pressed: &str) -> Option<Click> {
+        let mut shown = self.shown.iter();
+        let (cause, shown) = shown.find(|(_, shown)| shown.number.is(server, number))?;
         let mut actions = shown.actions.iter().copied();
-        if pressed == CLICK {
+        let action = if pressed == CLICK {
             actions.next()
         } else {
             actions.find(|action| key(*action) == pressed)
-        }
+        };
+        Some(Click {
+            cause: *cause,
+            action: action?,
+        })
+    }
+}
+
+impl Number {
+    fn is(&self, server: &str, number: u32) -> bool {
+        self.server == server && self.number == number
+    }
+}
+
+fn sender(header: &Header<'_>) -> String {
+    let name = header.sender().map(|name| name.as_str());
+    name.unwrap_or_default().to_owned()
+}
+
+fn shaped(body: &str, markup: bool) -> String {
+    if markup {
+        escaped(body)
+    } else {
+        body.to_owned()
     }
 }
 
 fn key(action: NoticeAction) -> String {
     format!("{action:?}")
-}
-
-fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;")
-        .replace('<', "&lt;")
-        .replace('>', "&gt;")
 }

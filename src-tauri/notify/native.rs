@@ -33,16 +33,27 @@ impl Notifier {
                 }
                 Step::Show(notice) => {
                     told.insert(notice.cause, notice.id.clone());
-                    self.say(&notice.title, &notice.body);
+                    self.say(notice.title, notice.body);
                 }
             }
         }
     }
 
-    pub(crate) fn say(&self, title: &str, body: &str) {
+    pub(crate) fn say(&self, title: impl Into<String>, body: impl Into<String>) {
         let builder = self.app.notification().builder();
         if let Err(error) = builder.title(title).body(body).show() {
-            tracing::info!(%error, title, "the desktop shows no notifications");
+            tracing::info!(%error, "the desktop shows no notifications");
         }
     }
+
+    /// What was said goes by itself.
+    #[expect(clippy::unused_self, reason = "the bus of Linux takes it back")]
+    pub(crate) fn unsay(&self) {}
+
+    #[expect(
+        clippy::unused_self,
+        clippy::unused_async,
+        reason = "the bus of Linux takes it back"
+    )]
+    pub(crate) async fn leave(&self) {}
 }

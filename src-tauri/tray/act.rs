@@ -1,19 +1,20 @@
 use std::path::Path;
 
-use engine::view::{AccountView, MountView, SyncSwitch};
+use engine::view::{AccountView, MountView, ProfileName, SyncSwitch};
 use engine::{Request, RunKind, View};
 use tauri::{AppHandle, Manager as _};
 
 use super::Tray;
 use super::menu::{Action, Page};
 use crate::login::{StartAtLogin, set_start_at_login, start_at_login};
+use crate::notify::Notifier;
 use crate::shell::Shell;
 use crate::{app, clipboard, commands, window};
 
 const DOCUMENTATION: &str = "https://docs.basicmemory.com";
 
 /// Does what a click asks for; on the main thread.
-pub(super) fn act(app: &AppHandle, action: Action) {
+pub(crate) fn act(app: &AppHandle, action: Action) {
     let shell = app.state::<Shell>().inner().clone();
     let view = shell.view();
     let request = match action {
@@ -24,7 +25,11 @@ pub(super) fn act(app: &AppHandle, action: Action) {
         Action::OpenSignInPage => return sign_in_link(&view).map_or((), open),
         Action::CopySignInLink => return sign_in_link(&view).map_or((), clipboard::set),
         Action::OpenMount(id) => {
-            return found(&view, &id).map_or((), |mount| open(&mount.folder));
+            return match found(&view, &id) {
+                Some(mount) => open(&mount.folder),
+                // It was taken away while the menu was open.
+                None => window::show(app, Page::Mounts.place()),
+            };
         }
         Action::OpenFolder(pair) => Request::OpenFolder { pair },
         Action::ToggleSync => Request::SetSync {
@@ -37,10 +42,13 @@ pub(super) fn act(app: &AppHandle, action: Action) {
             pair,
             run: RunKind::Sync,
         },
+        Action::SetProfile { pair, profile } if has(&view, &pair, profile) => {
+            return app.state::<Tray>().set_again(app);
+        }
         Action::SetProfile { pair, profile } => Request::SetProfile { pair, profile },
         Action::Mount(id) => {
             let Some(mount) = found(&view, &id) else {
-                return;
+                return window::show(app, Page::Mounts.place());
             };
             Request::Mount {
                 folder: Path::new(&mount.folder).to_owned(),
@@ -55,9 +63,16 @@ pub(super) fn act(app: &AppHandle, action: Action) {
         if let Err(refusal) = shell.send(request).await {
             tracing::warn!(code = refusal.code, error = refusal.message, "refused");
             app.state::<Tray>().set_again(&app);
+            app.state::<Notifier>()
+                .say(refusal.message, refusal.hint.unwrap_or_default());
             window::show(&app, None);
         }
     });
+}
+
+fn has(view: &View, pair: &str, profile: ProfileName) -> bool {
+    let mut pairs = view.pairs.iter();
+    pairs.any(|known| known.id == pair && known.profile == profile)
 }
 
 fn found<'a>(view: &'a View, id: &str) -> Option<&'a MountView> {

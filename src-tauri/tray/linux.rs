@@ -11,7 +11,7 @@ mod picture;
 use std::sync::Arc;
 
 use futures::StreamExt as _;
-use tauri::AppHandle;
+use tauri::{AppHandle, Manager as _};
 use tokio::sync::{mpsc, watch};
 use zbus::fdo::DBusProxy;
 use zbus::object_server::InterfaceRef;
@@ -22,7 +22,8 @@ use zbus::{Connection, Proxy, connection};
 use self::board::{Board, Changes};
 use self::item::{StatusItem, urgency};
 use self::layout::Difference;
-use self::menu::MenuObject;
+use self::menu::{MenuObject, Refresh};
+use super::Tray;
 use super::act::act;
 use super::face::Face;
 use super::host::TrayHost;
@@ -41,6 +42,7 @@ pub(crate) struct Icon {
 #[derive(Clone)]
 struct Wanted {
     face: Arc<Face>,
+    panel: Panel,
     /// Counts how often everything has to be read again.
     turn: u64,
 }
@@ -62,14 +64,25 @@ impl Icon {
     ) -> tauri::Result<Self> {
         let face = Arc::new(face);
         let board = Arc::new(Board::new((*face).clone(), panel));
-        let (wanted, changes) = watch::channel(Wanted { face, turn: 0 });
+        let (wanted, changes) = watch::channel(Wanted {
+            face,
+            panel,
+            turn: 0,
+        });
         let (clicks, clicked) = mpsc::channel(CLICKS);
         tauri::async_runtime::spawn(take_clicks(app.clone(), clicked));
-        tauri::async_runtime::spawn(async move {
-            if let Err(error) = serve(&board, changes, clicks, &host).await {
-                tracing::warn!(%error, "there is no tray icon");
-                host.send_replace(TrayHost::Missing);
+        let handle = app.clone();
+        let refresh = move || {
+            if let Some(tray) = handle.try_state::<Tray>() {
+                tray.refresh(&handle);
             }
+        };
+        tauri::async_runtime::spawn(async move {
+            let served = serve(&board, changes, clicks, Box::new(refresh), &host).await;
+            if let Err(error) = served {
+                tracing::warn!(%error, "there is no tray icon");
+            }
+            host.send_replace(TrayHost::Missing);
         });
         Ok(Self { wanted })
     }
@@ -81,6 +94,14 @@ impl Icon {
                 wanted.face = Arc::new(face);
             }
             is_new
+        });
+    }
+
+    /// Draws the icon for this ground.
+    pub(crate) fn stand_on(&self, _app: &AppHandle, panel: Panel) {
+        self.wanted.send_if_modified(|wanted| {
+            let before = std::mem::replace(&mut wanted.panel, panel);
+            before != panel
         });
     }
 
@@ -103,6 +124,7 @@ async fn serve(
     board: &Arc<Board>,
     mut wanted: watch::Receiver<Wanted>,
     clicks: mpsc::Sender<Action>,
+    refresh: Refresh,
     host: &watch::Sender<TrayHost>,
 ) -> zbus::Result<()> {
     let status_item = StatusItem {
@@ -113,6 +135,7 @@ async fn serve(
     let menu_object = MenuObject {
         board: Arc::clone(board),
         clicks,
+        refresh,
     };
     let bus = connection::Builder::session()?
         .serve_at(item::PATH, status_item)?
@@ -132,6 +155,9 @@ async fn serve(
     let mut hosts = watcher
         .receive_signal("StatusNotifierHostRegistered")
         .await?;
+    let mut gone = watcher
+        .receive_signal("StatusNotifierHostUnregistered")
+        .await?;
     host.send_replace(register(&watcher).await);
     let mut turn = 0;
     loop {
@@ -142,7 +168,7 @@ async fn serve(
                 }
                 let now = wanted.borrow_and_update().clone();
                 let again = std::mem::replace(&mut turn, now.turn) != now.turn;
-                faces.show(&now.face, again).await?;
+                faces.show(&now, again).await?;
             }
             owner = owners.next() => {
                 let Some(owner) = owner else { return Ok(()) };
@@ -156,6 +182,12 @@ async fn serve(
                     return Ok(());
                 }
                 host.send_replace(TrayHost::Present);
+            }
+            panel = gone.next() => {
+                if panel.is_none() {
+                    return Ok(());
+                }
+                host.send_replace(ask(&watcher).await);
             }
         }
     }
@@ -173,19 +205,22 @@ async fn watcher(bus: &Connection) -> zbus::Result<Proxy<'static>> {
 
 /// Tells the desktop's watcher about the icon. The watcher reads who asked from the message.
 async fn register(watcher: &Proxy<'_>) -> TrayHost {
-    let told: zbus::Result<bool> = async {
-        let body = (item::PATH,);
-        watcher
-            .call::<_, _, ()>("RegisterStatusNotifierItem", &body)
-            .await?;
-        watcher.get_property("IsStatusNotifierHostRegistered").await
+    let body = (item::PATH,);
+    let told = watcher.call::<_, _, ()>("RegisterStatusNotifierItem", &body);
+    if let Err(error) = told.await {
+        tracing::info!(%error, "no panel shows tray icons; one that comes gets the icon");
+        return TrayHost::Missing;
     }
-    .await;
-    match told {
+    ask(watcher).await
+}
+
+/// Whether a panel shows what the watcher knows of.
+async fn ask(watcher: &Proxy<'_>) -> TrayHost {
+    match watcher.get_property("IsStatusNotifierHostRegistered").await {
         Ok(true) => TrayHost::Present,
         Ok(false) => TrayHost::Missing,
         Err(error) => {
-            tracing::info!(%error, "no panel shows tray icons; one that comes gets the icon");
+            tracing::info!(%error, "the watcher of tray icons does not answer");
             TrayHost::Missing
         }
     }
@@ -198,8 +233,9 @@ struct Faces<'a> {
 }
 
 impl Faces<'_> {
-    async fn show(&self, face: &Face, again: bool) -> zbus::Result<()> {
-        let Changes { icon, words, menu } = self.board.show(face);
+    async fn show(&self, wanted: &Wanted, again: bool) -> zbus::Result<()> {
+        let Wanted { face, panel, .. } = wanted;
+        let Changes { icon, words, menu } = self.board.show(face, *panel);
         let item = self.item.signal_emitter();
         if icon {
             StatusItem::new_icon(item).await?;

@@ -14,6 +14,9 @@ use crate::login::StartAtLogin;
 pub(crate) use action::{Action, Page, Pause};
 pub(crate) use words::status_line;
 
+/// What the first line holds; the window has the whole of it.
+const STATUS_LENGTH: usize = 72;
+
 /// The whole menu; equal menus need not be set again.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Menu(pub(crate) Vec<Item>);
@@ -57,11 +60,11 @@ pub(crate) enum Branch {
 }
 
 /// What the menu shows that is not in the view.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy)]
 pub(crate) struct Surroundings<'a> {
     pub(crate) now_ms: i64,
-    /// How far the person's clock is from UTC.
-    pub(crate) offset: UtcOffset,
+    /// How far the person's clock is from UTC at a time (Unix milliseconds).
+    pub(crate) offset_at: &'a dyn Fn(i64) -> UtcOffset,
     /// What quitting does to sync, in words.
     pub(crate) quit: &'a str,
     pub(crate) login: StartAtLogin,
@@ -69,18 +72,22 @@ pub(crate) struct Surroundings<'a> {
 
 /// Makes the menu of a view.
 pub(crate) fn menu(view: &View, around: Surroundings<'_>) -> Menu {
-    let mut items = vec![Item::Fact(status_line(view, around))];
-    let has_folder = !view.pairs.is_empty();
+    let line = words::shortened(&status_line(view, around), STATUS_LENGTH);
+    let mut items = vec![Item::Fact(line)];
     match &view.account {
-        AccountView::SignedIn { .. } => {
+        AccountView::SignedIn { .. } if is_set_up(view) => {
             items.extend(at_work(view, around));
+        }
+        AccountView::SignedIn { .. } => {
+            items.push(command(Action::Open(Page::Any), "Continue set-up…"));
+            items.extend(account(view, around));
         }
         AccountView::SignedOut { .. } if !engine_runs(view) => {
             items.push(command(Action::Open(Page::Any), "Open window…"));
         }
         AccountView::SignedOut { .. } => {
             items.push(command(Action::Open(Page::SignIn), "Sign in…"));
-            if has_folder {
+            if view.notes_folder.is_some() {
                 items.push(command(Action::OpenFolder(None), "Open notes folder"));
             }
         }
@@ -103,32 +110,46 @@ pub(crate) fn menu(view: &View, around: Surroundings<'_>) -> Menu {
     Menu(items)
 }
 
+fn is_set_up(view: &View) -> bool {
+    !view.pairs.is_empty() || !view.mounts.is_empty()
+}
+
+/// Drives follow no switch: what stops and starts sync is there where a folder is.
 fn at_work(view: &View, around: Surroundings<'_>) -> Vec<Item> {
     let has_folder = !view.pairs.is_empty();
-    let mut items = vec![
-        enabled_where(has_folder, Action::OpenFolder(None), "Open notes folder"),
-        command(Action::Open(Page::Any), "Open window…"),
-        Item::Separator,
-        Item::Toggle {
+    let open_window = command(Action::Open(Page::Any), "Open window…");
+    let mut items = if has_folder {
+        let open = command(Action::OpenFolder(None), "Open notes folder");
+        let sync = Item::Toggle {
             action: Action::ToggleSync,
             label: "Sync".to_owned(),
             checked: view.sync == SyncSwitch::On,
-        },
-    ];
-    items.extend(pause(view, around));
-    items.push(enabled_where(has_folder, Action::SyncNow(None), "Sync now"));
+        };
+        let mut items = vec![open, open_window, Item::Separator, sync];
+        items.extend(pause(view, around));
+        items.push(command(Action::SyncNow(None), "Sync now"));
+        items
+    } else {
+        vec![open_window]
+    };
     for part in [places::waiting(view), places::submenus(view)] {
         if !part.is_empty() {
             items.push(Item::Separator);
             items.extend(part);
         }
     }
-    items.push(Item::Separator);
-    items.extend(
-        words::account_line(view, around).map(|line| command(Action::Open(Page::Account), &line)),
-    );
-    items.extend(words::storage_line(view).map(Item::Fact));
+    items.extend(account(view, around));
     items
+}
+
+fn account(view: &View, around: Surroundings<'_>) -> Vec<Item> {
+    let line = words::account_line(view, around);
+    let line = line.map(|line| command(Action::Open(Page::Account), &line));
+    let storage = words::storage_line(view).map(Item::Fact);
+    std::iter::once(Item::Separator)
+        .chain(line)
+        .chain(storage)
+        .collect()
 }
 
 /// A pause has an end, so there is none while sync is off until it is turned on again.
@@ -158,6 +179,7 @@ fn engine_runs(view: &View) -> bool {
 fn ending(view: &View, around: Surroundings<'_>) -> Vec<Item> {
     let runs = engine_runs(view);
     let signed_in = matches!(view.account, AccountView::SignedIn { .. });
+    let again = signed_in && is_set_up(view);
     let settings = runs.then(|| command(Action::Open(Page::Settings), "Settings…"));
     let mut items: Vec<Item> = settings.into_iter().collect();
     items.extend(login(around).map(|checked| Item::Toggle {
@@ -166,7 +188,7 @@ fn ending(view: &View, around: Surroundings<'_>) -> Vec<Item> {
         checked,
     }));
     let mut help = vec![command(Action::OpenDocumentation, "Documentation")];
-    help.extend(signed_in.then(|| command(Action::Open(Page::SetUp), "Set up again…")));
+    help.extend(again.then(|| command(Action::Open(Page::SetUp), "Set up again…")));
     help.extend(runs.then(|| command(Action::Open(Page::Diagnostics), "Export diagnostics…")));
     help.push(Item::Fact(format!("Basic Memory {}", view.version)));
     items.push(Item::Submenu {

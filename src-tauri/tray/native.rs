@@ -23,7 +23,7 @@ type Native = Box<dyn IsMenuItem<tauri::Wry>>;
 /// The icon as the app sees it.
 pub(crate) struct Icon {
     icon: TrayIcon,
-    panel: Panel,
+    panel: Mutex<Panel>,
     shown: Mutex<Option<Face>>,
     actions: Actions,
 }
@@ -67,7 +67,7 @@ impl Icon {
             });
         Ok(Self {
             icon: builder.build(app)?,
-            panel,
+            panel: Mutex::new(panel),
             shown: Mutex::new(Some(face)),
             actions,
         })
@@ -82,6 +82,15 @@ impl Icon {
         }
     }
 
+    /// Draws the icon for this ground; the next [`Icon::show`] sets it.
+    pub(crate) fn stand_on(&self, _app: &AppHandle, panel: Panel) {
+        let mut stands = self.panel.lock().unwrap_or_else(PoisonError::into_inner);
+        if std::mem::replace(&mut *stands, panel) != panel {
+            drop(stands);
+            self.forget();
+        }
+    }
+
     /// Has everything set again by the next [`Icon::show`].
     pub(crate) fn forget(&self) {
         *self.shown.lock().unwrap_or_else(PoisonError::into_inner) = None;
@@ -89,7 +98,8 @@ impl Icon {
 
     fn set(&self, app: &AppHandle, before: Option<&Face>, face: &Face) -> tauri::Result<()> {
         if before.map(|face| face.status) != Some(face.status) {
-            let picture = icon(face.status, self.panel, Size::Large)?;
+            let panel = *self.panel.lock().unwrap_or_else(PoisonError::into_inner);
+            let picture = icon(face.status, panel, Size::Large)?;
             self.icon.set_icon(Some(picture))?;
             self.icon.set_icon_as_template(cfg!(target_os = "macos"))?;
         }

@@ -31,6 +31,25 @@ impl Looks {
     }
 }
 
+/// Whether [`when_theme_changes`] ever calls; elsewhere the theme has to be asked for.
+pub(crate) const TELLS_OF_THEMES: bool = cfg!(target_os = "linux");
+
+/// Calls on the main thread whenever another theme is chosen, as many desktops do at dusk.
+#[cfg(target_os = "linux")]
+pub(crate) fn when_theme_changes(tell: impl Fn() + Clone + 'static) {
+    use gtk::prelude::GtkSettingsExt as _;
+
+    let Some(settings) = gtk::Settings::default() else {
+        return;
+    };
+    let of_darkness = tell.clone();
+    settings.connect_gtk_theme_name_notify(move |_| tell());
+    settings.connect_gtk_application_prefer_dark_theme_notify(move |_| of_darkness());
+}
+
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn when_theme_changes(_tell: impl Fn() + Clone + 'static) {}
+
 /// The theme that a person chose.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Theme {

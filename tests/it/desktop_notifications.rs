@@ -1,16 +1,19 @@
 //! What the real app tells a person who has not asked.
 
+use std::fs;
+use std::path::Path;
+
 use testkit::wait_until;
 
 use crate::desktop::{Desktop, SOON};
 use crate::notifications::Notifications;
 use crate::person::{Device, at_work, save};
-use crate::tray::Panel;
+use crate::tray::{Icon, Panel};
 
 const TITLE: &str = "^Basic Memory$";
 
 #[tokio::test]
-async fn many_conflicts_make_one_notification_that_leads_to_them_and_goes_with_them() {
+async fn many_conflicts_make_one_notification_that_leads_to_them() {
     let (desktop, _server, _state, folder, other) = at_work().await;
     let mut told = Notifications::start(&desktop).await;
     let mut panel = Panel::start(&desktop).await;
@@ -38,11 +41,97 @@ async fn many_conflicts_make_one_notification_that_leads_to_them_and_goes_with_t
     assert_eq!(desktop.windows(TITLE).await, 0);
     told.press(shown.number, "default").await;
     wait_until(SOON, async || desktop.windows(TITLE).await == 1).await;
+    assert_eq!(told.seen().shown.len(), 1, "{seen:#?}");
+}
+
+#[tokio::test]
+async fn notices_wait_for_a_server_and_are_taken_back_from_the_one_that_showed_them() {
+    let (desktop, _server, _state, folder, other) = at_work().await;
+    let mut panel = Panel::start(&desktop).await;
+    let _app = desktop.app(&["--background"]);
+    let icon = panel.icon().await;
+    icon.looks("idle").await;
+    make_a_conflict(&icon, &folder, &other).await;
+    // The notice is there, and nobody shows it.
+    let here = Device::on(&desktop, &folder).await;
+    wait_until(SOON, async || here.notices() == 1).await;
+
+    let mut first = Notifications::start(&desktop).await;
+    let seen = first.wait_for(|seen| !seen.shown.is_empty()).await;
+    assert_eq!(seen.shown[0].title, "1 conflict to review");
+    first.stop().await;
+
+    // Its numbers mean nothing to the next one.
+    let mut second = Notifications::start(&desktop).await;
+    here.keep_mine().await;
+    icon.looks("idle").await;
+    fs::rename(&folder, folder.with_file_name("Elsewhere")).unwrap();
+    icon.click("Open notes folder").await;
+    let seen = second.wait_for(|seen| !seen.shown.is_empty()).await;
+    assert!(seen.shown[0].title.ends_with("Notes is not there"));
+    assert!(seen.shown[0].body.starts_with("Bring the folder back"));
+    assert_eq!(seen.closed, Vec::<u32>::new());
+    wait_until(SOON, async || desktop.windows(TITLE).await == 1).await;
+}
+
+#[tokio::test]
+async fn an_app_that_is_told_to_end_takes_its_notifications_back() {
+    let (desktop, _server, _state, folder, other) = at_work().await;
+    let mut told = Notifications::start(&desktop).await;
+    let mut panel = Panel::start(&desktop).await;
+    let mut app = desktop.app(&["--background"]);
+    let icon = panel.icon().await;
+    icon.looks("idle").await;
+    make_a_conflict(&icon, &folder, &other).await;
+    let seen = told.wait_for(|seen| !seen.shown.is_empty()).await;
+
+    app.terminate();
+    assert_eq!(app.exit(SOON).await.code(), Some(0));
+    assert_eq!(told.seen().closed, [seen.shown[0].number]);
+    assert_eq!(desktop.helpers(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_notification_goes_with_its_cause() {
+    let (desktop, _server, _state, folder, other) = at_work().await;
+    let mut told = Notifications::start(&desktop).await;
+    let mut panel = Panel::start(&desktop).await;
+    let _app = desktop.app(&["--background"]);
+    let icon = panel.icon().await;
+    icon.looks("idle").await;
+    make_a_conflict(&icon, &folder, &other).await;
+    let seen = told.wait_for(|seen| !seen.shown.is_empty()).await;
 
     Device::on(&desktop, &folder).await.keep_mine().await;
-    let seen = told.wait_for(|seen| !seen.closed.is_empty()).await;
-    assert_eq!(seen.closed, [shown.number]);
-    assert_eq!(seen.shown.len(), 1, "{seen:#?}");
+    let after = told.wait_for(|seen| !seen.closed.is_empty()).await;
+    assert_eq!(after.closed, [seen.shown[0].number]);
+    assert_eq!(after.shown.len(), 1, "{after:#?}");
+}
+
+#[tokio::test]
+async fn a_panel_that_only_came_late_takes_back_that_there_is_none() {
+    let desktop = Desktop::start().await;
+    let mut told = Notifications::start(&desktop).await;
+    let _app = desktop.app(&["--background"]);
+    let seen = told.wait_for(|seen| !seen.shown.is_empty()).await;
+    let marker = desktop.places().state.join("told-of-missing-tray");
+    wait_until(SOON, async || marker.is_file()).await;
+
+    let mut panel = Panel::start(&desktop).await;
+    panel.icon().await.looks("signedOut").await;
+    let seen_later = told.wait_for(|seen| !seen.closed.is_empty()).await;
+    assert_eq!(seen_later.closed, [seen.shown[0].number]);
+    wait_until(SOON, async || !marker.exists()).await;
+}
+
+async fn make_a_conflict(icon: &Icon, folder: &Path, other: &Device) {
+    icon.click("Sync").await;
+    icon.looks("paused").await;
+    save(folder, "one.md", "On the laptop.\n");
+    other.save("one.md", "At the desk.\n");
+    other.sync().await;
+    icon.click("Sync").await;
+    icon.looks("attention").await;
 }
 
 #[tokio::test]

@@ -2,10 +2,13 @@
 
 use std::fs;
 
+use serde_json::json;
 use testkit::wait_until;
 
 use crate::desktop::{Desktop, Look, SOON, app_binary};
+use crate::person::{Device, at_work};
 use crate::tray::Panel;
+use crate::webdriver::Window;
 
 const TITLE: &str = "^Basic Memory$";
 
@@ -121,4 +124,59 @@ async fn the_icon_has_light_ink_on_a_dark_panel() {
     let mut panel = Panel::start(&desktop).await;
     let _app = desktop.app(&["--background"]);
     panel.icon().await.looks("signedOut").await;
+}
+
+#[tokio::test]
+async fn the_launcher_s_commands_reach_the_app_that_runs() {
+    let (mut desktop, _server, _state, folder, other) = at_work().await;
+    desktop.set("BM_CLOUD_INTERVAL_SECONDS", "3600");
+    let mut panel = Panel::start(&desktop).await;
+    let mut nobody = desktop.app(&["--quit"]);
+    assert_eq!(nobody.exit(SOON).await.code(), Some(0));
+
+    // The first one is a start, too.
+    let mut app = desktop.app(&["--open-folder"]);
+    let wanted = vec![folder.display().to_string()];
+    wait_until(SOON, async || desktop.opened() == wanted).await;
+    panel.icon().await.looks("idle").await;
+
+    let here = Device::on(&desktop, &folder).await;
+    let before = here.last_run();
+    other.save("from the desk.md", "Written on the other device.\n");
+    other.sync().await;
+    let mut second = desktop.app(&["--sync-now"]);
+    assert_eq!(second.exit(SOON).await.code(), Some(0));
+    wait_until(SOON, async || here.last_run() > before).await;
+
+    assert_eq!(desktop.windows(TITLE).await, 0);
+    let mut last = desktop.app(&["--quit"]);
+    assert_eq!(last.exit(SOON).await.code(), Some(0));
+    assert_eq!(app.exit(SOON).await.code(), Some(0));
+}
+
+#[tokio::test]
+async fn without_a_session_bus_there_is_still_a_window() {
+    let mut desktop = Desktop::start().await;
+    let nowhere = format!("unix:path={}/no-bus", desktop.home().display());
+    desktop.set("DBUS_SESSION_BUS_ADDRESS", &nowhere);
+    let mut app = desktop.app(&[]);
+    wait_until(SOON, async || desktop.windows(TITLE).await == 1).await;
+    assert!(app.ended().is_none());
+    app.terminate();
+    assert_eq!(app.exit(SOON).await.code(), Some(0));
+}
+
+#[tokio::test]
+async fn the_window_knows_of_a_panel_that_went_while_its_watcher_stayed() {
+    let desktop = Desktop::start().await;
+    let mut panel = Panel::start(&desktop).await;
+    let window = Window::open(&desktop).await;
+    panel.icon().await.looks("signedOut").await;
+    let host = async || window.invoke("tray_host", json!({})).await.unwrap();
+    wait_until(SOON, async || host().await == json!("present")).await;
+    panel.has_host(false).await;
+    wait_until(SOON, async || host().await == json!("missing")).await;
+    panel.has_host(true).await;
+    wait_until(SOON, async || host().await == json!("present")).await;
+    window.close().await;
 }

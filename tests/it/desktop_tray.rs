@@ -236,3 +236,50 @@ async fn a_left_click_shows_the_window() {
     icon.activate().await;
     wait_until(SOON, async || desktop.windows("^Basic Memory$").await == 1).await;
 }
+
+#[tokio::test]
+async fn a_menu_that_is_opened_tells_the_age_of_this_moment() {
+    let (mut desktop, _server, _state, _folder, _other) = at_work().await;
+    desktop.set("BM_CLOUD_INTERVAL_SECONDS", "3600");
+    let mut panel = Panel::start(&desktop).await;
+    let _app = desktop.app(&["--background"]);
+    let icon = panel.icon().await;
+    icon.shows(UP_TO_DATE).await;
+    assert_eq!(icon.strangers(&[0, 4711]).await, [4711]);
+    // Nobody but who opens the menu asks before half a minute is over.
+    wait_until(SOON, async || {
+        icon.open().await;
+        icon.text().await.contains("checked 10 s ago")
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_folder_stays_in_reach_after_its_account_is_signed_out() {
+    let (desktop, _server, _state, folder, _other) = at_work().await;
+    let mut panel = Panel::start(&desktop).await;
+    let _app = desktop.app(&["--background"]);
+    let icon = panel.icon().await;
+    icon.shows(UP_TO_DATE).await;
+    Device::on(&desktop, &folder).await.sign_out().await;
+    icon.shows(
+        "
+  - Sign in again
+  > Sign in…
+  > Open notes folder
+---
+  > Settings…
+[ ] Start at login
+  > Help
+      > Documentation
+      > Export diagnostics…
+      - Basic Memory 0.1.0
+---
+  > Quit and stop syncing
+",
+    )
+    .await;
+    icon.click("Open notes folder").await;
+    let wanted = vec![folder.display().to_string()];
+    wait_until(SOON, async || desktop.opened() == wanted).await;
+}

@@ -77,6 +77,13 @@ impl Daemon {
     }
 
     #[zbus(signal)]
+    async fn notification_closed(
+        emitter: &SignalEmitter<'_>,
+        id: u32,
+        reason: u32,
+    ) -> zbus::Result<()>;
+
+    #[zbus(signal)]
     async fn action_invoked(
         emitter: &SignalEmitter<'_>,
         id: u32,
@@ -121,7 +128,12 @@ impl Notifications {
         came.unwrap_or_else(|| panic!("this is all that came: {:#?}", self.seen()))
     }
 
-    /// Presses a button of a notification.
+    /// Leaves the bus, as a daemon that crashes does.
+    pub(crate) async fn stop(self) {
+        self.bus.close().await.unwrap();
+    }
+
+    /// Presses a button of a notification, which closes it.
     pub(crate) async fn press(&self, number: u32, key: &str) {
         let daemon = self
             .bus
@@ -129,7 +141,10 @@ impl Notifications {
             .interface::<_, Daemon>(PATH)
             .await
             .unwrap();
-        Daemon::action_invoked(daemon.signal_emitter(), number, key)
+        let emitter = daemon.signal_emitter();
+        Daemon::action_invoked(emitter, number, key).await.unwrap();
+        let by_person = 2;
+        Daemon::notification_closed(emitter, number, by_person)
             .await
             .unwrap();
     }

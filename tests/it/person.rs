@@ -87,6 +87,11 @@ impl Device {
         last.map_or(0, |run| run.number)
     }
 
+    /// How many things a person is to be told of.
+    pub(crate) fn notices(&self) -> usize {
+        self.connection.view().notices.len()
+    }
+
     /// The profile of this folder.
     pub(crate) fn profile(&self) -> ProfileName {
         self.connection.view().pairs[0].profile
@@ -107,6 +112,11 @@ impl Device {
             choices: choices.collect(),
         };
         self.connection.send(request).await.unwrap();
+    }
+
+    /// Signs out the engine that this device looks at.
+    pub(crate) async fn sign_out(&self) {
+        self.connection.send(Request::SignOut).await.unwrap();
     }
 
     /// Runs until this folder and the cloud are the same.

@@ -9,11 +9,14 @@
 )]
 
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::sync::watch;
 use tokio::time::Instant;
 use zbus::message::Header;
 use zbus::names::OwnedUniqueName;
+use zbus::object_server::SignalEmitter;
 use zbus::zvariant::{Array, Dict, OwnedObjectPath, OwnedValue, Structure, Value};
 use zbus::{Connection, Proxy, connection, interface};
 
@@ -24,28 +27,38 @@ const STORAGE: &str = " of notes in the cloud";
 
 type Registered = Option<(OwnedUniqueName, String)>;
 
-struct Watcher(watch::Sender<Registered>);
+struct Watcher {
+    registered: watch::Sender<Registered>,
+    /// Whether a panel shows what is registered.
+    host: Arc<AtomicBool>,
+}
 
 #[interface(name = "org.kde.StatusNotifierWatcher")]
 impl Watcher {
     /// A service name or, as here, an object path of the sender.
     fn register_status_notifier_item(&self, service: &str, #[zbus(header)] header: Header<'_>) {
         let sender = header.sender().expect("a bus names senders").to_owned();
-        self.0
+        self.registered
             .send_replace(Some((sender.into(), service.to_owned())));
     }
 
     #[zbus(property)]
     fn registered_status_notifier_items(&self) -> Vec<String> {
-        let items = self.0.borrow();
+        let items = self.registered.borrow();
         let name = |(sender, path): &(OwnedUniqueName, String)| format!("{sender}{path}");
         items.iter().map(name).collect()
     }
 
     #[zbus(property)]
     fn is_status_notifier_host_registered(&self) -> bool {
-        true
+        self.host.load(Ordering::SeqCst)
     }
+
+    #[zbus(signal)]
+    async fn status_notifier_host_registered(emitter: &SignalEmitter<'_>) -> zbus::Result<()>;
+
+    #[zbus(signal)]
+    async fn status_notifier_host_unregistered(emitter: &SignalEmitter<'_>) -> zbus::Result<()>;
 
     #[zbus(property)]
     fn protocol_version(&self) -> i32 {
@@ -58,15 +71,21 @@ impl Watcher {
 pub(crate) struct Panel {
     bus: Connection,
     registered: watch::Receiver<Registered>,
+    host: Arc<AtomicBool>,
     ink: &'static str,
 }
 
 impl Panel {
     pub(crate) async fn start(desktop: &Desktop) -> Self {
         let (sender, registered) = watch::channel(None);
+        let host = Arc::new(AtomicBool::new(true));
+        let watcher = Watcher {
+            registered: sender,
+            host: Arc::clone(&host),
+        };
         let bus = connection::Builder::address(desktop.bus.address.as_str())
             .unwrap()
-            .serve_at("/StatusNotifierWatcher", Watcher(sender))
+            .serve_at("/StatusNotifierWatcher", watcher)
             .unwrap()
             .name("org.kde.StatusNotifierWatcher")
             .unwrap()
@@ -80,8 +99,24 @@ impl Panel {
         Self {
             bus,
             registered,
+            host,
             ink,
         }
+    }
+
+    /// The panel goes or comes, and the watcher stays: as with Plasma.
+    pub(crate) async fn has_host(&self, there: bool) {
+        self.host.store(there, Ordering::SeqCst);
+        let server = self.bus.object_server();
+        let watcher = server.interface::<_, Watcher>("/StatusNotifierWatcher");
+        let watcher = watcher.await.unwrap();
+        let emitter = watcher.signal_emitter();
+        if there {
+            Watcher::status_notifier_host_registered(emitter).await
+        } else {
+            Watcher::status_notifier_host_unregistered(emitter).await
+        }
+        .unwrap();
     }
 
     /// The icon that registered, once one did.
@@ -195,6 +230,19 @@ impl Icon {
     pub(crate) async fn click_number(&self, id: i32) {
         let body = (id, "clicked", Value::from(0_i32), 0_u32);
         self.menu.call::<_, _, ()>("Event", &body).await.unwrap();
+    }
+
+    /// Tells that the menu is about to be drawn, as panels do when it is opened.
+    pub(crate) async fn open(&self) {
+        let changed = self.menu.call::<_, _, bool>("AboutToShow", &(0_i32,));
+        changed.await.unwrap();
+    }
+
+    /// Numbers that the menu does not know, of those that are about to be shown.
+    pub(crate) async fn strangers(&self, ids: &[i32]) -> Vec<i32> {
+        let told = self.menu.call("AboutToShowGroup", &(ids,)).await;
+        let (_changed, strangers): (Vec<i32>, Vec<i32>) = told.unwrap();
+        strangers
     }
 
     /// What a left click on the icon does.

@@ -89,3 +89,55 @@ fn what_the_app_wrote_is_its_own_whatever_its_path() {
         assert_eq!(moved, Entry::Asleep, "{path}");
     }
 }
+
+/// A home whose desktop reads its entries from `folder`, and what the plugin would do there.
+fn place(home: &Path, folder: &str) -> Place {
+    Place {
+        file: home.join(folder).join("autostart/Notes.desktop"),
+        of_plugin: home.join(".config/autostart/Notes.desktop"),
+        name: "Notes".to_owned(),
+        program: home.join("My Apps/notes"),
+    }
+}
+
+fn fails() -> Result<(), tauri_plugin_autostart::Error> {
+    panic!("the plugin is not asked")
+}
+
+#[test]
+fn the_entry_is_where_the_desktop_reads_it() {
+    let home = tempfile::tempdir().unwrap();
+    let elsewhere = place(home.path(), "settings");
+    assert_eq!(elsewhere.look(), Entry::Missing);
+    elsewhere.make(fails).unwrap();
+    assert_eq!(elsewhere.look(), Entry::Ours);
+    assert!(!elsewhere.of_plugin.exists());
+    elsewhere.remove(fails).unwrap();
+    assert_eq!(elsewhere.look(), Entry::Missing);
+
+    let usual = place(home.path(), ".config");
+    let write = || {
+        std::fs::create_dir_all(usual.file.parent().unwrap()).unwrap();
+        let entry = format!("Exec={} --background", usual.program.display());
+        std::fs::write(&usual.file, entry).unwrap();
+        Ok(())
+    };
+    usual.make(write).unwrap();
+    assert_eq!(usual.look(), Entry::Ours);
+}
+
+#[test]
+fn what_starts_something_else_is_neither_replaced_nor_removed() {
+    let home = tempfile::tempdir().unwrap();
+    let place = place(home.path(), ".config");
+    std::fs::create_dir_all(place.file.parent().unwrap()).unwrap();
+    for foreign in [
+        &b"Exec=/usr/bin/other-notes\n"[..],
+        b"Exec=/opt/\xff/notes\n",
+    ] {
+        std::fs::write(&place.file, foreign).unwrap();
+        assert!(matches!(place.make(fails), Err(LoginError::Foreign(_))));
+        place.remove(fails).unwrap();
+        assert_eq!(std::fs::read(&place.file).unwrap(), foreign);
+    }
+}

@@ -14,12 +14,12 @@ pub(super) type Looks = HashMap<String, OwnedValue>;
 
 /// What the desktop may ask about: the icon and the menu as they are now.
 pub(super) struct Board {
-    panel: Panel,
     now: Mutex<Now>,
 }
 
 struct Now {
     face: Face,
+    panel: Panel,
     pictures: Vec<Picture>,
     menu: Entry,
     numbers: Numbers,
@@ -41,33 +41,34 @@ impl Board {
         let pictures = pictures(face.status, panel);
         let now = Now {
             face,
+            panel,
             pictures,
             menu,
             numbers,
             revision: 1,
         };
         Self {
-            panel,
             now: Mutex::new(now),
         }
     }
 
-    pub(super) fn show(&self, face: &Face) -> Changes {
+    pub(super) fn show(&self, face: &Face, panel: Panel) -> Changes {
         let mut guard = self.now();
         let now = &mut *guard;
         let menu = lay_out(&face.menu, &mut now.numbers);
         let changes = Changes {
-            icon: now.face.status != face.status,
+            icon: (now.face.status, now.panel) != (face.status, panel),
             words: now.face.words != face.words,
             menu: difference(&now.menu, &menu),
         };
         if changes.icon {
-            now.pictures = pictures(face.status, self.panel);
+            now.pictures = pictures(face.status, panel);
         }
         if changes.menu == Difference::Entries {
             now.revision = now.revision.wrapping_add(1);
         }
         now.menu = menu;
+        now.panel = panel;
         now.face = face.clone();
         changes
     }
@@ -139,3 +140,31 @@ fn owned(property: &Property) -> OwnedValue {
 }
 
 pub(super) use layout::ROOT;
+
+#[cfg(test)]
+mod tests {
+    use engine::view::Status;
+
+    use super::*;
+    use crate::tray::menu::Menu;
+
+    #[test]
+    fn another_theme_draws_the_icon_anew_and_leaves_the_menu() {
+        let face = Face {
+            status: Status::Idle,
+            words: "Up to date".to_owned(),
+            menu: Menu(Vec::new()),
+        };
+        let board = Board::new(face.clone(), Panel::Dark);
+        let before = board.pictures();
+        let changes = board.show(&face, Panel::Light);
+        let expected = Changes {
+            icon: true,
+            words: false,
+            menu: Difference::Nothing,
+        };
+        assert_eq!(changes, expected);
+        assert_ne!(board.pictures(), before);
+        assert!(!board.show(&face, Panel::Light).icon);
+    }
+}

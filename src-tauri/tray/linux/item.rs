@@ -14,6 +14,7 @@ use zbus::zvariant::OwnedObjectPath;
 
 use super::board::Board;
 use super::picture::Picture;
+use crate::markup::escaped;
 use crate::tray::menu::{Action, Page};
 
 pub(super) const PATH: &str = "/StatusNotifierItem";
@@ -113,7 +114,7 @@ impl StatusItem {
 
     #[zbus(property(emits_changed_signal = "false"))]
     fn tool_tip(&self) -> ToolTip {
-        let words = self.board.face().words;
+        let words = escaped(&self.board.face().words);
         (String::new(), Vec::new(), "Basic Memory".to_owned(), words)
     }
 

@@ -196,12 +196,14 @@ fn name(branch: Branch) -> &'static str {
 /// The names are those of icon themes; a theme without one shows none.
 fn icon(action: &Action) -> Option<&'static str> {
     match action {
-        Action::Open(Page::Passphrase | Page::Conflicts | Page::Folders | Page::Problems) => {
-            Some("dialog-warning-symbolic")
-        }
+        Action::Open(
+            Page::Passphrase | Page::Conflicts | Page::Stopped | Page::Drives | Page::Problems,
+        ) => Some("dialog-warning-symbolic"),
         Action::Open(
             Page::Any
             | Page::SignIn
+            | Page::Folders
+            | Page::Mounts
             | Page::Account
             | Page::Settings
             | Page::Diagnostics

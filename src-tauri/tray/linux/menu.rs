@@ -21,7 +21,11 @@ pub(super) const PATH: &str = "/MenuBar";
 pub(super) struct MenuObject {
     pub(super) board: Arc<Board>,
     pub(super) clicks: mpsc::Sender<Action>,
+    pub(super) refresh: Refresh,
 }
+
+/// Brings the menu up to date with the clock.
+pub(super) type Refresh = Box<dyn Fn() + Send + Sync>;
 
 /// Number, properties and what is below.
 type Layout = (i32, Looks, Vec<OwnedValue>);
@@ -85,13 +89,22 @@ impl MenuObject {
         strangers
     }
 
-    /// The menu is always as it should be.
-    fn about_to_show(&self, _id: i32) -> bool {
+    /// The entries are as they should be; the age in the first one may have grown since it was set,
+    /// and follows as a new look of that entry.
+    fn about_to_show(&self, id: i32) -> bool {
+        if id == ROOT {
+            (self.refresh)();
+        }
         false
     }
 
-    fn about_to_show_group(&self, _ids: Vec<i32>) -> (Vec<i32>, Vec<i32>) {
-        (Vec::new(), Vec::new())
+    fn about_to_show_group(&self, ids: Vec<i32>) -> (Vec<i32>, Vec<i32>) {
+        if ids.contains(&ROOT) {
+            (self.refresh)();
+        }
+        let menu = self.board.menu();
+        let strangers = ids.into_iter().filter(|id| menu.find(*id).is_none());
+        (Vec::new(), strangers.collect())
     }
 
     #[zbus(property(emits_changed_signal = "const"))]

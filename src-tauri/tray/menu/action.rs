@@ -38,9 +38,14 @@ pub(crate) enum Page {
     /// Where a passphrase is asked for: on the first page.
     Passphrase,
     Folders,
+    /// Where a folder that has stopped goes on: on the page of the folders.
+    Stopped,
     Conflicts,
     Account,
     Settings,
+    Mounts,
+    /// Where a drive is that is not available: on the page of the mounts.
+    Drives,
     Diagnostics,
     /// Where the problems are: on the page of the diagnostics.
     Problems,
@@ -88,8 +93,9 @@ impl Page {
         match self {
             Self::Any => None,
             Self::SignIn | Self::Passphrase => Some("overview"),
-            Self::Folders => Some("folders"),
+            Self::Folders | Self::Stopped => Some("folders"),
             Self::Conflicts => Some("conflicts"),
+            Self::Mounts | Self::Drives => Some("mounts"),
             Self::Account => Some("account"),
             Self::Settings => Some("settings"),
             Self::Diagnostics | Self::Problems => Some("diagnostics"),
@@ -109,8 +115,9 @@ impl Pause {
         }
     }
 
-    /// When it ends (Unix milliseconds); tomorrow begins at eight where the person is.
-    pub(crate) fn until_ms(self, now_ms: i64, offset: UtcOffset) -> i64 {
+    /// When it ends (Unix milliseconds); tomorrow begins at eight where the person is, by the clock
+    /// of that day.
+    pub(crate) fn until_ms(self, now_ms: i64, offset_at: &dyn Fn(i64) -> UtcOffset) -> i64 {
         const MINUTE_MS: i64 = 60_000;
         const MORNING: Duration = Duration::hours(8);
         match self {
@@ -119,9 +126,11 @@ impl Pause {
             Self::UntilTomorrow => {
                 let now = OffsetDateTime::from_unix_timestamp(now_ms.div_euclid(1000))
                     .unwrap_or(OffsetDateTime::UNIX_EPOCH)
-                    .to_offset(offset);
+                    .to_offset(offset_at(now_ms));
                 let midnight = (now + Duration::DAY).replace_time(Time::MIDNIGHT);
-                (midnight + MORNING).unix_timestamp() * 1000
+                let morning = midnight + MORNING;
+                let then = offset_at(morning.unix_timestamp() * 1000);
+                morning.replace_offset(then).unix_timestamp() * 1000
             }
         }
     }

@@ -32,6 +32,7 @@ fn signed_in() -> View {
             bytes: 3_565_158,
             ..PairView::new("pair_1", "/home/ana/Notes", "b", ProfileName::Balanced)
         }],
+        notes_folder: Some("/home/ana/Notes".to_owned()),
         ..View::starting("laptop")
     }
 }
@@ -39,7 +40,7 @@ fn signed_in() -> View {
 fn around(login: StartAtLogin) -> Surroundings<'static> {
     Surroundings {
         now_ms: NOW,
-        offset: UtcOffset::UTC,
+        offset_at: &|_| UtcOffset::UTC,
         quit: "Quit and stop syncing",
         login,
     }
@@ -248,6 +249,161 @@ fn drives_can_be_opened_and_taken_away() {
 }
 
 #[test]
+fn a_drive_that_failed_is_named_and_leads_to_the_drives() {
+    let drive = |id: &str, state| MountView {
+        id: id.to_owned(),
+        folder: format!("/home/ana/{id}"),
+        profile: MountProfileName::Balanced,
+        state,
+        waiting: 2,
+        waiting_bytes: 9,
+        message: None,
+        hint: None,
+    };
+    let mut view = View {
+        pairs: Vec::new(),
+        notes_folder: None,
+        headline: "The drive Archive is not available".to_owned(),
+        status: Status::Attention,
+        mounts: vec![drive("Archive", MountState::Failed)],
+        ..signed_in()
+    };
+    // Drives follow no switch.
+    insta::assert_snapshot!(text(&view), @r"
+        The drive Archive is not available
+      > Open window…
+    ---
+      > Archive is not available…
+    ---
+      > Mounts >
+            Archive · failed · 2 waiting
+          > Mount
+    ---
+      > ana@example.org · Plus
+    ---
+      > Settings…
+    [ ] Start at login
+      > Help >
+          > Documentation
+          > Set up again…
+          > Export diagnostics…
+            Basic Memory 0.1.0
+    ---
+      > Quit and stop syncing
+    ");
+    view.mounts.push(drive("Old", MountState::Failed));
+    let shown = text(&view);
+    assert!(
+        shown.contains("  > 2 drives are not available…\n"),
+        "{shown}"
+    );
+}
+
+#[test]
+fn a_set_up_that_is_under_way_has_nothing_to_switch_yet() {
+    let view = View {
+        status: Status::Starting,
+        headline: "No folder is set up yet".to_owned(),
+        pairs: Vec::new(),
+        notes_folder: None,
+        ..signed_in()
+    };
+    insta::assert_snapshot!(text(&view), @r"
+        No folder is set up yet
+      > Continue set-up…
+    ---
+      > ana@example.org · Plus
+    ---
+      > Settings…
+    [ ] Start at login
+      > Help >
+          > Documentation
+          > Export diagnostics…
+            Basic Memory 0.1.0
+    ---
+      > Quit and stop syncing
+    ");
+}
+
+#[test]
+fn a_folder_stays_in_reach_while_nobody_is_signed_in() {
+    let view = View {
+        status: Status::SignedOut,
+        headline: "Sign in again".to_owned(),
+        notes_folder: Some("/home/ana/Notes".to_owned()),
+        ..View::starting("laptop")
+    };
+    let shown = text(&view);
+    let beginning = "    Sign in again\n  > Sign in…\n  > Open notes folder\n---\n";
+    assert!(shown.starts_with(beginning), "{shown}");
+}
+
+#[test]
+fn folders_of_one_name_are_told_apart_and_many_are_counted() {
+    let folders = |paths: &[&str]| {
+        let pair = |(number, path): (usize, &&str)| {
+            PairView::new(&format!("pair_{number}"), path, "b", ProfileName::Safe)
+        };
+        let view = View {
+            pairs: paths.iter().enumerate().map(pair).collect(),
+            ..signed_in()
+        };
+        let Menu(items) = menu(&view, around(StartAtLogin::Off));
+        let below = items.into_iter().find_map(|item| match item {
+            Item::Submenu {
+                branch: Branch::Folders,
+                items,
+                ..
+            } => Some(items),
+            Item::Submenu { .. }
+            | Item::Fact(_)
+            | Item::Command { .. }
+            | Item::Toggle { .. }
+            | Item::Choice { .. }
+            | Item::Separator => None,
+        });
+        let lines = lines(&below.unwrap(), "");
+        let heads = lines.into_iter().filter(|line| {
+            let is_head = line.starts_with("    ");
+            is_head || line.contains("more")
+        });
+        heads.map(|line| line.trim().to_owned()).collect::<Vec<_>>()
+    };
+    let ana = "/home/ana/Notes";
+    assert_eq!(
+        folders(&[ana, "/home/ana/Work/Notes", "/srv/a_b & c"]),
+        ["Notes in ana", "Notes in Work", "a_b & c"]
+    );
+    assert_eq!(folders(&[ana, "/b", "/c", "/d"]), ["Notes", "b", "c", "d"]);
+    assert_eq!(
+        folders(&[ana, "/b", "/c", "/d", "/e"]),
+        ["Notes", "b", "c", "> 2 more folders…"]
+    );
+}
+
+#[test]
+fn no_line_is_wider_than_a_menu_or_broken_in_two() {
+    let long = "A folder of notes with a name that somebody typed without thinking of menus";
+    let mut view = signed_in();
+    view.headline = format!("Sync cannot run: {long}\nand {long}. Then more");
+    view.status = Status::Error;
+    view.pairs[0].folder = format!("/home/ana/{}\n{}", "Notes".repeat(30), long);
+    let AccountView::SignedIn { email, .. } = &mut view.account else {
+        panic!("somebody is signed in");
+    };
+    *email = Some(format!("{}@example.org", "ana".repeat(60)));
+    for line in text(&view).lines() {
+        assert!(line.chars().count() < 90, "{line}");
+        assert!(!line.starts_with("and "), "{line}");
+    }
+    let first = text(&view).lines().next().unwrap().trim().to_owned();
+    assert_eq!(
+        first,
+        "Sync cannot run: A folder of notes with a name that somebody typed…"
+    );
+}
+
+#[test]
 fn offers_sign_in_and_little_else_when_signed_out() {
     let view = View {
         status: Status::SignedOut,
@@ -352,7 +508,7 @@ fn a_pause_says_when_it_ends() {
     };
     // NOW is 17:46:40 on 26 April 1970.
     assert_eq!(paused(NOW + 30 * 60_000), "Paused until 18:16");
-    let tomorrow = Pause::UntilTomorrow.until_ms(NOW, UtcOffset::UTC);
+    let tomorrow = Pause::UntilTomorrow.until_ms(NOW, &|_| UtcOffset::UTC);
     assert_eq!(paused(tomorrow), "Paused until tomorrow, 08:00");
     assert_eq!(paused(tomorrow + 86_400_000), "Paused until 28 Apr, 08:00");
 }
@@ -360,9 +516,17 @@ fn a_pause_says_when_it_ends() {
 #[test]
 fn tomorrow_begins_at_eight_where_the_person_is() {
     let east = UtcOffset::from_hms(8, 0, 0).unwrap();
-    let hours = |offset| (Pause::UntilTomorrow.until_ms(NOW, offset) - NOW) as f64 / 3_600_000.0;
-    assert!((hours(UtcOffset::UTC) - 14.222).abs() < 0.001);
-    assert!((hours(east) - 30.222).abs() < 0.001);
+    let hours = |offset_at: &dyn Fn(i64) -> UtcOffset| {
+        (Pause::UntilTomorrow.until_ms(NOW, offset_at) - NOW) as f64 / 3_600_000.0
+    };
+    assert!((hours(&|_| UtcOffset::UTC) - 14.222).abs() < 0.001);
+    assert!((hours(&|_| east) - 30.222).abs() < 0.001);
+    // Summer begins in the night between.
+    let summer = |at_ms| {
+        let hours = i8::from(at_ms > NOW + 8 * 3_600_000);
+        UtcOffset::from_hms(hours, 0, 0).unwrap()
+    };
+    assert!((hours(&summer) - 13.222).abs() < 0.001);
 }
 
 #[test]
@@ -471,6 +635,29 @@ fn every_action_of_a_menu_has_a_key_of_its_own() {
     let mut view = signed_in();
     view.open_conflict_count = 1;
     view.problem_count = 2;
+    view.pairs[0].halt = Some(HaltView {
+        code: "RootMissing".to_owned(),
+        message: "The notes folder is not available".to_owned(),
+        hint: String::new(),
+        can_confirm: false,
+        evidence: Vec::new(),
+        evidence_count: 0,
+        actions: Vec::new(),
+    });
+    view.pairs.extend((3..9).map(|number| {
+        let (id, folder) = (format!("pair_{number}"), format!("/srv/{number}"));
+        PairView::new(&id, &folder, "b", ProfileName::Safe)
+    }));
+    view.mounts.extend((0..9).map(|number| MountView {
+        id: format!("mount_{number}"),
+        folder: format!("/media/{number}"),
+        profile: MountProfileName::Balanced,
+        state: MountState::Failed,
+        waiting: 0,
+        waiting_bytes: 0,
+        message: None,
+        hint: None,
+    }));
     view.pairs.push(PairView::new(
         "pair_2",
         "/home/ana/Work",

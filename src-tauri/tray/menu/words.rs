@@ -1,8 +1,11 @@
 use engine::View;
 use engine::view::{AccountView, Status, SubscriptionView, SyncSwitch};
-use time::{OffsetDateTime, UtcOffset};
+use time::OffsetDateTime;
 
 use super::Surroundings;
+
+/// What a line holds of a folder's or a person's name.
+pub(super) const NAME_LENGTH: usize = 40;
 
 /// The status in words, with the age of the last check where that says something.
 pub(crate) fn status_line(view: &View, around: Surroundings<'_>) -> String {
@@ -18,10 +21,7 @@ pub(crate) fn status_line(view: &View, around: Surroundings<'_>) -> String {
 }
 
 pub(super) fn paused_until(until_ms: i64, around: Surroundings<'_>) -> String {
-    let (now, until) = (
-        local(around.now_ms, around.offset),
-        local(until_ms, around.offset),
-    );
+    let (now, until) = (local(around.now_ms, around), local(until_ms, around));
     let clock = format!("{:02}:{:02}", until.hour(), until.minute());
     if until.date() == now.date() {
         format!("Paused until {clock}")
@@ -36,12 +36,12 @@ pub(super) fn account_line(view: &View, around: Surroundings<'_>) -> Option<Stri
     let AccountView::SignedIn { email, user_id, .. } = &view.account else {
         return None;
     };
-    let name = email.as_ref().unwrap_or(user_id);
+    let name = shortened(email.as_ref().unwrap_or(user_id), NAME_LENGTH);
     Some(match &view.subscription {
-        None => name.clone(),
+        None => name,
         Some(subscription) => match plan(subscription, around) {
             Some(plan) => format!("{name} · {plan}"),
-            None => name.clone(),
+            None => name,
         },
     })
 }
@@ -72,10 +72,10 @@ fn size(bytes: u64) -> String {
 }
 
 fn plan(subscription: &SubscriptionView, around: Surroundings<'_>) -> Option<String> {
-    let now = local(around.now_ms, around.offset);
+    let now = local(around.now_ms, around);
     let end = subscription
         .period_end_ms
-        .map(|ms| day(local(ms, around.offset), now));
+        .map(|ms| day(local(ms, around), now));
     if !subscription.current {
         return Some(match end {
             Some(end) => format!("read-only since {end}"),
@@ -118,8 +118,25 @@ fn day(at: OffsetDateTime, now: OffsetDateTime) -> String {
     }
 }
 
-fn local(ms: i64, offset: UtcOffset) -> OffsetDateTime {
+fn local(ms: i64, around: Surroundings<'_>) -> OffsetDateTime {
     OffsetDateTime::from_unix_timestamp(ms.div_euclid(1000))
         .unwrap_or(OffsetDateTime::UNIX_EPOCH)
-        .to_offset(offset)
+        .to_offset((around.offset_at)(ms))
+}
+
+/// One line of a menu: without what would break it, and cut between words where it is too long.
+pub(super) fn shortened(words: &str, length: usize) -> String {
+    let line: String = words
+        .chars()
+        .map(|letter| if letter.is_control() { ' ' } else { letter })
+        .collect();
+    if line.chars().count() <= length {
+        return line;
+    }
+    let mut cut: String = line.chars().take(length - 1).collect();
+    match cut.rfind(' ') {
+        Some(space) if space > length / 2 => cut.truncate(space),
+        Some(_) | None => {}
+    }
+    format!("{}…", cut.trim_end_matches([' ', '.', ',', ':', '·']))
 }

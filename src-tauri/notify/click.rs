@@ -1,0 +1,58 @@
+//! What the buttons of a notification say and do.
+
+use engine::view::{NoticeAction, NoticeCause};
+use tauri::{AppHandle, Manager as _};
+
+use crate::shell::Shell;
+use crate::{commands, window};
+
+pub(super) fn label(action: NoticeAction) -> &'static str {
+    match action {
+        NoticeAction::OpenConflicts => "Review",
+        NoticeAction::OpenProblems => "Show problems",
+        NoticeAction::OpenWindow => "Open window",
+        NoticeAction::SignIn => "Sign in",
+        NoticeAction::ManageSubscription => "Manage subscription",
+    }
+}
+
+/// A button of a notification.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Click {
+    pub(super) cause: NoticeCause,
+    pub(super) action: NoticeAction,
+}
+
+/// The page that tells more of a cause, wherever the window is.
+fn place(cause: NoticeCause) -> &'static str {
+    match cause {
+        NoticeCause::AuthExpired | NoticeCause::RcloneCrashed => "overview",
+        NoticeCause::SubscriptionLapsed => "account",
+        NoticeCause::Halt => "folders",
+        NoticeCause::ConflictNew => "conflicts",
+        NoticeCause::MountFailed => "mounts",
+        NoticeCause::ProblemNew => "diagnostics",
+    }
+}
+
+/// Does what a notification offers; on the main thread.
+pub(super) fn act(app: &AppHandle, click: Click) {
+    match click.action {
+        NoticeAction::OpenConflicts
+        | NoticeAction::OpenProblems
+        | NoticeAction::OpenWindow
+        | NoticeAction::SignIn => window::show(app, Some(place(click.cause))),
+        NoticeAction::ManageSubscription => {
+            let view = app.state::<Shell>().view();
+            match commands::subscription_link(&view) {
+                Some(link) => {
+                    if let Err(error) = open::that_detached(link) {
+                        tracing::warn!(%error, "no browser opened");
+                        window::show(app, Some("account"));
+                    }
+                }
+                None => window::show(app, Some("account")),
+            }
+        }
+    }
+}
