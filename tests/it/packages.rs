@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use basic_memory_tray::Asked;
 use serde_json::{Value, json};
 use tauri::utils::config::{BundleTarget, BundleType, Config, Updater};
 
@@ -31,6 +32,28 @@ fn the_configuration_holds_for_every_system() {
         let icon = bundle.icon.iter().find(|icon| icon.ends_with(ending));
         let icon = icon.unwrap_or_else(|| panic!("no .{ending}"));
         assert!(root.join(icon).is_file(), "{icon}");
+    }
+}
+
+#[test]
+fn the_launcher_offers_what_the_app_understands() {
+    let config: Config = serde_json::from_str(TEXT).unwrap();
+    let linux = config.bundle.linux;
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let templates = [linux.deb.desktop_template, linux.rpm.desktop_template];
+    for template in templates {
+        let text = std::fs::read_to_string(root.join(template.unwrap())).unwrap();
+        let starts = text.lines().filter_map(|line| line.strip_prefix("Exec="));
+        let asked: Vec<Asked> = starts
+            .map(|start| Asked::of(start.split(' ').skip(1).map(str::to_owned)))
+            .collect();
+        let wanted = [
+            Asked::Window,
+            Asked::OpenFolder,
+            Asked::SyncNow,
+            Asked::Quit,
+        ];
+        assert_eq!(asked, wanted);
     }
 }
 

@@ -136,6 +136,12 @@ pub(super) fn is_whole(root: &Path) -> Result<()> {
         entry.lines().any(|line| line == "Exec=basic-memory-tray"),
         "the desktop entry starts something else:\n{entry}"
     );
+    ensure!(
+        entry
+            .lines()
+            .any(|line| line == "Exec=basic-memory-tray --quit"),
+        "the launcher offers no end:\n{entry}"
+    );
     Ok(())
 }
 
