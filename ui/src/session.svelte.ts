@@ -17,7 +17,7 @@ import { type Location, locationOf, type Place, placesOf } from "./places";
 export type Asked = Request["type"] | "view" | "quit" | "openLink" | "pickFolder" | "startAtLogin";
 export type Answer<Type extends Reply["type"]> = Extract<Reply, { type: Type }>;
 
-/** Merges that somebody has begun, by conflict; lines of what is left out, by folder; settings; the first set-up. */
+/** Merges by conflict, lines of what is left out by folder, settings, and the first set-up. */
 interface Drafts {
   merges: Map<string, MergeDraft>;
   filters: Map<string, string>;

@@ -4,6 +4,7 @@ import type { ProfileName } from "./bindings/ProfileName";
 import type { SecretStoreView } from "./bindings/SecretStoreView";
 import type { Status } from "./bindings/Status";
 import type { HaltAction } from "./bindings/HaltAction";
+import type { EngineRuns } from "./bridge";
 import { type Age, count } from "./format";
 import type { Place } from "./places";
 import { conflict } from "./texts/conflicts";
@@ -141,7 +142,15 @@ export const texts = {
   cannotRun: {
     text: "It is tried again by itself every few seconds. Your folder and the cloud stay as they are.",
     copy: "Copy this message",
-    quit: "Quit",
+  },
+  quit: {
+    title: "End the app",
+    action: "Quit",
+    effect: {
+      here: "Sync stops until the app is started again; what you write meanwhile waits in the folder.",
+      elsewhere: "Sync keeps running: it is not this app that does it.",
+      nowhere: "Sync is not running.",
+    } satisfies Record<EngineRuns, string>,
   },
   alone: "This page is the window of the Basic Memory app and works only there.",
 

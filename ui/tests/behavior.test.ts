@@ -235,21 +235,21 @@ it("keeps the older versions that were opened when a newer one comes", async () 
   expect(rows()).toBe(100);
 });
 
-it("shows ten thousand versions, page by page", async () => {
+it("shows thousands of versions, page by page", async () => {
   const window = await openWindow("idle");
   window.bridge.answer = (request) => {
     if (request.type !== "listHistory") return null;
     const from = request.beforeMs === null ? 10_000 : 10_000 - (now - request.beforeMs) / 1000 - 1;
-    return page(from, from > 100);
+    return page(from, from > 7_100);
   };
   await window.press("button", "History");
   // Asking for a role looks at each of the rows.
   const older = () => window.root.querySelector<HTMLElement>("main > div:last-child > button");
-  for (let turn = 1; turn < 100; turn += 1) {
+  for (let turn = 1; turn < 30; turn += 1) {
     older()?.click();
     await settle();
   }
-  expect(window.root.querySelectorAll("main li")).toHaveLength(10_000);
+  expect(window.root.querySelectorAll("main li")).toHaveLength(3_000);
   expect(older()).toBeNull();
 }, 60_000);
 

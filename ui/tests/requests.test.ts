@@ -310,6 +310,18 @@ it("says what to do where no engine starts, to copy or to quit", async () => {
   expect(window.root.querySelector("[data-screen=overview]")).not.toBeNull();
 });
 
+it.each([
+  ["here", "Sync stops until the app is started again"],
+  ["elsewhere", "Sync keeps running"],
+] as const)("ends the app from its settings, and says what becomes of sync: %s", async (runs, effect) => {
+  const window = await openWindow("idle");
+  window.bridge.runs = runs;
+  await window.press("button", "Settings");
+  expect(window.text()).toContain(effect);
+  await window.press("button", "Quit");
+  expect(window.bridge.ended).toBe(true);
+});
+
 it("tells a person who signs in again that the notes stay", async () => {
   const window = await openWindow({ ...views.awaitingBrowser, pairs: views.signedOutFolder.pairs });
   expect(window.text()).toContain("4 changes wait to be uploaded");

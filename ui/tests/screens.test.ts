@@ -218,7 +218,7 @@ const words: Record<FixtureName, string[]> = {
   diagnosticsOwnRclone: ["You chose the rclone at /opt/rclone/rclone, which goes before any other.", "Forget this choice"],
   diagnosticsTrouble: ["The first 10 of 112 problems", "the system allows 8192", "Problem", "Repair"],
   setUpAgain: ["Choose your notes folder", "Leave as it is", "nothing changes on this device"],
-  setUpPreview: ["Only here312", "Only in the cloud5", "The same1,204", "Different3", "78 GB free", "1,519 files in it take part"],
+  setUpPreview: ["Only here312", "Only in the cloud5", "The same1,204", "Different3", "78 GB free", "1,519 files in it take part", "choose an empty folder"],
   setUpEmpty: ["It will be created", "Both sides are empty"],
   setUpGuide: ["When to use which", "You use Obsidian", "vim or Emacs", "large files", "Others change the same notes"],
   setUpWarnings: ["Nextcloud syncs it too", "on a network disk", "a hidden folder for its work in /mnt/nas/Nextcloud", "1,519 files"],

@@ -212,7 +212,8 @@ export const settings = {
   run: "Go on",
   pause: "Pause",
   interval: "Full check every (minutes)",
-  intervalHelp: "Changes are carried as they happen; the full check compares everything now and then.",
+  intervalHelp:
+    "Changes are carried as they happen; a full check compares everything. While the cloud tells of its changes, it comes five times less often.",
   notifications: "Notifications",
   notify: {
     all: "Whatever I should know",

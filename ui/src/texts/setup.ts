@@ -79,6 +79,7 @@ export const setUp = {
   list: "Show the notes",
   inFolder: (n: number) => `${some(n, "file in it takes", "files in it take")} part in the first sync.`,
   allEmpty: "Both sides are empty. What you write in this folder goes up to the cloud from then on.",
+  cloudAlone: "To have only what is in the cloud, go back and choose an empty folder: this one then stays as it is.",
   allSame: "Both sides are the same already: there is nothing to carry.",
   does: {
     use: (folder: string) => `The folder ${folder} is kept in sync with your cloud.`,

@@ -420,6 +420,8 @@ fn a_conflict_that_no_list_has_room_for_is_no_new_one() {
         mine_size: None,
         theirs_size: None,
         merged: false,
+        mine_md5: None,
+        theirs_md5: None,
         undo: None,
     }];
     let facts = crate::notice::facts(&model, &[], NOW);
