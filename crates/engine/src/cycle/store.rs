@@ -24,6 +24,8 @@ impl StateHandle {
         .await;
         match joined {
             Ok(result) => result,
+            // The program ends and starts no more work: nobody waits for this answer any longer.
+            Err(error) if error.is_cancelled() => std::future::pending().await,
             Err(error) => std::panic::resume_unwind(error.into_panic()),
         }
     }
@@ -31,5 +33,28 @@ impl StateHandle {
     pub(crate) async fn forget_baseline(&self, pair: &str) -> Result<(), StateError> {
         let pair = pair.to_owned();
         self.with(move |state| state.forget_baseline(&pair)).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::pin::pin;
+    use std::task::{Context, Poll, Waker};
+
+    use super::*;
+
+    #[test]
+    fn what_is_asked_while_the_program_ends_is_left_unanswered() {
+        let folder = tempfile::tempdir().unwrap();
+        let state = StateHandle::new(State::open(&folder.path().join("state.db")).unwrap());
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .build()
+            .unwrap();
+        let ended = runtime.handle().clone();
+        drop(runtime);
+        let _within = ended.enter();
+        let mut asked = pin!(state.with(|_| Ok(())));
+        let polled = asked.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+        assert!(matches!(polled, Poll::Pending));
     }
 }
