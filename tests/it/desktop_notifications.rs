@@ -68,7 +68,10 @@ async fn notices_wait_for_a_server_and_are_taken_back_from_the_one_that_showed_t
     fs::rename(&folder, folder.with_file_name("Elsewhere")).unwrap();
     icon.click("Open notes folder").await;
     let seen = second.wait_for(|seen| !seen.shown.is_empty()).await;
-    assert!(seen.shown[0].title.ends_with("Notes is not there"));
+    assert!(
+        seen.shown[0].title.ends_with("Notes is not there"),
+        "{seen:#?}"
+    );
     assert!(seen.shown[0].body.starts_with("Bring the folder back"));
     assert_eq!(seen.closed, Vec::<u32>::new());
     wait_until(SOON, async || desktop.windows(TITLE).await == 1).await;

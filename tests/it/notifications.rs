@@ -128,9 +128,9 @@ impl Notifications {
         came.unwrap_or_else(|| panic!("this is all that came: {:#?}", self.seen()))
     }
 
-    /// Leaves the bus, as a daemon that crashes does.
+    /// Answers what it was asked, and leaves the bus without a word.
     pub(crate) async fn stop(self) {
-        self.bus.close().await.unwrap();
+        self.bus.graceful_shutdown().await;
     }
 
     /// Presses a button of a notification, which closes it.
