@@ -1,7 +1,7 @@
 //! `bm-cloud bisync` killed at any moment.
 
 use std::fs;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use testkit::{Server, scratch, wait_until};
 
@@ -48,9 +48,11 @@ async fn killed_at_any_moment_it_loses_no_line() {
                 lines.push(line);
             }
         }
+        let began = Instant::now();
         desktop.ok(&["bisync"]).await;
+        let whole = u64::try_from(began.elapsed().as_millis()).unwrap();
         let mut run = laptop.start(&["bisync"]);
-        tokio::time::sleep(Duration::from_millis(dice.below(700))).await;
+        tokio::time::sleep(Duration::from_millis(dice.below(whole))).await;
         killed += u64::from(run.ended().is_none());
         run.kill();
     }

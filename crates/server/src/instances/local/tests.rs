@@ -358,7 +358,7 @@ async fn one_that_says_nothing_and_does_not_listen_to_signals_is_ended_with_its_
     let place = Place::new()
         .script("trap '' TERM; sleep 600 & echo $! > child; wait; wait")
         .with(|settings| {
-            settings.run.start = Duration::from_secs(1);
+            settings.run.start = Duration::from_secs(4);
             settings.run.drain = Duration::from_millis(300);
             settings.run.hold = Duration::from_millis(200);
         });
@@ -370,7 +370,7 @@ async fn one_that_says_nothing_and_does_not_listen_to_signals_is_ended_with_its_
     let early = driver.wake(ANA, &known()).await.unwrap_err();
     assert!(matches!(early, InstanceError::Asleep));
     assert!(
-        begun.elapsed() < Duration::from_secs(1),
+        begun.elapsed() < Duration::from_secs(4),
         "it was held too long"
     );
     let pid = wait_for(SOON, async || place.pid(ANA)).await;
