@@ -192,6 +192,7 @@ async fn set_up(connection: &Connection, folder: &Path) {
         folder: folder.to_owned(),
         profile: ProfileName::Safe,
         instead_of: None,
+        mount: None,
     };
     run(connection, request).await;
 }

@@ -169,6 +169,7 @@ it("changes nothing at login where the set-up was refused", async () => {
   await window.press("button", "Continue");
   window.bridge.refusal = { code: "keyring_locked", message: "the keyring is locked", hint: "Unlock the keyring.", field: null };
   await window.press("button", "Start syncing");
+  await settle();
   expect(window.root.querySelector("[role=alert]")?.textContent).toContain("keyring is locked");
   expect(window.bridge.atLogin).toBe(false);
   window.bridge.refusal = null;

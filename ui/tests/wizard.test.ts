@@ -56,22 +56,40 @@ it("says that it looks, looks once, and shows no preview of another folder than 
   expect(window.text()).toContain("What the first sync would do");
 });
 
-it("tells that the drive was refused after the folder was set up", async () => {
+it("sets up folder and drive in one, or neither, and starts at login before", async () => {
   const window = await openWindow("setUpChoicesDrive");
   await window.press("checkbox", /^Start when I log in/);
   await window.press("button", "Continue");
-  window.bridge.react = (view, request) => (request.type === "setUp" ? views.firstRun : view);
-  window.bridge.answer = (request) => {
-    if (request.type !== "mount") return null;
-    throw { code: "folder_not_empty", message: "/home/ana/Cloud is not empty", hint: "Choose an empty folder.", field: "folder" };
+  let atLogin: boolean | null = null;
+  const refusal = { code: "folder_not_empty", message: "/home/ana/Cloud is not empty", hint: "Choose an empty folder.", field: "mount" };
+  window.bridge.answer = () => {
+    throw refusal;
   };
   await window.press("button", "Start syncing");
   await settle();
-  expect(window.sent().map(({ type }) => type)).toEqual(["setUp", "mount"]);
+  expect(screen(window)).toBe("setUp");
+  expect(window.root.querySelector("[role=alert]")?.textContent).toContain("/home/ana/Cloud is not empty");
+  expect(window.bridge.atLogin).toBe(false);
+
+  window.bridge.answer = () => null;
+  window.bridge.react = () => {
+    atLogin = window.bridge.atLogin;
+    return views.firstRun;
+  };
+  await window.press("button", "Start syncing");
+  await settle();
+  const [first, second, ...others] = window.sent();
+  expect(first).toEqual({
+    type: "setUp",
+    folder: "/home/ana/Notes",
+    profile: "balanced",
+    mount: { folder: "/home/ana/Cloud", profile: "balanced" },
+  });
+  expect([second, others]).toEqual([first, []]);
+  expect(atLogin).toBe(true);
+  expect(window.bridge.atLogin).toBe(true);
   expect(screen(window)).toBe("overview");
   expect(window.text()).toContain("Your folder is set up");
-  expect(window.root.querySelector("[role=alert]")?.textContent).toContain("/home/ana/Cloud is not empty");
-  expect(window.bridge.atLogin).toBe(true);
 });
 
 it("finds out before the summary whether a drive can be shown where it is wanted", async () => {

@@ -57,6 +57,7 @@ async fn set_up(
         folder: folder.to_owned(),
         profile,
         instead_of: left.map(|pair| pair.id.clone()),
+        mount: None,
     };
     let reply = context.ask(connection, request).await?;
     let engine::Reply::Run { number } = reply else {

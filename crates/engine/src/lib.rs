@@ -50,6 +50,6 @@ pub use connection::Connection;
 pub use engine::{Arrived, Engine, Replica, ReplicaSpec, ReplicaState, ReplicaTold, StartError};
 pub use mounts::{Drive, DriveSpec, DriveState, DriveTold, conflict_copies};
 pub use places::Places;
-pub use request::{Refusal, Reply, Request, RunKind, SignInKeep};
+pub use request::{NewMount, Refusal, Reply, Request, RunKind, SignInKeep};
 pub use secrets::SecretChoice;
 pub use view::View;

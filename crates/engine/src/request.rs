@@ -43,7 +43,8 @@ pub enum Request {
     ForgetSecrets,
     /// Asks the server again what the account has.
     CheckSubscription,
-    /// Makes `folder` and the account's bucket one pair. A missing folder is created.
+    /// Makes `folder` and the account's bucket one pair, and shows the bucket as a drive as well
+    /// where that is wanted: all of it, or nothing. A missing folder is created.
     SetUp {
         #[ts(type = "string")]
         folder: PathBuf,
@@ -53,6 +54,9 @@ pub enum Request {
         #[serde(default)]
         #[ts(optional)]
         instead_of: Option<String>,
+        #[serde(default)]
+        #[ts(optional)]
+        mount: Option<NewMount>,
     },
     SetProfile {
         pair: String,
@@ -239,6 +243,16 @@ pub enum Request {
     },
     /// Asks the engine's process to end.
     Quit,
+}
+
+/// A drive that is set up together with a folder.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "camelCase")]
+#[ts(export)]
+pub struct NewMount {
+    #[ts(type = "string")]
+    pub folder: PathBuf,
+    pub profile: MountProfileName,
 }
 
 /// From when on a sign-in outlives the engine's process.

@@ -90,6 +90,14 @@ impl Settings {
         })
     }
 
+    /// Writes a drive down, in the place of what was known of it.
+    pub(crate) fn put_mount(&mut self, mount: MountSettings) {
+        match self.mounts.iter_mut().find(|known| known.id == mount.id) {
+            Some(known) => *known = mount,
+            None => self.mounts.push(mount),
+        }
+    }
+
     /// The accounts that have a folder or a drive here.
     pub(crate) fn accounts(&self) -> Vec<String> {
         let pairs = self.pairs.iter().map(|pair| &pair.account);

@@ -52,10 +52,12 @@ mod opening;
 mod placing;
 mod requests;
 mod session;
+mod setting_up;
+mod writing;
 
 use conflicts::{Decision, DecisionEnd};
 use history::RestoreEnd;
-use requests::NewPair;
+use setting_up::SetUp;
 
 /// Conflicts and activity lines that a view holds at most.
 const CONFLICTS: u32 = 100;
@@ -76,7 +78,7 @@ pub(super) enum Input {
     /// The account of this key was signed out.
     SignedOut(Option<String>, Result<(), AuthError>, Answer),
     SecretsOpened(Result<(), SecretError>, Answer),
-    SetUp(Box<Result<NewPair, Refusal>>, Answer),
+    SetUp(Box<Result<SetUp, Refusal>>, Answer),
     /// The sign-in is kept, and the drive can be written down.
     Mount(Box<Result<MountSettings, Refusal>>, Answer),
     Rclone(Result<rclone::Binary, RcloneView>),

@@ -114,6 +114,7 @@ async fn another_account_on_the_same_device_sees_and_mixes_nothing() {
         folder: home.vault(),
         profile: ProfileName::Safe,
         instead_of: None,
+        mount: None,
     };
     assert_eq!(
         device.try_ask(taken).await.unwrap_err().code,

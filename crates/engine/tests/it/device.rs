@@ -307,6 +307,7 @@ impl Device {
                 folder,
                 profile,
                 instead_of: None,
+                mount: None,
             })
             .await;
         self.finished(&reply).await
@@ -326,6 +327,7 @@ impl Device {
                     folder,
                     profile,
                     instead_of: None,
+                    mount: None,
                 })
                 .await
             {
@@ -378,7 +380,7 @@ impl Device {
         }
     }
 
-    async fn finished(&self, reply: &Reply) -> RunView {
+    pub(crate) async fn finished(&self, reply: &Reply) -> RunView {
         let Reply::Run { number } = *reply else {
             panic!("no run was queued: {reply:?}")
         };

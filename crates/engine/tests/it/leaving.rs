@@ -100,6 +100,7 @@ fn set_up(folder: PathBuf) -> Request {
         folder,
         profile: ProfileName::Safe,
         instead_of: None,
+        mount: None,
     }
 }
 

@@ -10,7 +10,7 @@ use engine::view::{
     Choice, ConflictChoice, ConflictState, MountProfileName, MountState, MountSupport, MountView,
     ProfileName, SeenVersions,
 };
-use engine::{Reply, Request};
+use engine::{NewMount, Reply, Request};
 use md5::Digest as _;
 use tempfile::TempDir;
 use testkit::{MountPoint, Server, program, wait_until};
@@ -448,5 +448,62 @@ async fn a_folder_that_is_no_place_for_a_drive_is_refused() {
     ] {
         assert_eq!(engine.try_ask(request).await.unwrap_err().code, "not_found");
     }
+    engine.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_folder_and_a_drive_are_set_up_in_one_step_or_not_at_all() {
+    let state = testkit::scratch();
+    let server = Server::start(state.path()).await;
+    server.activate(ANA).await;
+    let laptop = Home::in_background("laptop", NEVER);
+    let drive = MountPoint::new(laptop.root().join("Drive"));
+    let engine = laptop.open().await;
+    engine.sign_in(&server, ANA).await;
+    let notes = laptop.root().join("New/Notes");
+    let set_up = |drive: PathBuf| Request::SetUp {
+        folder: notes.clone(),
+        profile: ProfileName::Safe,
+        instead_of: None,
+        mount: Some(NewMount {
+            folder: drive,
+            profile: MountProfileName::Safe,
+        }),
+    };
+    let refused = async |drive: PathBuf| {
+        let refusal = engine.try_ask(set_up(drive)).await.unwrap_err();
+        let view = engine.view();
+        assert!(view.pairs.is_empty() && view.mounts.is_empty(), "{view:#?}");
+        assert!(!laptop.root().join("New").exists(), "what was made stays");
+        (refusal.code, refusal.field)
+    };
+    let of_the_drive = |code: &str| (code.to_owned(), Some("mount".to_owned()));
+    let inside = refused(notes.join("Drive")).await;
+    if let MountSupport::Missing { .. } = &engine.view().mount_support {
+        assert_eq!(inside, of_the_drive("mount_unsupported"));
+        return;
+    }
+    assert_eq!(inside, of_the_drive("folder_nested"));
+
+    // Nothing can take the place of a folder that is not empty.
+    let settings = laptop
+        .root()
+        .join(".config/basic-memory-cloud/settings.json");
+    fs::create_dir_all(settings.join("in the way")).unwrap();
+    let unsaved = refused(drive.folder().to_owned()).await;
+    assert_eq!(unsaved, ("settings".to_owned(), None));
+    fs::remove_dir(settings.join("in the way")).unwrap();
+    fs::remove_dir(&settings).unwrap();
+
+    let reply = engine.ask(set_up(drive.folder().to_owned())).await;
+    let written = fs::read_to_string(&settings).unwrap();
+    for folder in [&notes, drive.folder()] {
+        assert!(written.contains(folder.to_str().unwrap()), "{written}");
+    }
+    engine.until(is_mounted).await;
+    engine.finished(&reply).await;
+    write(&notes.join("one.md"), "one\n");
+    let shown = drive.folder().join("one.md");
+    wait_until(LONG, async || shown.exists()).await;
     engine.close().await;
 }

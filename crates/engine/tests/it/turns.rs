@@ -40,6 +40,7 @@ impl Desk {
             folder: home.root().join("Second"),
             profile: ProfileName::Safe,
             instead_of: None,
+            mount: None,
         };
         let number = asked(&device.ask(request).await);
         let view = device

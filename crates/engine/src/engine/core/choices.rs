@@ -13,11 +13,8 @@ use crate::{Refusal, Reply};
 impl Core {
     pub(super) fn change_settings(&mut self, wanted: SettingsView) -> Result<Reply, Refusal> {
         choices::check(&wanted)?;
-        let before = std::mem::replace(&mut self.model.settings.choices, wanted);
-        if let Err(refusal) = self.save_settings() {
-            self.model.settings.choices = before;
-            return Err(refusal);
-        }
+        let before = self.model.settings.choices.clone();
+        let saved = self.write_settings(|settings| settings.choices = wanted)?;
         self.limits
             .send_replace(choices::limits(&self.model.settings.choices));
         self.proxy
@@ -29,7 +26,7 @@ impl Core {
         if before.interval_s != self.model.settings.choices.interval_s {
             self.plan_next_pass(None);
         }
-        Ok(Reply::Done)
+        Ok(saved)
     }
 
     /// Ends a pause that is over, and begins or ends the rest on battery.

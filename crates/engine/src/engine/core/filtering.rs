@@ -53,16 +53,11 @@ impl Core {
         self.pair(id)?;
         let usable =
             Filters::of_lines(lines.iter().map(String::as_str)).map_err(|error| refusal(&error))?;
-        for settings in &mut self.model.settings.pairs {
-            if settings.id == id {
-                settings.filters.clone_from(&lines);
-            }
-        }
+        self.change_pair(id, |pair| pair.filters.clone_from(&lines))?;
         if let Some(pair) = self.model.pair_mut(id) {
             pair.settings.filters = lines;
             pair.filters = Ok(usable);
         }
-        self.save_settings()?;
         if !self.model.carries(self.config.clock.now_ms()) {
             return Ok(Reply::Done);
         }

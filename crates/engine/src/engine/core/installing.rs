@@ -100,12 +100,7 @@ impl Core {
     }
 
     fn remember_rclone(&mut self, chosen: Option<PathBuf>) -> Result<Reply, Refusal> {
-        let before = std::mem::replace(&mut self.model.settings.rclone, chosen);
-        let saved = self.save_settings();
-        if saved.is_err() {
-            self.model.settings.rclone = before;
-        }
-        saved
+        self.write_settings(|settings| settings.rclone = chosen)
     }
 }
 

@@ -154,7 +154,7 @@ impl Core {
     }
 
     pub(super) fn mount(&mut self, folder: &Path, profile: MountProfileName, answer: Answer) {
-        let fit = self.mount_to_be(folder, profile);
+        let fit = self.mount_to_be(folder, profile, None);
         let ((settings, made), account) = match (fit, &self.account) {
             (Ok(fit), Some(account)) => (fit, account.clone()),
             (Ok(_), None) => return self.reply(answer, Err(signed_out())),
@@ -179,11 +179,13 @@ impl Core {
         });
     }
 
-    /// What a mount there would be written down as, and the folders that were made for it.
-    fn mount_to_be(
+    /// What a mount there would be written down as once `notes` is in sync, and the folders that
+    /// were made for it.
+    pub(super) fn mount_to_be(
         &mut self,
         folder: &Path,
         profile: MountProfileName,
+        notes: Option<&Path>,
     ) -> Result<(MountSettings, MadeFolders), Refusal> {
         let Some(account) = self
             .account
@@ -207,7 +209,7 @@ impl Core {
             };
             return Ok((settings, MadeFolders::none()));
         }
-        let (folder, made) = fit_to_mount(folder, &self.synced(), &self.in_use())?;
+        let (folder, made) = fit_to_mount(folder, &self.synced_with(notes), &self.in_use())?;
         let settings = MountSettings {
             id: format!("mount_{}", &Uuid::now_v7().simple().to_string()[20..]),
             folder,
@@ -224,7 +226,14 @@ impl Core {
     }
 
     fn begin_mount(&mut self, settings: MountSettings) -> Result<Reply, Refusal> {
-        let saved = self.put_mount(settings.clone())?;
+        let saved = self.write_settings(|all| all.put_mount(settings.clone()))?;
+        self.show_mount(settings);
+        Ok(saved)
+    }
+
+    /// Mounts what is written down.
+    pub(super) fn show_mount(&mut self, settings: MountSettings) {
+        self.tell_mount(settings.clone());
         self.foretell(&settings.id, MountState::Starting, &[MountState::Mounted]);
         if self.mounts.keepers.contains_key(&settings.id) {
             let id = settings.id.clone();
@@ -233,7 +242,6 @@ impl Core {
         } else {
             self.keep(settings);
         }
-        Ok(saved)
     }
 
     pub(super) fn unmount(&mut self, id: &str) -> Result<Reply, Refusal> {
@@ -283,10 +291,11 @@ impl Core {
             let hint = "Mount it once more while the cloud can be reached.";
             return Err(Refusal::new("files_waiting", message).hint(hint));
         }
+        let saved = self.write_settings(|settings| {
+            settings.mounts.retain(|mount| mount.id != id);
+        })?;
         self.mounts.part_from(id);
-        self.model.settings.mounts.retain(|mount| mount.id != id);
         self.model.mounts.retain(|mount| mount.settings.id != id);
-        let saved = self.save_settings()?;
         room.remove();
         Ok(saved)
     }
@@ -311,13 +320,14 @@ impl Core {
             .ok_or_else(|| Refusal::new("not_found", "There is no such mount").field("id"))
     }
 
-    /// Saves one mount's settings and shows them.
+    /// Saves one mount's settings and tells them.
     fn put_mount(&mut self, settings: MountSettings) -> Result<Reply, Refusal> {
-        let all = &mut self.model.settings.mounts;
-        match all.iter_mut().find(|mount| mount.id == settings.id) {
-            Some(mount) => mount.clone_from(&settings),
-            None => all.push(settings.clone()),
-        }
+        let saved = self.write_settings(|all| all.put_mount(settings.clone()))?;
+        self.tell_mount(settings);
+        Ok(saved)
+    }
+
+    fn tell_mount(&mut self, settings: MountSettings) {
         let shown = &mut self.model.mounts;
         match shown
             .iter_mut()
@@ -329,19 +339,17 @@ impl Core {
                 told: Told::unmounted((0, 0)),
             }),
         }
-        self.save_settings()
     }
 
     /// Tells whether a mount could be at a folder, once `notes` is in sync. Makes nothing.
     pub(super) fn preview_mount(
         &mut self,
         folder: &Path,
-        notes: Option<PathBuf>,
+        notes: Option<&Path>,
     ) -> Result<Reply, Refusal> {
         self.must_be_signed_in()?;
         self.must_show_drives()?;
-        let mut synced = self.synced();
-        synced.extend(notes);
+        let synced = self.synced_with(notes);
         may_show_a_drive(folder, &synced, &self.in_use()).map(|_| Reply::Done)
     }
 
@@ -355,9 +363,11 @@ impl Core {
         }
     }
 
-    fn synced(&self) -> Vec<PathBuf> {
+    /// The folders that sync, and one that is about to.
+    fn synced_with(&self, notes: Option<&Path>) -> Vec<PathBuf> {
         let pairs = self.model.settings.pairs.iter();
-        pairs.map(|pair| pair.folder.clone()).collect()
+        let folders = pairs.map(|pair| pair.folder.clone());
+        folders.chain(notes.map(Path::to_owned)).collect()
     }
 
     /// Folders of the app itself and of other drives.

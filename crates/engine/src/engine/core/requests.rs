@@ -1,19 +1,10 @@
 //! What each request does.
 
-use std::path::Path;
-
-use uuid::Uuid;
-
 use super::super::run::QueuedRun;
-use super::placing::{Ground, fit_for_notes};
-use super::session::refusal;
-use super::{Answer, Core, Decision, Input};
+use super::{Answer, Core, Decision};
 use crate::cycle::Confirmed;
 use crate::engine::model::PairModel;
-use crate::engine::start::settings_path;
-use crate::filters::Filters;
-use crate::settings::PairSettings;
-use crate::view::{HaltAction, ProfileName, RcloneView, SyncSwitch};
+use crate::view::{ProfileName, RcloneView, SyncSwitch};
 use crate::{Refusal, Reply, Request, RunKind};
 
 impl Core {
@@ -42,12 +33,15 @@ impl Core {
                 folder,
                 profile,
                 instead_of,
-            } => return self.set_up(&folder, profile, instead_of, answer),
+                mount,
+            } => return self.set_up(&folder, profile, instead_of, mount, answer),
             Request::SetProfile { pair, profile } => self.set_profile(&pair, profile),
             Request::PreviewSetUp { folder, instead_of } => {
                 return self.preview_set_up(&folder, instead_of.as_deref(), answer);
             }
-            Request::PreviewMount { folder, notes } => self.preview_mount(&folder, notes),
+            Request::PreviewMount { folder, notes } => {
+                self.preview_mount(&folder, notes.as_deref())
+            }
             Request::CheckFilters { pair, lines } => {
                 return self.check_filters(&pair, lines, answer);
             }
@@ -192,15 +186,11 @@ impl Core {
 
     fn set_profile(&mut self, id: &str, profile: ProfileName) -> Result<Reply, Refusal> {
         self.pair(id)?;
-        for settings in &mut self.model.settings.pairs {
-            if settings.id == id {
-                settings.profile = profile;
-            }
-        }
+        let saved = self.change_pair(id, |pair| pair.profile = profile)?;
         if let Some(pair) = self.model.pair_mut(id) {
             pair.settings.profile = profile;
         }
-        self.save_settings()
+        Ok(saved)
     }
 
     fn set_switch(&mut self, sync: SyncSwitch) -> Result<Reply, Refusal> {
@@ -273,137 +263,12 @@ impl Core {
         }
     }
 
-    fn set_up(
-        &mut self,
-        folder: &Path,
-        profile: ProfileName,
-        instead_of: Option<String>,
-        answer: Answer,
-    ) {
-        let prepared = self.must_be_signed_in().and_then(|()| {
-            if let Some(id) = &instead_of {
-                self.must_want_a_folder(id)?;
-            }
-            fit_for_notes(folder, &self.ground(instead_of.as_deref()))
-        });
-        let ((folder, made), account) = match (prepared, &self.account) {
-            (Ok(fit), Some(account)) => (fit, account.clone()),
-            (Err(refusal), _) => return self.reply(answer, Err(refusal)),
-            (Ok(_), None) => return self.reply(answer, Err(signed_out())),
-        };
-        let known = self
-            .model
-            .pairs
-            .iter()
-            .find(|pair| pair.settings.folder == folder);
-        let left = instead_of.as_deref().and_then(|id| self.pair(id).ok());
-        let id = known.map_or_else(
-            || format!("pair_{}", &Uuid::now_v7().simple().to_string()[20..]),
-            |pair| pair.settings.id.clone(),
-        );
-        let filters = known
-            .or(left)
-            .map_or_else(Filters::default_lines, |pair| pair.settings.filters.clone());
-        let inputs = self.inputs.clone();
-        tokio::spawn(async move {
-            let ready = async {
-                let credentials = account.bucket_credentials().await?;
-                account.make_lasting().await?;
-                Ok(credentials)
-            };
-            let result = match ready.await {
-                Ok(credentials) => Ok(NewPair {
-                    settings: PairSettings {
-                        id,
-                        folder,
-                        profile,
-                        account: account.key().to_owned(),
-                        bucket: credentials.bucket,
-                        filters,
-                    },
-                    instead_of,
-                }),
-                Err(error) => {
-                    made.take_back();
-                    Err(refusal(&error))
-                }
-            };
-            if let Err(unsent) = inputs.send(Input::SetUp(Box::new(result), answer)).await {
-                tracing::debug!(%unsent, "the engine stopped meanwhile");
-            }
-        });
-    }
-
-    pub(super) async fn finish_set_up(&mut self, result: Result<NewPair, Refusal>, answer: Answer) {
-        let NewPair {
-            settings: pair,
-            instead_of,
-        } = match result {
-            Ok(pair) => pair,
-            Err(refusal) => return self.reply(answer, Err(refusal)),
-        };
-        self.model
-            .settings
-            .pairs
-            .retain(|known| known.id != pair.id && Some(&known.id) != instead_of.as_ref());
-        self.model.settings.pairs.push(pair.clone());
-        let saved = self.save_settings();
-        self.load_pairs().await;
-        self.watch_files();
-        self.follow_changes();
-        let result = saved.map(|_| {
-            let number = self.queue_runs(vec![pair.id], RunKind::Sync, Confirmed::No);
-            Reply::Run { number }
-        });
-        self.reply(answer, result);
-    }
-
-    pub(super) fn save_settings(&self) -> Result<Reply, Refusal> {
-        let path = settings_path(&self.config.places);
-        match self.model.settings.save(&path) {
-            Ok(()) => Ok(Reply::Done),
-            Err(error) => Err(Refusal::new("settings", error.to_string())
-                .hint("Check the free space and the folder's permissions.")),
-        }
-    }
-
     pub(super) fn pair(&self, id: &str) -> Result<&PairModel, Refusal> {
         self.model
             .pairs
             .iter()
             .find(|pair| pair.settings.id == id)
             .ok_or_else(|| Refusal::new("not_found", "There is no such folder").field("pair"))
-    }
-
-    /// Only a pair that asks for another folder is given up for one.
-    fn must_want_a_folder(&self, id: &str) -> Result<(), Refusal> {
-        let halt = self.pair(id)?.halt.as_ref();
-        if halt.is_some_and(|halt| halt.actions.contains(&HaltAction::ChooseFolder)) {
-            return Ok(());
-        }
-        let message = "That folder is in its place; sync of it goes on";
-        Err(Refusal::new("not_halted", message).field("insteadOf"))
-    }
-
-    /// What is in use already where notes may be kept.
-    pub(super) fn ground(&self, instead_of: Option<&str>) -> Ground {
-        let settings = &self.model.settings;
-        let mut pairs = settings.pairs.clone();
-        pairs.retain(|pair| Some(pair.id.as_str()) != instead_of);
-        let drives = settings.mounts.iter();
-        let places = &self.config.places;
-        let account = self.account.as_ref();
-        Ground {
-            pairs,
-            drives: drives.map(|mount| mount.folder.clone()).collect(),
-            account: account.map_or_else(String::new, |account| account.key().to_owned()),
-            own: vec![
-                places.state.clone(),
-                places.data.clone(),
-                places.config.clone(),
-            ],
-            side_home: places.data.clone(),
-        }
     }
 
     pub(super) fn must_be_signed_in(&self) -> Result<(), Refusal> {
@@ -413,12 +278,6 @@ impl Core {
             Err(signed_out())
         }
     }
-}
-
-/// A set-up that only has to be written down.
-pub(in crate::engine) struct NewPair {
-    settings: PairSettings,
-    instead_of: Option<String>,
 }
 
 pub(super) fn signed_out() -> Refusal {

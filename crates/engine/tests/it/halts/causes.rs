@@ -135,6 +135,7 @@ async fn another_folder_takes_the_place_of_one_that_is_missing() {
         folder: elsewhere.clone(),
         profile: ProfileName::Safe,
         instead_of: Some(old.clone()),
+        mount: None,
     };
     let refusal = device.try_ask(choose()).await.unwrap_err();
     assert_eq!(refusal.code, "not_halted");
