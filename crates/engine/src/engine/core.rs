@@ -131,6 +131,7 @@ pub(super) struct Core {
     /// Versions to be put back, by id.
     restores: VecDeque<(String, Answer)>,
     tidied_at_ms: Option<i64>,
+    tidying: Option<JoinHandle<()>>,
     pub(super) running: Option<CancellationToken>,
     pub(super) progress: watch::Sender<Option<ProgressView>>,
     pub(super) limits: watch::Sender<guard::Limits>,
@@ -229,6 +230,7 @@ impl Core {
             decisions: VecDeque::new(),
             restores: VecDeque::new(),
             tidied_at_ms: None,
+            tidying: None,
             running: None,
             progress: watch::Sender::new(None),
             limits: watch::Sender::new(limits),

@@ -156,13 +156,22 @@ impl Core {
         }
         self.tidied_at_ms = Some(now_ms);
         let (state, retention) = (self.state.clone(), self.retention());
-        tokio::spawn(async move {
+        self.tidying = Some(tokio::spawn(async move {
             match history::tidy(&state, retention, now_ms).await {
                 Ok(0) => {}
                 Ok(count) => tracing::info!(count, "old versions were removed from history"),
                 Err(error) => tracing::warn!(%error, "history could not be tidied"),
             }
-        });
+        }));
+    }
+
+    /// A command that runs once has no later time for it.
+    pub(super) async fn finish_tidying(&mut self) {
+        if let Some(tidying) = self.tidying.take()
+            && let Err(error) = tidying.await
+        {
+            tracing::error!(%error, "tidying history ended unexpectedly");
+        }
     }
 
     #[cfg(test)]

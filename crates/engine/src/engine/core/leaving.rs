@@ -94,6 +94,7 @@ impl Core {
         if signing_in.is_some() {
             self.await_sign_in(received).await;
         }
+        self.finish_tidying().await;
         self.part_with_account().await;
         self.publish_view();
     }

@@ -6,6 +6,8 @@ use guard::{Bucket, BucketConfig, Credentials};
 use super::*;
 use crate::account::SignedOutReason;
 use crate::config::{Mode, Observer};
+use crate::state::State;
+use crate::vault::Kept;
 use crate::view::AccountView;
 use crate::{Clock, Places, SecretChoice};
 
@@ -73,6 +75,10 @@ fn ended(user: &str) -> Ended {
 
 /// An engine of ana's, as it starts.
 async fn core(home: &Path) -> Core {
+    core_until(home, CancellationToken::new()).await
+}
+
+async fn core_until(home: &Path, stop: CancellationToken) -> Core {
     let places = Places {
         config: home.join("config"),
         state: home.join("state"),
@@ -96,7 +102,7 @@ async fn core(home: &Path) -> Core {
         path_variable: None,
         observer: Observer::none(),
     };
-    let core = Core::open(config, None, CancellationToken::new());
+    let core = Core::open(config, None, stop);
     let core = core.await.unwrap_or_else(|error| panic!("{error}"));
     assert!(
         matches!(core.model.account, AccountView::SignedIn { .. }),
@@ -144,4 +150,29 @@ async fn history_is_tidied_only_after_a_run_that_the_store_answered() {
     assert!(!core.has_tidied());
     core.end_run(ended("ana")).await;
     assert!(core.has_tidied());
+}
+
+/// A command runs once and ends: tidying has no other time.
+#[tokio::test]
+async fn an_engine_that_ends_has_tidied_history_first() {
+    let home = tempfile::tempdir().unwrap();
+    let (stop, state) = (CancellationToken::new(), home.path().join("state/state.db"));
+    let mut core = core_until(home.path(), stop.clone()).await;
+    let kept = Kept {
+        file: home
+            .path()
+            .join("data/.basic-memory-cloud/history/1/old.md"),
+        md5: String::new(),
+        size: 3,
+    };
+    let add = core
+        .state
+        .with(move |state| state.add_version("pair_a", "old.md", &kept, 1));
+    add.await.unwrap();
+    core.end_run(ended("ana")).await;
+    stop.cancel();
+    let (_asks, asked) = tokio::sync::mpsc::channel(1);
+    core.run(asked, None).await;
+    let left = State::open(&state).unwrap().held(&["pair_a".to_owned()]);
+    assert_eq!(left.unwrap().bytes, 0);
 }
