@@ -159,7 +159,7 @@ async fn refuses_the_page_what_no_capability_allows() {
 }
 
 /// From the page that asks for a server to the code for the browser.
-async fn ask_for_a_code(window: &Window, server: &Server) -> String {
+pub(crate) async fn ask_for_a_code(window: &Window, server: &Server) -> String {
     window.find("#server-url").await.fill(&server.url).await;
     window.button("Sign in").await.click().await;
     window.screen("awaitingBrowser").await;
@@ -167,7 +167,7 @@ async fn ask_for_a_code(window: &Window, server: &Server) -> String {
 }
 
 /// From the page that asks for a folder to the one that shows what the first sync would do.
-async fn look_at_first_sync(window: &Window, folder: &Path) {
+pub(crate) async fn look_at_first_sync(window: &Window, folder: &Path) {
     let path = folder.display().to_string();
     window.find("#folder").await.fill(&path).await;
     window.button("Continue").await.click().await;

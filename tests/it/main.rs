@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
 mod desktop;
+mod desktop_both;
 mod desktop_notifications;
 mod desktop_reader;
 mod desktop_screens;
