@@ -222,3 +222,11 @@ it("lists what is only good to know among the problems, and calls nobody for it"
   expect(window.text()).toContain("Windows cannot hold this name");
   expect(window.root.querySelector("#problems ~ .badge")).toBeNull();
 });
+
+it.each([
+  ["the first drive", "mountsNone", "/home/ana/Basic Memory"],
+  ["no other", "mounts", ""],
+] as const)("offers a place for %s", async (_, page, place) => {
+  const { root } = await openWindow(page);
+  expect(root.querySelector<HTMLInputElement>("#mount-folder")?.value).toBe(place);
+});

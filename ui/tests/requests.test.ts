@@ -260,8 +260,12 @@ it("mounts the cloud too where that was wanted, after the folder", async () => {
   expect(window.text()).toContain("shown as a drive at /home/ana/Cloud");
   await window.press("button", "Start syncing");
   expect(window.sent()).toEqual([
-    { type: "setUp", folder: "/home/ana/Notes", profile: "balanced" },
-    { type: "mount", folder: "/home/ana/Cloud", profile: "balanced" },
+    {
+      type: "setUp",
+      folder: "/home/ana/Notes",
+      profile: "balanced",
+      mount: { folder: "/home/ana/Cloud", profile: "balanced" },
+    },
   ]);
 });
 

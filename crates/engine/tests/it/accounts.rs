@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use engine::view::{AccountView, ProfileName, RunResult, SecretStoreView, Status};
-use engine::{Observer, Request, RunKind, Step};
+use engine::{Observer, Request, RunKind, SignInKeep, Step};
 use tempfile::TempDir;
 use testkit::{Server, wait_until};
 
@@ -420,4 +420,25 @@ fn end_all_sessions(state: &TempDir) {
         (),
     );
     assert!(ended.unwrap() > 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_can_be_no_server_s_address_is_refused_at_its_field_and_ends_no_session() {
+    let (server, _state) = server().await;
+    let home = Home::new("laptop");
+    let device = home.join(&server, ANA, ProfileName::Safe).await;
+    let before = device.view().account.clone();
+    for address in ["two words", "http://example.org", ""] {
+        let request = Request::SignIn {
+            server_url: address.to_owned(),
+            open_browser: false,
+            keep: SignInKeep::Now,
+        };
+        let refusal = device.try_ask(request).await.unwrap_err();
+        let told = (refusal.code.as_str(), refusal.field.as_deref());
+        assert_eq!(told, ("bad_url", Some("serverUrl")), "{address}");
+        assert!(refusal.hint.is_some(), "{refusal:?}");
+    }
+    assert_eq!(device.view().account, before);
+    device.close().await;
 }

@@ -14,10 +14,7 @@ impl Core {
                 server_url,
                 open_browser,
                 keep,
-            } => {
-                self.sign_in(&server_url, open_browser, keep);
-                Ok(Reply::Done)
-            }
+            } => self.sign_in(&server_url, open_browser, keep),
             Request::KeepSignIn => return self.keep_sign_in(answer),
             Request::CancelSignIn => {
                 if let Some(signing_in) = self.signing_in.take() {

@@ -11,13 +11,20 @@ use super::{Answer, Core, Input};
 use crate::account::{Account, AuthError, SignIn, SignInError, SignInEvent, SignedIn};
 use crate::clock::unix_ms;
 use crate::view::{AccountView, SubscriptionView};
-use crate::{Refusal, Reply, SignInKeep};
+use crate::{Refusal, Reply, SignInKeep, api};
 
 /// How soon the server is asked again about a period that is over here and not there.
 const ASK_AGAIN: std::time::Duration = std::time::Duration::from_secs(30);
 
 impl Core {
-    pub(super) fn sign_in(&mut self, server_url: &str, open_browser: bool, keep: SignInKeep) {
+    /// What can be no server's address is refused before anything changes.
+    pub(super) fn sign_in(
+        &mut self,
+        server_url: &str,
+        open_browser: bool,
+        keep: SignInKeep,
+    ) -> Result<Reply, Refusal> {
+        api::server_url(server_url).map_err(|error| refusal(&error.into()).field("serverUrl"))?;
         if let Some(before) = self.signing_in.take() {
             before.cancel();
         }
@@ -63,6 +70,7 @@ impl Core {
                 tracing::debug!("the engine stopped during a sign-in");
             }
         });
+        Ok(Reply::Done)
     }
 
     pub(super) fn show_sign_in(&mut self, event: SignInEvent) {
