@@ -63,6 +63,7 @@ struct Signals;
 
 #[cfg(not(unix))]
 impl Signals {
+    #[expect(clippy::unnecessary_wraps, reason = "shaped as on Unix")]
     fn new() -> std::io::Result<Self> {
         Ok(Self)
     }

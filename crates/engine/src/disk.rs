@@ -35,6 +35,7 @@ pub(crate) enum DiskKind {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Writing {
     Allowed,
+    #[cfg_attr(windows, expect(dead_code, reason = "only trying would tell there"))]
     Refused,
 }
 

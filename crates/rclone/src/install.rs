@@ -304,11 +304,13 @@ fn sync_folder(folder: &Path) -> io::Result<()> {
 }
 
 #[cfg(not(unix))]
+#[expect(clippy::unnecessary_wraps, reason = "shaped as on Unix")]
 fn make_executable(_file: &File) -> io::Result<()> {
     Ok(())
 }
 
 #[cfg(not(unix))]
+#[expect(clippy::unnecessary_wraps, reason = "shaped as on Unix")]
 fn sync_folder(_folder: &Path) -> io::Result<()> {
     Ok(())
 }

@@ -18,7 +18,10 @@ pub(crate) struct ConfigSeen {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum OpenTo {
     NobodyElse,
-    Others { mode: u32 },
+    #[cfg_attr(windows, expect(dead_code, reason = "modes are Unix's"))]
+    Others {
+        mode: u32,
+    },
 }
 
 impl ConfigSeen {

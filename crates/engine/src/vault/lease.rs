@@ -34,6 +34,10 @@ pub(super) enum Claim<'f> {
 pub(super) struct Lease<'f>(system::Held<'f>);
 
 /// What a system says at once.
+#[cfg_attr(
+    not(any(target_os = "linux", windows)),
+    expect(dead_code, reason = "no leases are known there")
+)]
 enum Answer<'f> {
     Held(system::Held<'f>),
     Busy,

@@ -177,6 +177,7 @@ fn each_block(
     }
 }
 
+#[cfg(unix)]
 pub(super) fn nanoseconds(seconds: i64, nanoseconds: i64) -> i64 {
     seconds
         .saturating_mul(1_000_000_000)

@@ -38,6 +38,7 @@ pub(super) enum Kind {
     File,
     Folder,
     Link,
+    #[cfg_attr(windows, expect(dead_code, reason = "devices and sockets are Unix's"))]
     Other,
 }
 

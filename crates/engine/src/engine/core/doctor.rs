@@ -154,6 +154,7 @@ fn close(path: &Path) -> std::io::Result<()> {
 }
 
 #[cfg(not(unix))]
+#[expect(clippy::unnecessary_wraps, reason = "shaped as on Unix")]
 fn close(_path: &Path) -> std::io::Result<()> {
     Ok(())
 }
