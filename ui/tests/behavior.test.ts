@@ -200,9 +200,9 @@ it("leads to the setting that was refused", async () => {
   expect(window.root.querySelector(".save [role=alert]")?.textContent).toContain("This is no proxy.");
 });
 
-const page = (from: number, more: boolean): Reply => ({
+const page = (from: number, next: string | null): Reply => ({
   type: "history",
-  more,
+  next,
   versions: Array.from({ length: 100 }, (_, index): VersionView => ({
     id: `h${from - index}`,
     pair: "pair_0198a6c2",
@@ -219,7 +219,7 @@ it("keeps the older versions that were opened when a newer one comes", async () 
   const window = await openWindow("idle");
   let newest = 1000;
   window.bridge.answer = (request) =>
-    request.type === "listHistory" ? page(request.beforeMs === null ? newest : newest - 100, true) : null;
+    request.type === "listHistory" ? page(request.after === null ? newest : newest - 100, "older") : null;
   await window.press("button", "History");
   await window.press("button", "Show older");
   const rows = () => window.root.querySelectorAll("main li").length;
@@ -239,8 +239,8 @@ it("shows thousands of versions, page by page", async () => {
   const window = await openWindow("idle");
   window.bridge.answer = (request) => {
     if (request.type !== "listHistory") return null;
-    const from = request.beforeMs === null ? 10_000 : 10_000 - (now - request.beforeMs) / 1000 - 1;
-    return page(from, from > 7_100);
+    const from = Number(request.after ?? 10_000);
+    return page(from, from > 7_100 ? `${from - 100}` : null);
   };
   await window.press("button", "History");
   // Asking for a role looks at each of the rows.
@@ -281,7 +281,7 @@ it("keeps the list where older versions cannot be read, and tries that again", a
 
 it("names the folder of a version and of a problem where there are several", async () => {
   const window = await openWindow({ ...views.twoFolders, problems: views.manyProblems.problems, problemCount: 10 });
-  window.bridge.answer = (request) => (request.type === "listHistory" ? page(100, false) : null);
+  window.bridge.answer = (request) => (request.type === "listHistory" ? page(100, null) : null);
   expect(window.text()).toContain("Notes · Another name here differs only in case");
   await window.press("button", "History");
   expect(window.text()).toContain("Replaced by a newer version · Notes · 10 B");

@@ -51,13 +51,12 @@ async fn show(
         .path
         .as_deref()
         .map(|typed| note(&connection.view().pairs, typed));
-    let (mut versions, mut more) = page(context, connection, note.as_ref(), None).await?;
-    while arguments.all && more {
-        let oldest = versions.last().map(|version| version.at_ms);
-        let (older, still) = page(context, connection, note.as_ref(), oldest).await?;
-        more = still && !older.is_empty();
-        versions.extend(older);
-    }
+    let (versions, more) = if arguments.all {
+        (all(context, connection, note.as_ref()).await?, false)
+    } else {
+        let (versions, next) = page(context, connection, note.as_ref(), None).await?;
+        (versions, next.is_some())
+    };
     let kept = &connection.view().history;
     context.output.json(&json!({
         "ok": true,
@@ -80,22 +79,37 @@ async fn show(
     Ok(Exit::Done)
 }
 
-/// A page of versions, and whether there are older ones.
-pub(crate) async fn page(
+/// The versions of all pages.
+pub(crate) async fn all(
     context: &Context,
     connection: &Connection,
     note: Option<&Note>,
-    before_ms: Option<i64>,
-) -> Result<(Vec<VersionView>, bool), Failure> {
+) -> Result<Vec<VersionView>, Failure> {
+    let (mut versions, mut next) = page(context, connection, note, None).await?;
+    while next.is_some() {
+        let (older, after) = page(context, connection, note, next).await?;
+        versions.extend(older);
+        next = after;
+    }
+    Ok(versions)
+}
+
+/// A page of versions, and what the next one is asked with.
+async fn page(
+    context: &Context,
+    connection: &Connection,
+    note: Option<&Note>,
+    after: Option<String>,
+) -> Result<(Vec<VersionView>, Option<String>), Failure> {
     let request = Request::ListHistory {
         pair: note.and_then(|note| note.pair.clone()),
         path: note.map(|note| note.path.clone()),
-        before_ms,
+        after,
     };
-    let Reply::History { versions, more } = context.ask(connection, request).await? else {
+    let Reply::History { versions, next } = context.ask(connection, request).await? else {
         return Err(Failure::unexpected());
     };
-    Ok((versions, more))
+    Ok((versions, next))
 }
 
 /// The note that a person means: one that is there from where they stand, else its name in the

@@ -61,7 +61,7 @@ async fn meant(context: &Context, connection: &Connection, typed: &str) -> Resul
     }
     let (path, at) = choose::note_and_time(typed, context.offset);
     let note = history::note(&connection.view().pairs, path);
-    let (versions, _) = history::page(context, connection, Some(&note), None).await?;
+    let versions = history::all(context, connection, Some(&note)).await?;
     choose::version(&versions, &note.path, at.as_ref()).map(|version| version.id.clone())
 }
 

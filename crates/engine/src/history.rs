@@ -3,10 +3,10 @@
 //! A version is put back by safe apply, as a save of the person's: what is under the name goes to
 //! history first, and the next pass carries the rest. Nothing here changes the bucket.
 
+mod pages;
 mod put_back;
 mod tidy;
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use bytes::Bytes;
@@ -14,17 +14,14 @@ use guard::{Bucket, BucketError};
 
 use crate::Clock;
 use crate::cycle::{CycleFailure, StateHandle};
-use crate::state::{Baseline, StateError, Version};
+use crate::state::{StateError, Version};
 use crate::vault::{self, ApplyError, SideError};
 use crate::view::{VersionReason, VersionView};
 
+pub(crate) use pages::list;
 pub(crate) use put_back::{Restored, restore, undo_last};
 pub(crate) use tidy::{Retention, tidy};
 
-/// Versions on a page.
-const PAGE: u32 = 100;
-/// Versions of a note that are asked of the bucket and shown.
-const FROM_CLOUD: usize = 100;
 /// The largest version that is shown as text, in bytes.
 const LARGEST_TEXT: u64 = 1024 * 1024;
 /// The largest version that is fetched from the bucket, in bytes: it is held in memory meanwhile.
@@ -51,6 +48,10 @@ pub(crate) enum HistoryError {
     Gone,
     #[error("this version is in the cloud, which cannot be reached now")]
     Offline,
+    #[error("the versions in the cloud cannot be reached now")]
+    CloudAway,
+    #[error("no page of the history ended there")]
+    NoSuchPage,
     #[error("the note is being saved; try again in a moment")]
     Busy,
     #[error("{path}: {message}")]
@@ -73,7 +74,8 @@ impl HistoryError {
         match self {
             Self::NotFound => "not_found",
             Self::Gone => "version_gone",
-            Self::Offline => "unreachable",
+            Self::Offline | Self::CloudAway => "unreachable",
+            Self::NoSuchPage => "no_such_page",
             Self::Busy => "note_busy",
             Self::Blocked { .. } => "note_blocked",
             Self::Bucket(error) => error.code(),
@@ -126,65 +128,6 @@ pub(crate) fn is_in_cloud(id: &str) -> bool {
     matches!(VersionId::parse(id), Some(VersionId::InCloud { .. }))
 }
 
-/// A page of versions, newest first; those in the bucket only for one named note.
-pub(crate) async fn list(
-    shelves: &[Shelf],
-    path: Option<String>,
-    before_ms: Option<i64>,
-) -> Result<(Vec<VersionView>, More), HistoryError> {
-    let Some(first) = shelves.first() else {
-        return Ok((Vec::new(), More::No));
-    };
-    let pairs: Vec<String> = shelves.iter().map(|shelf| shelf.pair.clone()).collect();
-    let wanted = path.clone();
-    let (found, known) = first
-        .state
-        .with(move |state| {
-            let found = state.versions(&pairs, wanted.as_deref(), before_ms, PAGE + 1)?;
-            let mut known: BTreeMap<String, Baseline> = BTreeMap::new();
-            for pair in pairs {
-                let own = found.iter().filter(|version| version.pair == pair);
-                let paths: Vec<&String> = own.map(|version| &version.path).chain(&wanted).collect();
-                let nodes = state.nodes(&pair, paths)?;
-                known.insert(pair, nodes);
-            }
-            Ok((found, known))
-        })
-        .await?;
-    let page = PAGE as usize;
-    let more = if found.len() > page {
-        More::Yes
-    } else {
-        More::No
-    };
-    let is_current = |pair: &str, path: &str, md5: &str| {
-        let node = known.get(pair).and_then(|nodes| nodes.get(path));
-        node.is_some_and(|node| node.md5 == md5)
-    };
-    let mut views: Vec<VersionView> = found
-        .into_iter()
-        .take(page)
-        .map(|version| {
-            let current = is_current(&version.pair, &version.path, &version.kept.md5);
-            view(version, current)
-        })
-        .collect();
-    if let (Some(path), None) = (path, before_ms) {
-        for shelf in shelves {
-            views.extend(in_cloud(shelf, &path).await);
-        }
-        views.sort_by_key(|version| std::cmp::Reverse(version.at_ms));
-    }
-    Ok((views, more))
-}
-
-/// Whether there is another page.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum More {
-    Yes,
-    No,
-}
-
 fn view(version: Version, current: bool) -> VersionView {
     VersionView {
         id: VersionId::Here(version.id).text(),
@@ -204,37 +147,33 @@ fn view(version: Version, current: bool) -> VersionView {
     }
 }
 
-/// The bucket's versions of a note; none where it keeps none, or cannot be asked.
-async fn in_cloud(shelf: &Shelf, path: &str) -> Vec<VersionView> {
-    let Some(bucket) = &shelf.bucket else {
-        return Vec::new();
-    };
-    let versions = match bucket.versions(path).await {
+/// The bucket's versions of a note, newest first. `None` where it cannot be asked.
+async fn in_cloud(shelf: &Shelf, path: &str) -> Option<Vec<VersionView>> {
+    let versions = match shelf.bucket.as_ref()?.versions(path).await {
         Ok(versions) => versions,
         Err(error) => {
             tracing::debug!(%error, "the bucket's versions are not to be had");
-            return Vec::new();
+            return None;
         }
     };
     // A store that keeps no versions calls the only one `null`.
     let kept = versions.into_iter().filter(|it| it.id != "null");
-    kept.take(FROM_CLOUD)
-        .map(|version| VersionView {
-            id: VersionId::InCloud {
-                pair: shelf.pair.clone(),
-                version: version.id,
-                path: path.to_owned(),
-            }
-            .text(),
+    let views = kept.map(|version| VersionView {
+        id: VersionId::InCloud {
             pair: shelf.pair.clone(),
+            version: version.id,
             path: path.to_owned(),
-            at_ms: version.at_ms,
-            size: version.size,
-            reason: VersionReason::InCloud,
-            device: None,
-            current: version.current,
-        })
-        .collect()
+        }
+        .text(),
+        pair: shelf.pair.clone(),
+        path: path.to_owned(),
+        at_ms: version.at_ms,
+        size: version.size,
+        reason: VersionReason::InCloud,
+        device: None,
+        current: version.current,
+    });
+    Some(views.collect())
 }
 
 /// A version and its bytes.
@@ -284,7 +223,7 @@ async fn fetch<'s>(shelves: &'s [Shelf], id: &str) -> Result<Found<'s>, HistoryE
                 }
                 Err(error) => return Err(error.into()),
             };
-            let listed = in_cloud(shelf, &path).await;
+            let listed = in_cloud(shelf, &path).await.unwrap_or_default();
             let id = VersionId::InCloud {
                 pair,
                 version,

@@ -119,9 +119,8 @@ pub enum Request {
     ListHistory {
         pair: Option<String>,
         path: Option<String>,
-        /// Only what is older (Unix milliseconds): the time of the last one of the page before.
-        #[ts(type = "number | null")]
-        before_ms: Option<i64>,
+        /// What comes after a page: its `next`.
+        after: Option<String>,
     },
     ReadVersion {
         id: String,
@@ -358,8 +357,8 @@ pub enum Reply {
     },
     History {
         versions: Vec<VersionView>,
-        /// Whether there are older ones.
-        more: bool,
+        /// What `ListHistory` takes as `after` for the older ones; absent where there are none.
+        next: Option<String>,
     },
     Version {
         version: VersionView,

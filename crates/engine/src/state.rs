@@ -234,8 +234,7 @@ fn add_history(
     at_ms: i64,
     batch: i64,
 ) -> Result<(), StateError> {
-    // No two are of one moment, so that a page can begin after any of them.
-    for (entry, at_ms) in entries.iter().zip(at_ms..) {
+    for entry in entries {
         transaction.execute(
             "INSERT INTO history(pair, path, file, md5, size, reason, at, batch)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",

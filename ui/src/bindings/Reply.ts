@@ -19,9 +19,9 @@ export type Reply = { "type": "done" } | { "type": "run", number: number, } | { 
  */
 folders: Array<NotesFolder>, } | { "type": "history", versions: Array<VersionView>, 
 /**
- * Whether there are older ones.
+ * What `ListHistory` takes as `after` for the older ones; absent where there are none.
  */
-more: boolean, } | { "type": "version", version: VersionView, 
+next: string | null, } | { "type": "version", version: VersionView, 
 /**
  * Absent where it is no text, or too large to show.
  */

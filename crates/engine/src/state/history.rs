@@ -29,21 +29,25 @@ pub(crate) struct Held {
 }
 
 impl State {
-    /// Versions of these pairs, newest first, older than `before_ms`.
+    /// Versions of these pairs, newest first, of one moment the last recorded first; those after
+    /// the one with this time and id.
     pub(crate) fn versions(
         &self,
         pairs: &[String],
         path: Option<&str>,
-        before_ms: Option<i64>,
-        limit: u32,
+        after: Option<(i64, i64)>,
+        limit: usize,
     ) -> Result<Vec<Version>, StateError> {
         let mut statement = self.connection.prepare_cached(&format!(
             "SELECT {COLUMNS} FROM history
              WHERE pair IN (SELECT value FROM json_each(?1))
-               AND (?2 IS NULL OR path = ?2) AND (?3 IS NULL OR at < ?3)
-             ORDER BY at DESC, id DESC LIMIT ?4"
+               AND (?2 IS NULL OR path = ?2) AND (?3 IS NULL OR (at, id) < (?3, ?4))
+             ORDER BY at DESC, id DESC LIMIT ?5"
         ))?;
-        let rows = statement.query_map(params![json_list(pairs), path, before_ms, limit], read)?;
+        let (at_ms, id) = after.unzip();
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let wanted = params![json_list(pairs), path, at_ms, id, limit];
+        let rows = statement.query_map(wanted, read)?;
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
@@ -238,9 +242,9 @@ mod tests {
         let all = state.versions(&own, None, None, 10).unwrap();
         assert_eq!(paths(all.clone()), ["a", "b", "a"]);
         let times: Vec<i64> = all.iter().map(|version| version.at_ms).collect();
-        assert_eq!(times, [20, 11, 10], "no two are of one moment");
-        let next = state.versions(&own, None, Some(11), 10).unwrap();
-        assert_eq!(paths(next), ["a"]);
+        assert_eq!(times, [20, 10, 10]);
+        let next = state.versions(&own, None, Some((10, all[1].id)), 10);
+        assert_eq!(paths(next.unwrap()), ["a"]);
         assert_eq!(
             paths(state.versions(&own, Some("b"), None, 10).unwrap()),
             ["b"]

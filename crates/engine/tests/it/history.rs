@@ -54,13 +54,13 @@ async fn history(device: &Device, path: Option<&str>) -> Vec<VersionView> {
     let request = Request::ListHistory {
         pair: None,
         path: path.map(str::to_owned),
-        before_ms: None,
+        after: None,
     };
     let reply = device.ask(request).await;
-    let Reply::History { versions, more } = reply else {
+    let Reply::History { versions, next } = reply else {
         panic!("{reply:?}");
     };
-    assert!(!more);
+    assert_eq!(next, None);
     versions
 }
 
@@ -139,6 +139,14 @@ async fn what_sync_replaced_or_removed_is_listed_read_and_put_back_everywhere() 
         let refused = desk.here.try_ask(Request::RestoreVersion { id }).await;
         assert_eq!(refused.unwrap_err().code, "not_found");
     }
+    let nowhere = Request::ListHistory {
+        pair: None,
+        path: None,
+        after: Some("nonsense".to_owned()),
+    };
+    let refused = desk.here.try_ask(nowhere).await.unwrap_err();
+    assert_eq!(refused.code, "no_such_page");
+    assert!(refused.hint.is_some());
 }
 
 #[tokio::test(flavor = "multi_thread")]

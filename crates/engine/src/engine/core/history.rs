@@ -9,7 +9,7 @@ use super::{Answer, Core, Input};
 use crate::account::Account;
 use crate::cycle::Confirmed;
 use crate::engine::link::open_bucket;
-use crate::history::{self, HistoryError, More, Restored, Retention, Shelf};
+use crate::history::{self, HistoryError, Restored, Retention, Shelf};
 use crate::view::{HaltAction, HistoryView};
 use crate::{Clock, Refusal, Reply, RunKind};
 
@@ -30,7 +30,7 @@ impl Core {
         &mut self,
         pair: Option<&str>,
         path: Option<String>,
-        before_ms: Option<i64>,
+        after: Option<String>,
         answer: Answer,
     ) {
         let mut shelves = self.shelves();
@@ -45,9 +45,8 @@ impl Core {
             if path.is_some() {
                 way.lead(&mut shelves).await;
             }
-            let (versions, more) = history::list(&shelves, path, before_ms).await?;
-            let more = more == More::Yes;
-            Ok(Reply::History { versions, more })
+            let (versions, next) = history::list(&shelves, path, after.as_deref()).await?;
+            Ok(Reply::History { versions, next })
         });
     }
 
@@ -262,7 +261,10 @@ fn refusal(error: &HistoryError) -> Refusal {
     match error {
         HistoryError::NotFound => refusal.hint("History lists the versions that there are."),
         HistoryError::Gone => refusal.hint("History keeps versions for a time; see the settings."),
-        HistoryError::Offline => refusal.hint("Versions of this device are here all the same."),
+        HistoryError::Offline | HistoryError::CloudAway => {
+            refusal.hint("Versions of this device are here all the same.")
+        }
+        HistoryError::NoSuchPage => refusal.hint("Begin with the newest versions again."),
         HistoryError::Busy
         | HistoryError::Blocked { .. }
         | HistoryError::Bucket(_)

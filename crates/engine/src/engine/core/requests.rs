@@ -52,11 +52,9 @@ impl Core {
             }
             Request::SyncNow { pair, run } => self.sync_now(pair.as_deref(), run),
             Request::ConfirmHalt { pair } => self.confirm_halt(pair).await,
-            Request::ListHistory {
-                pair,
-                path,
-                before_ms,
-            } => return self.list_history(pair.as_deref(), path, before_ms, answer),
+            Request::ListHistory { pair, path, after } => {
+                return self.list_history(pair.as_deref(), path, after, answer);
+            }
             Request::ReadVersion { id } => return self.read_version(id, answer),
             Request::RestoreVersion { id } => return self.restore_version(id, answer),
             Request::Explain { path } => return self.explain(&path, answer),
