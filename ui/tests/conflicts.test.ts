@@ -77,7 +77,7 @@ it("saves a merge once each place is chosen, and shows it before", async () => {
   radios.find((radio) => radio.name === "place-1" && radio.value === "both")?.click();
   await settle();
   expect(result.value).toContain("- 560 g water, lukewarm\n- 14 g salt\n- caraway");
-  expect(result.value).toContain("Bake for 50 minutes at 230 °C, falling.\nBake for an hour");
+  expect(result.value).toContain("Bake for 50 minutes at 230 °C, falling.\nScore the loaves crosswise.\nBake for an hour");
   await window.press("button", "Save this as the note");
   expect(window.sent()).toEqual([
     {
@@ -255,6 +255,7 @@ it("shows a long difference piece by piece", async () => {
     kind: "mine" as const,
     mineLine: at + 1,
     theirsLine: null,
+    beside: null,
     text: `line ${at}`,
     marks: [],
   }));

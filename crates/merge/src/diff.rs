@@ -2,11 +2,11 @@
 
 use std::ops::Range;
 
-use unicode_segmentation::UnicodeSegmentation as _;
-
 use crate::front_matter;
 use crate::hunks::hunks;
 use crate::lines::Format;
+use crate::pairs::{Beside, Kin, pairs};
+use crate::words::tokens;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DiffKind {
@@ -24,8 +24,10 @@ pub struct DiffLine {
     /// Line numbers from 1.
     pub mine_line: Option<u32>,
     pub theirs_line: Option<u32>,
+    /// The line of the other version that stands beside one that only this version has.
+    pub beside: Option<u32>,
     pub text: String,
-    /// Byte ranges of the words that changed, where the line has a counterpart.
+    /// Byte ranges of the words that changed, where the line beside it is a version of it.
     pub marks: Vec<Range<u32>>,
 }
 
@@ -128,6 +130,7 @@ fn same(mine: &[&str], range: Range<usize>, there: usize) -> Vec<DiffLine> {
             kind: DiffKind::Same,
             mine_line: Some(number(at)),
             theirs_line: Some(number(there + at - start)),
+            beside: None,
             text: mine[at].to_owned(),
             marks: Vec::new(),
         })
@@ -140,26 +143,27 @@ fn changed(
     old: &Range<usize>,
     new: &Range<usize>,
 ) -> Vec<DiffLine> {
-    let pairs = old.clone().zip(new.clone());
-    let marks: Vec<_> = pairs
-        .map(|(one, other)| words(mine[one], theirs[other]))
-        .collect();
-    let line = |kind, at: usize, text: &str, marks: Vec<Range<u32>>| DiffLine {
+    let line = |kind, at: usize, text: &str| DiffLine {
         kind,
         mine_line: (kind == DiffKind::Mine).then(|| number(at)),
         theirs_line: (kind == DiffKind::Theirs).then(|| number(at)),
+        beside: None,
         text: text.to_owned(),
-        marks,
+        marks: Vec::new(),
     };
-    let of_mine = old.clone().enumerate().map(|(nth, at)| {
-        let marked = marks.get(nth).map(|(one, _)| one.clone());
-        line(DiffKind::Mine, at, mine[at], marked.unwrap_or_default())
-    });
-    let of_theirs = new.clone().enumerate().map(|(nth, at)| {
-        let marked = marks.get(nth).map(|(_, other)| other.clone());
-        line(DiffKind::Theirs, at, theirs[at], marked.unwrap_or_default())
-    });
-    of_mine.chain(of_theirs).collect()
+    let of_mine = old.clone().map(|at| line(DiffKind::Mine, at, mine[at]));
+    let of_theirs = new.clone().map(|at| line(DiffKind::Theirs, at, theirs[at]));
+    let mut lines: Vec<DiffLine> = of_mine.chain(of_theirs).collect();
+    let (here, there) = lines.split_at_mut(old.len());
+    let found = pairs(&mine[old.clone()], &theirs[new.clone()]);
+    for Beside { mine, theirs, kin } in found {
+        let (one, other) = (&mut here[mine], &mut there[theirs]);
+        (one.beside, other.beside) = (other.theirs_line, one.mine_line);
+        if kin == Kin::Like {
+            (one.marks, other.marks) = words(&one.text, &other.text);
+        }
+    }
+    lines
 }
 
 /// Where two lines differ, as byte ranges of each. Nothing is marked where hardly a word is the
@@ -197,50 +201,6 @@ fn mark(marks: &mut Vec<Range<u32>>, tokens: &[Range<usize>]) {
         Some(previous) if previous.end == start => previous.end = end,
         Some(_) | None => marks.push(start..end),
     }
-}
-
-/// Words, runs of spaces, and every other character by itself: what a person sees as one, however
-/// it is put together.
-fn tokens(line: &str) -> Vec<Range<usize>> {
-    #[derive(PartialEq)]
-    enum Class {
-        Word,
-        Space,
-        Other,
-    }
-    let class = |c: char| match c {
-        c if is_written_without_spaces(c) => Class::Other,
-        c if c.is_alphanumeric() || c == '_' => Class::Word,
-        c if c.is_whitespace() => Class::Space,
-        _ => Class::Other,
-    };
-    let mut found: Vec<Range<usize>> = Vec::new();
-    let mut before = Class::Other;
-    for (at, seen) in line.grapheme_indices(true) {
-        let this = seen.chars().next().map_or(Class::Other, class);
-        let end = at + seen.len();
-        match found.last_mut() {
-            Some(last) if this == before && this != Class::Other => last.end = end,
-            Some(_) | None => found.push(at..end),
-        }
-        before = this;
-    }
-    found
-}
-
-/// Whether a character is of a writing that does not part its words: Thai and its neighbors,
-/// Burmese, Khmer, Chinese, Japanese.
-fn is_written_without_spaces(c: char) -> bool {
-    matches!(
-        u32::from(c),
-        0x0e00..=0x0eff
-            | 0x1000..=0x109f
-            | 0x1780..=0x17ff
-            | 0x2e80..=0x9fff
-            | 0xf900..=0xfaff
-            | 0xff66..=0xff9f
-            | 0x2_0000..=0x3_ffff
-    )
 }
 
 fn number(at: usize) -> u32 {

@@ -11,8 +11,10 @@ mod hunks;
 mod late;
 mod lines;
 mod long;
+mod pairs;
 mod proof;
 mod weave;
+mod words;
 
 #[cfg(test)]
 mod tests;

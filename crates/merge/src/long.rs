@@ -114,7 +114,7 @@ fn anchors(old: &[Placed], new: &[Placed]) -> Vec<(usize, usize)> {
 }
 
 /// Of pairs in the order of their first place, the most whose second places rise, too.
-fn longest_rising(pairs: &[(usize, usize)]) -> Vec<(usize, usize)> {
+pub(crate) fn longest_rising(pairs: &[(usize, usize)]) -> Vec<(usize, usize)> {
     // The last pair of the best row of each length, and the pair before each pair in its row.
     let mut ends: Vec<usize> = Vec::new();
     let mut before: Vec<Option<usize>> = Vec::new();

@@ -5,8 +5,13 @@ export type DiffLine = { kind: DiffKind,
 /**
  * Line numbers from 1.
  */
-mineLine: number | null, theirsLine: number | null, text: string, 
+mineLine: number | null, theirsLine: number | null, 
 /**
- * Byte ranges of the words that changed.
+ * The line of the other version that stands beside one that only this version has; absent
+ * where none does.
+ */
+beside: number | null, text: string, 
+/**
+ * Byte ranges of the words that changed, where the line beside it is a version of it.
  */
 marks: Array<[number, number]>, };

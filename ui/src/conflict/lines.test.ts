@@ -21,6 +21,7 @@ it("puts changed lines side by side", () => {
   expect(rows.map((row) => [row.mine?.text ?? null, row.theirs?.text ?? null])).toEqual([
     ["- 620 g water, lukewarm", "- 560 g water, lukewarm"],
     ["- caraway, if you like it", null],
+    [null, "Score the loaves crosswise."],
     ["Bake for 50 minutes at 230 °C, falling.", "Bake for an hour at 230 °C, falling."],
     [null, "Let it rest for a day before cutting."],
   ]);
@@ -48,7 +49,7 @@ it("takes both sides of a place one after the other", () => {
 });
 
 const sameLines = (texts: string[]): DiffLine[] =>
-  texts.map((text, at) => ({ kind: "same", mineLine: at + 1, theirsLine: at + 1, text, marks: [] }));
+  texts.map((text, at) => ({ kind: "same", mineLine: at + 1, theirsLine: at + 1, beside: null, text, marks: [] }));
 
 it("keeps line ends and a missing last one where no earlier version is known", () => {
   const lines = sameLines(["a", "b"]);
@@ -87,11 +88,33 @@ it("opens a fold piece by piece", () => {
   expect(kinds(new Map([[2, 9]]))).toHaveLength(8);
 });
 
-it("keeps lines beside each other that belong together", () => {
-  const line = (kind: DiffLine["kind"], text: string): DiffLine => ({ kind, mineLine: 1, theirsLine: 1, text, marks: [] });
-  const rows = sideBySide([line("theirs", "new"), line("mine", "old words"), line("theirs", "other words")]);
-  expect(rows.map((row) => [row.mine?.text ?? null, row.theirs?.text ?? null])).toEqual([
-    [null, "new"],
-    ["old words", "other words"],
-  ]);
+it("follows the engine in what stands beside what", () => {
+  const mine = (mineLine: number, beside: number | null): DiffLine => ({
+    kind: "mine",
+    mineLine,
+    theirsLine: null,
+    beside,
+    text: `m${mineLine}`,
+    marks: [],
+  });
+  const theirs = (theirsLine: number, beside: number | null): DiffLine => ({
+    kind: "theirs",
+    mineLine: null,
+    theirsLine,
+    beside,
+    text: `t${theirsLine}`,
+    marks: [],
+  });
+  const shown = (lines: DiffLine[]) =>
+    sideBySide(lines)
+      .map((row) => `${row.mine?.text ?? "-"} ${row.theirs?.text ?? "-"}`)
+      .join(", ");
+  expect(shown([mine(1, 2), mine(2, null), mine(3, 3), theirs(1, null), theirs(2, 1), theirs(3, 3), theirs(4, null)])).toBe(
+    "- t1, m1 t2, m2 -, m3 t3, - t4",
+  );
+  expect(shown([mine(1, null), theirs(1, null)])).toBe("m1 -, - t1");
+  // Two stretches that follow on each other, as front matter and the text below it.
+  expect(shown([theirs(1, null), mine(1, 2), theirs(2, 1)])).toBe("- t1, m1 t2");
+  // What it stood beside is compared elsewhere.
+  expect(shown([mine(1, 2), theirs(3, null)])).toBe("m1 -, - t3");
 });

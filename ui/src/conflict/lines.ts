@@ -31,15 +31,21 @@ export interface Pair {
   theirs: DiffLine | null;
 }
 
-/** Puts each run of lines that are only here beside the run of lines that are only there. */
+/** Puts lines beside each other where the engine did. One that stands alone comes before the next pair. */
 export function sideBySide(lines: DiffLine[]): Pair[] {
   const rows: Pair[] = [];
   let mine: DiffLine[] = [];
   let theirs: DiffLine[] = [];
   const flush = () => {
-    for (let at = 0; at < Math.max(mine.length, theirs.length); at += 1) {
-      rows.push({ mine: mine[at] ?? null, theirs: theirs[at] ?? null });
+    let there = 0;
+    const alone = () => rows.push({ mine: null, theirs: theirs[there++] ?? null });
+    const line = () => theirs[there]?.theirsLine ?? Infinity;
+    for (const here of mine) {
+      while (here.beside !== null && line() < here.beside) alone();
+      const pair = line() === here.beside;
+      rows.push({ mine: here, theirs: pair ? (theirs[there++] ?? null) : null });
     }
+    while (there < theirs.length) alone();
     mine = [];
     theirs = [];
   };

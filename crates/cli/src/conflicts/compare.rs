@@ -56,20 +56,39 @@ pub(super) fn side_by_side(lines: &[DiffLine]) -> Vec<String> {
             };
             let mine = run(rest, DiffKind::Mine);
             let theirs = run(&rest[mine..], DiffKind::Theirs);
-            for nth in 0..mine.max(theirs) {
-                let left = (nth < mine).then(|| rest[nth].text.as_str());
-                let right = (nth < theirs).then(|| rest[mine + nth].text.as_str());
-                let sign = match (left, right) {
-                    (Some(_), None) => '<',
-                    (None, Some(_)) => '>',
-                    (Some(_), Some(_)) | (None, None) => '|',
-                };
-                shown.push(row(left, sign, right));
-            }
-            rest = &rest[mine + theirs..];
+            let (lines, after) = rest.split_at(mine + theirs);
+            shown.extend(beside(lines.split_at(mine)));
+            rest = after;
         }
     }
     shown
+}
+
+/// A line that stands alone comes before the next pair.
+fn beside((mut mine, mut theirs): (&[DiffLine], &[DiffLine])) -> Vec<String> {
+    let mut rows = Vec::new();
+    loop {
+        let (left, right) = match (mine.split_first(), theirs.split_first()) {
+            (None, None) => return rows,
+            (Some((left, _)), Some((right, _)))
+                if left.beside.is_some() && left.beside == right.theirs_line =>
+            {
+                (Some(left), Some(right))
+            }
+            (Some((left, _)), None) => (Some(left), None),
+            (Some((left, _)), Some(_)) if left.beside.is_none() => (Some(left), None),
+            (_, Some((right, _))) => (None, Some(right)),
+        };
+        let sign = match (left, right) {
+            (Some(_), None) => '<',
+            (None, _) => '>',
+            (Some(_), Some(_)) => '|',
+        };
+        let texts = [left, right].map(|line| line.map(|line| line.text.as_str()));
+        rows.push(row(texts[0], sign, texts[1]));
+        mine = &mine[usize::from(left.is_some())..];
+        theirs = &theirs[usize::from(right.is_some())..];
+    }
 }
 
 fn row(left: Option<&str>, sign: char, right: Option<&str>) -> String {
@@ -122,6 +141,7 @@ mod tests {
                     kind: *kind,
                     mine_line: in_mine.then_some(mine),
                     theirs_line: in_theirs.then_some(theirs),
+                    beside: None,
                     text: (*text).to_owned(),
                     marks: Vec::new(),
                 }
@@ -134,12 +154,14 @@ mod tests {
         let mut text = vec![
             ("title", Same),
             ("old", Mine),
-            ("new", Theirs),
             ("more", Theirs),
+            ("new", Theirs),
         ];
         text.extend([("far", Same); 9]);
         text.push(("gone", Mine));
-        lines(&text)
+        let mut lines = lines(&text);
+        (lines[1].beside, lines[3].beside) = (Some(3), Some(2));
+        lines
     }
 
     #[test]
@@ -150,8 +172,8 @@ mod tests {
                 "@@ -1,5 +1,6 @@",
                 " title",
                 "-old",
-                "+new",
                 "+more",
+                "+new",
                 " far",
                 " far",
                 " far",
@@ -166,15 +188,23 @@ mod tests {
     }
 
     #[test]
-    fn side_by_side_pairs_changed_lines_and_cuts_long_ones() {
+    fn side_by_side_puts_lines_where_the_engine_does_and_cuts_long_ones() {
         let column = |text: &str| format!("{text:<38}");
         let shown = side_by_side(&sample()[..4]);
         assert_eq!(
             shown,
             [
                 format!("{}   title", column("title")),
-                format!("{} | new", column("old")),
                 format!("{} > more", column("")),
+                format!("{} | new", column("old")),
+            ]
+        );
+        let alone = lines(&[("here", DiffKind::Mine), ("there", DiffKind::Theirs)]);
+        assert_eq!(
+            side_by_side(&alone),
+            [
+                format!("{} <", column("here")),
+                format!("{} > there", column("")),
             ]
         );
         let long = "é".repeat(50);

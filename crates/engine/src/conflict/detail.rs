@@ -182,6 +182,7 @@ fn lines(found: Vec<merge::DiffLine>) -> Vec<DiffLine> {
         },
         mine_line: line.mine_line,
         theirs_line: line.theirs_line,
+        beside: line.beside,
         text: line.text,
         marks: line
             .marks

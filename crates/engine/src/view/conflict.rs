@@ -147,8 +147,11 @@ pub struct DiffLine {
     /// Line numbers from 1.
     pub mine_line: Option<u32>,
     pub theirs_line: Option<u32>,
+    /// The line of the other version that stands beside one that only this version has; absent
+    /// where none does.
+    pub beside: Option<u32>,
     pub text: String,
-    /// Byte ranges of the words that changed.
+    /// Byte ranges of the words that changed, where the line beside it is a version of it.
     pub marks: Vec<[u32; 2]>,
 }
 

@@ -256,3 +256,126 @@ fn two_copies_of_a_line_of_which_each_side_deleted_another_one_are_left_to_a_per
     let mine = "---\nl: 1\nk: 2\n---\n- c\nk: v";
     assert_eq!(text(base, mine, "---\nk: v\n---\n"), None);
 }
+
+/// The lines that stand beside each other, and those that stand alone; marked words in brackets.
+fn rows(mine: &str, theirs: &str) -> Vec<String> {
+    let lines = diff(mine, theirs);
+    let shown = |line: &DiffLine| {
+        let mut text = line.text.clone();
+        for mark in line.marks.iter().rev() {
+            text.insert(mark.end as usize, ']');
+            text.insert(mark.start as usize, '[');
+        }
+        text
+    };
+    let changed = lines.iter().filter(|line| line.kind != DiffKind::Same);
+    let row = |line: &DiffLine| {
+        let of = |other: &&DiffLine| line.beside.is_some() && other.theirs_line == line.beside;
+        match (line.kind, changed.clone().find(of)) {
+            (DiffKind::Mine, Some(other)) => {
+                assert_eq!(other.beside, line.mine_line);
+                Some(format!("{} | {}", shown(line), shown(other)))
+            }
+            (DiffKind::Mine, None) => Some(format!("{} <", shown(line))),
+            (DiffKind::Theirs, _) if line.beside.is_none() => Some(format!("> {}", shown(line))),
+            (DiffKind::Theirs | DiffKind::Same, _) => None,
+        }
+    };
+    changed.clone().filter_map(row).collect()
+}
+
+#[test]
+fn an_edited_task_stands_beside_itself_whatever_was_added_above_it() {
+    let mine = "\
+## Today
+- [x] water the beans
+- [ ] order compost
+";
+    let theirs = "\
+## Today
+- [ ] call the bank
+- [ ] water the beans and the peas
+- [ ] buy stamps
+- [ ] order two bags of compost
+";
+    assert_eq!(
+        rows(mine, theirs),
+        [
+            "- [[x]] water the beans | - [[ ]] water the beans[ and the peas]",
+            "- [ ] order compost | - [ ] order [two bags of ]compost",
+            "> - [ ] call the bank",
+            "> - [ ] buy stamps",
+        ]
+    );
+}
+
+#[test]
+fn an_edited_paragraph_is_found_below_a_new_one_and_unlike_ones_are_not_marked() {
+    let mine = "\
+# Saturday
+Called Marta about the fence; she has time on Monday.
+The first seedlings are up.
+";
+    let theirs = "\
+# Saturday
+It rained until noon, so the shelf got its second coat of paint.
+Called Marta about the fence; she has time on Tuesday, after six.
+Jonas brought his ladder back.
+";
+    assert_eq!(
+        rows(mine, theirs),
+        [
+            "Called Marta about the fence; she has time on [Monday]. | \
+             Called Marta about the fence; she has time on [Tuesday, after six].",
+            "The first seedlings are up. | Jonas brought his ladder back.",
+            "> It rained until noon, so the shelf got its second coat of paint.",
+        ]
+    );
+}
+
+#[test]
+fn rows_of_a_table_stand_beside_the_rows_that_they_were() {
+    let mine = "\
+| what | rows | sown |
+| --- | --- | --- |
+| Beans | 2 | April |
+| Carrots | 3 | March |
+";
+    let theirs = "\
+| what | rows | sown | bed |
+| --- | --- | --- | --- |
+| Peas | 1 | May | north |
+| Beans | 4 | April | south |
+| Carrots | 3 | March | south |
+";
+    assert_eq!(
+        rows(mine, theirs),
+        [
+            "| what | rows | sown | | | what | rows | sown |[ bed |]",
+            "| --- | --- | --- | | | --- | --- | --- |[ --- |]",
+            "| Beans | [2] | April | | | Beans | [4] | April |[ south |]",
+            "| Carrots | 3 | March | | | Carrots | 3 | March |[ south |]",
+            "> | Peas | 1 | May | north |",
+        ]
+    );
+}
+
+#[test]
+fn a_paragraph_that_was_split_stands_beside_its_longer_half() {
+    let mine = "The fence needs new posts on the north side, and the gate hangs. Ask Marta.\n";
+    let theirs = "Ask Marta.\nThe fence needs new posts on the north side, and the gate hangs.\n";
+    assert_eq!(
+        rows(mine, theirs),
+        [
+            "The fence needs new posts on the north side, and the gate hangs.[ Ask Marta.] | \
+             The fence needs new posts on the north side, and the gate hangs.",
+            "> Ask Marta.",
+        ]
+    );
+}
+
+#[test]
+fn blanks_alone_are_marked() {
+    assert_eq!(rows("a\n\nb\n", "a\n  \nb\n"), [" | [  ]"]);
+    assert_eq!(rows("code:  \n", "code:\n"), ["code:[  ] | code:"]);
+}
