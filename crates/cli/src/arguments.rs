@@ -6,6 +6,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use engine::view::{MountProfileName, ProfileName};
 
+use crate::conflicts::seen::{self, Seen};
 use crate::credentials::Credentials;
 use crate::doctor::Doctor;
 use crate::explain::Explain;
@@ -399,6 +400,10 @@ pub(crate) struct Resolve {
     /// What both sides wrote, where they changed different places; others are left open.
     #[arg(long, conflicts_with = "keep")]
     pub(crate) merge: bool,
+    /// The versions that the decision is about, as `show` names them; without it those that the
+    /// conflict came up with. If one changed since, nothing is touched.
+    #[arg(long, value_name = "MINE,THEIRS", value_parser = seen::parse, conflicts_with = "all")]
+    pub(crate) seen: Option<Seen>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

@@ -2,6 +2,7 @@
 
 mod compare;
 mod resolve;
+pub(crate) mod seen;
 
 use engine::view::{ConflictDetail, ConflictState, ConflictView, VersionText};
 use engine::{Connection, Reply, Request};
@@ -77,6 +78,14 @@ async fn show(
     for line in shown(&detail, form, context.offset) {
         context.output.data(&line);
     }
+    if detail.state != ConflictState::Resolved {
+        let [mine, theirs] = [&detail.mine, &detail.theirs].map(|it| seen::name(it.md5.as_deref()));
+        context.output.hint(&format!(
+            "Decide on these two: bm-cloud conflicts resolve {} --keep mine|theirs|both --seen \
+             {mine},{theirs}",
+            detail.id
+        ));
+    }
     Ok(Exit::Done)
 }
 
@@ -106,7 +115,11 @@ fn version(name: &str, version: &VersionText, offset: UtcOffset) -> String {
         || "at an unknown time".to_owned(),
         |ms| words::minute(ms, offset),
     );
-    format!("  {name}  {device} · {time} · {} bytes", version.size)
+    let named = seen::name(version.md5.as_deref());
+    format!(
+        "  {name}  {device} · {time} · {} bytes · {named}",
+        version.size
+    )
 }
 
 async fn dismiss(context: &Context, connection: &Connection, typed: &str) -> Result<Exit, Failure> {

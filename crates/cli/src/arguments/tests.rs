@@ -27,6 +27,14 @@ fn refuses_values_that_make_no_sense() {
             "bm-cloud conflicts resolve --keep mine",
             ErrorKind::MissingRequiredArgument,
         ),
+        (
+            "bm-cloud conflicts resolve --all --keep mine --seen 0cc175b9,deleted",
+            ErrorKind::ArgumentConflict,
+        ),
+        (
+            "bm-cloud conflicts resolve ID --keep mine --seen 0cc175b9",
+            ErrorKind::ValueValidation,
+        ),
         ("bm-cloud setup --profile quick", ErrorKind::InvalidValue),
         ("bm-cloud bisync --force", ErrorKind::UnknownArgument),
         (

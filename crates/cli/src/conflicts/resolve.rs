@@ -3,11 +3,12 @@
 use std::path::Path;
 
 use engine::view::{
-    Choice, ConflictChoice, ConflictDetail, ConflictState, ConflictView, MergeChunk, SeenVersions,
+    Choice, ConflictChoice, ConflictDetail, ConflictState, ConflictView, MergeChunk,
 };
 use engine::{Connection, Reply, Request};
 use serde_json::json;
 
+use super::seen::{self, Listed};
 use super::{Which, all, find, read, unexpected};
 use crate::arguments::{Keep, Resolve};
 use crate::context::Context;
@@ -20,24 +21,23 @@ pub(super) async fn run(
     connection: &Connection,
     asked: &Resolve,
 ) -> Result<Exit, Failure> {
+    if asked.seen.is_some() && asked.ids.len() != 1 {
+        let hint = "Decide on each by itself; `bm-cloud conflicts show ID` has the words.";
+        return Err(Failure::new("one_conflict", "--seen is about one conflict")
+            .exit(Exit::Usage)
+            .hint(hint));
+    }
     let conflicts = all(context, connection).await?;
     let chosen = chosen(&conflicts, asked)?;
     let given = asked.merged.as_deref().map(text_of).transpose()?;
     let mut choices = Vec::new();
     let mut unclear = Vec::new();
+    let mut changed = Vec::new();
     for conflict in &chosen {
-        let choice = match (asked.keep, &given) {
-            (Some(keep), _) => Some(kept(keep, conflict)),
-            (None, Some(text)) => {
-                let detail = read(context, connection, &conflict.id).await?;
-                let text = text.clone();
-                Some(seen(&detail, Choice::Merged { text }))
-            }
-            (None, None) => merged(&read(context, connection, &conflict.id).await?),
-        };
-        match choice {
-            Some(choice) => choices.push(choice),
-            None => unclear.push(conflict.path.clone()),
+        match decided(context, connection, conflict, asked, given.as_deref()).await? {
+            Decided::Choice(choice) => choices.push(choice),
+            Decided::Unclear => unclear.push(conflict.path.clone()),
+            Decided::Changed => changed.push(*conflict),
         }
     }
     let (undo, stale) = if choices.is_empty() {
@@ -49,18 +49,15 @@ pub(super) async fn run(
         };
         (Some(undo), stale)
     };
-    let changed: Vec<String> = chosen
-        .iter()
-        .filter(|conflict| stale.contains(&conflict.id))
-        .map(|conflict| conflict.path.clone())
-        .collect();
+    let stale = |conflict: &&&ConflictView| stale.contains(&conflict.id);
+    changed.extend(chosen.iter().filter(stale));
     let resolved = chosen.len() - unclear.len() - changed.len();
     context.output.json(&json!({
         "ok": unclear.is_empty() && changed.is_empty(),
         "resolved": resolved,
         "undo": undo,
         "unclear": unclear,
-        "stale": changed,
+        "stale": changed.iter().map(|conflict| &conflict.path).collect::<Vec<_>>(),
     }));
     if resolved > 0 {
         context.output.good(&format!("Resolved: {resolved}"));
@@ -79,10 +76,15 @@ pub(super) async fn run(
             .output
             .warn(&format!("{path}: both changed the same place; left open"));
     }
-    for path in &changed {
-        context
-            .output
-            .warn(&format!("{path}: changed meanwhile; look again"));
+    for conflict in &changed {
+        context.output.warn(&format!(
+            "{}: a version changed meanwhile; nothing of it was touched",
+            conflict.path
+        ));
+        context.output.hint(&format!(
+            "Look again, and decide on what that shows: bm-cloud conflicts show {}",
+            conflict.id
+        ));
     }
     Ok(if unclear.is_empty() && changed.is_empty() {
         Exit::Done
@@ -132,20 +134,59 @@ fn text_of(file: &Path) -> Result<String, Failure> {
     })
 }
 
-fn kept(keep: Keep, conflict: &ConflictView) -> ConflictChoice {
-    ConflictChoice {
-        id: conflict.id.clone(),
-        choice: match keep {
-            Keep::Mine => Choice::KeepMine,
-            Keep::Theirs => Choice::KeepTheirs,
-            Keep::Both => Choice::KeepBoth,
-        },
-        seen: None,
+/// What becomes of one conflict.
+enum Decided {
+    Choice(ConflictChoice),
+    /// Both changed the same place.
+    Unclear,
+    /// A version is not what was seen of it.
+    Changed,
+}
+
+async fn decided(
+    context: &Context,
+    connection: &Connection,
+    conflict: &ConflictView,
+    asked: &Resolve,
+    given: Option<&str>,
+) -> Result<Decided, Failure> {
+    let simple = match (asked.keep, given) {
+        (Some(Keep::Mine), _) => Some(Choice::KeepMine),
+        (Some(Keep::Theirs), _) => Some(Choice::KeepTheirs),
+        (Some(Keep::Both), _) => Some(Choice::KeepBoth),
+        (None, Some(text)) => Some(Choice::Merged {
+            text: text.to_owned(),
+        }),
+        (None, None) => None,
+    };
+    let id = conflict.id.clone();
+    if let (Some(choice), None) = (&simple, &asked.seen) {
+        let seen = match seen::listed(conflict, choice) {
+            Listed::Versions(seen) => Some(seen),
+            Listed::Any => None,
+            Listed::Unknown => Some(seen::read(&read(context, connection, &id).await?)),
+        };
+        let choice = choice.clone();
+        return Ok(Decided::Choice(ConflictChoice { id, choice, seen }));
     }
+    let detail = read(context, connection, &id).await?;
+    let now = seen::read(&detail);
+    let seen = match &asked.seen {
+        Some(typed) => typed.still(now),
+        None => Some(now),
+    };
+    let Some(seen) = seen else {
+        return Ok(Decided::Changed);
+    };
+    let Some(choice) = simple.or_else(|| merged(&detail)) else {
+        return Ok(Decided::Unclear);
+    };
+    let seen = Some(seen);
+    Ok(Decided::Choice(ConflictChoice { id, choice, seen }))
 }
 
 /// `None` where both changed the same place.
-fn merged(detail: &ConflictDetail) -> Option<ConflictChoice> {
+fn merged(detail: &ConflictDetail) -> Option<Choice> {
     let merge = detail.merge.as_ref()?;
     let text = merge
         .chunks
@@ -155,16 +196,5 @@ fn merged(detail: &ConflictDetail) -> Option<ConflictChoice> {
             MergeChunk::Overlap { .. } => None,
         })
         .collect::<Option<String>>()?;
-    Some(seen(detail, Choice::Merged { text }))
-}
-
-fn seen(detail: &ConflictDetail, choice: Choice) -> ConflictChoice {
-    ConflictChoice {
-        id: detail.id.clone(),
-        choice,
-        seen: Some(SeenVersions {
-            mine: detail.mine.md5.clone(),
-            theirs: detail.theirs.md5.clone(),
-        }),
-    }
+    Some(Choice::Merged { text })
 }

@@ -88,3 +88,60 @@ async fn a_conflict_is_compared_decided_and_taken_back() {
         "a decision names what it keeps: {both:#?}"
     );
 }
+
+/// The versions that `show` names, as `--seen` takes them.
+async fn seen(device: &Device, id: &str) -> String {
+    let said = device.ok(&["conflicts", "show", id]).await;
+    let words = said
+        .err
+        .split_once("--seen ")
+        .map(|(_, words)| words.trim());
+    words.unwrap_or_else(|| panic!("{said:#?}")).to_owned()
+}
+
+#[tokio::test]
+async fn a_version_that_changed_since_it_was_seen_is_not_decided_about() {
+    let Stage {
+        laptop, desktop, ..
+    } = &stage("safe").await;
+    let id = disagree(laptop, desktop).await;
+    let copy = desktop
+        .all()
+        .into_keys()
+        .find(|path| path.contains("(conflict"))
+        .unwrap();
+    let first = seen(desktop, &id).await;
+    desktop.write(&copy, "written on\n");
+    let before = desktop.all();
+
+    // Neither what the list told nor what was shown is what would go.
+    let resolve = ["conflicts", "resolve", &id, "--keep", "theirs"];
+    std::fs::write(desktop.home().join("mine.txt"), "written by hand\n").unwrap();
+    let given = ["conflicts", "resolve", &id, "--merged", "mine.txt"];
+    let all = ["conflicts", "resolve", "--all", "--keep", "mine"];
+    let shown = [&resolve[..], &["--seen", &first]].concat();
+    for words in [&resolve[..], &given, &all, &shown] {
+        let said = desktop.run(words).await;
+        assert_eq!(said.code, Some(1), "{words:?}: {said:#?}");
+        let look = format!("bm-cloud conflicts show {id}");
+        for told in ["a.md: a version changed meanwhile", look.as_str()] {
+            assert!(said.err.contains(told), "{words:?}: {said:#?}");
+        }
+        assert_eq!(desktop.all(), before, "{words:?}");
+    }
+    let said = desktop.run(&[&resolve[..], &["--json"]].concat()).await;
+    let told = said.last_json();
+    assert_eq!(told["stale"], serde_json::json!(["a.md"]), "{told:#}");
+    assert_eq!((&told["ok"], &told["resolved"]), (&false.into(), &0.into()));
+
+    let now = seen(desktop, &id).await;
+    assert_ne!(now, first);
+    let two = ["conflicts", "resolve", &id, &id, "--keep", "theirs"];
+    let said = desktop.run(&[&two[..], &["--seen", &now]].concat()).await;
+    assert_eq!(said.code, Some(2), "{said:#?}");
+    desktop
+        .ok(&[&resolve[..], &["--seen", &now]].concat())
+        .await;
+    assert_eq!(desktop.read("a.md").as_deref(), Some(THEIRS));
+    assert_eq!(desktop.read(&copy), None);
+}
