@@ -2,6 +2,8 @@
 
 mod action;
 mod places;
+#[cfg(any(test, not(target_os = "linux")))]
+mod updates;
 mod words;
 
 use engine::View;
@@ -12,6 +14,8 @@ use crate::clipboard;
 use crate::login::StartAtLogin;
 
 pub(crate) use action::{Action, Page, Pause};
+#[cfg(not(target_os = "linux"))]
+pub(crate) use updates::{Look, Update, updates};
 pub(crate) use words::status_line;
 
 /// What the first line holds; the window has the whole of it.

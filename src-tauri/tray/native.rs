@@ -1,7 +1,7 @@
 //! The tray of macOS and Windows, drawn by the system.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tauri::AppHandle;
 use tauri::menu::{
@@ -14,18 +14,41 @@ use super::act::act;
 use super::face::Face;
 use super::host::TrayHost;
 use super::icon::{Size, icon};
-use super::menu::{Action, Item};
+use super::menu::{Action, Item, Look, Menu, Update, updates};
 use super::panel::Panel;
 use crate::window;
 
-type Native = Box<dyn IsMenuItem<tauri::Wry>>;
-
 /// The icon as the app sees it.
-pub(crate) struct Icon {
+pub(crate) struct Icon(Arc<Board>);
+
+struct Board {
     icon: TrayIcon,
-    panel: Mutex<Panel>,
-    shown: Mutex<Option<Face>>,
+    shown: Mutex<Shown>,
     actions: Actions,
+}
+
+/// What the system shows.
+struct Shown {
+    panel: Panel,
+    /// Absent where all of it has to be set again.
+    face: Option<Face>,
+    /// Absent where nobody knows what was set of it.
+    drawn: Option<Drawn>,
+}
+
+/// A menu with its items, each in its place.
+struct Drawn {
+    menu: Menu,
+    whole: NativeMenu<tauri::Wry>,
+    items: Vec<NativeItem>,
+}
+
+#[derive(Clone)]
+enum NativeItem {
+    Plain(MenuItem<tauri::Wry>),
+    Marked(CheckMenuItem<tauri::Wry>),
+    Submenu(Submenu<tauri::Wry>),
+    Separator(PredefinedMenuItem<tauri::Wry>),
 }
 
 /// The actions of every menu so far: a click may come from one that was just replaced.
@@ -43,11 +66,12 @@ impl Icon {
         host.send_replace(TrayHost::Present);
         let actions = Actions::default();
         let clickable = actions.clone();
+        let drawn = draw(app, &face.menu, &actions)?;
         let builder = TrayIconBuilder::with_id("main")
             .icon(icon(face.status, panel, Size::Large)?)
             .icon_as_template(cfg!(target_os = "macos"))
             .tooltip(&face.words)
-            .menu(&native(app, &face, &actions)?)
+            .menu(&drawn.whole)
             .show_menu_on_left_click(cfg!(target_os = "macos"))
             .on_menu_event(move |app, event| {
                 if let Some(action) = clickable.find(&event.id().0) {
@@ -65,52 +89,128 @@ impl Icon {
                     window::show(icon.app_handle(), None);
                 }
             });
-        Ok(Self {
+        let shown = Shown {
+            panel,
+            face: Some(face),
+            drawn: Some(drawn),
+        };
+        Ok(Self(Arc::new(Board {
             icon: builder.build(app)?,
-            panel: Mutex::new(panel),
-            shown: Mutex::new(Some(face)),
+            shown: Mutex::new(shown),
             actions,
-        })
+        })))
     }
 
+    /// Sets what is new, on the main thread: whoever asked elsewhere would hold what that one may
+    /// be waiting for.
     pub(crate) fn show(&self, app: &AppHandle, face: Face) {
-        let mut shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
-        let before = shown.take();
-        match self.set(app, before.as_ref(), &face) {
-            Ok(()) => *shown = Some(face),
-            Err(error) => tracing::warn!(%error, "the tray did not take the new state"),
+        let (board, handle) = (Arc::clone(&self.0), app.clone());
+        let shown = app.run_on_main_thread(move || board.show(&handle, face));
+        if let Err(error) = shown {
+            tracing::debug!(%error, "the tray has something to show while the app ends");
         }
     }
 
     /// Draws the icon for this ground; the next [`Icon::show`] sets it.
     pub(crate) fn stand_on(&self, _app: &AppHandle, panel: Panel) {
-        let mut stands = self.panel.lock().unwrap_or_else(PoisonError::into_inner);
-        if std::mem::replace(&mut *stands, panel) != panel {
-            drop(stands);
-            self.forget();
+        let mut shown = self.0.shown();
+        if std::mem::replace(&mut shown.panel, panel) != panel {
+            shown.face = None;
         }
     }
 
     /// Has everything set again by the next [`Icon::show`].
     pub(crate) fn forget(&self) {
-        *self.shown.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        self.0.shown().face = None;
+    }
+}
+
+impl Board {
+    fn show(&self, app: &AppHandle, face: Face) {
+        let mut shown = self.shown();
+        match self.set(app, &mut shown, &face) {
+            Ok(()) => shown.face = Some(face),
+            Err(error) => tracing::warn!(%error, "the tray did not take the new state"),
+        }
     }
 
-    fn set(&self, app: &AppHandle, before: Option<&Face>, face: &Face) -> tauri::Result<()> {
+    /// Leaves what it could not set unknown.
+    fn set(&self, app: &AppHandle, shown: &mut Shown, face: &Face) -> tauri::Result<()> {
+        let before = shown.face.take();
+        let before = before.as_ref();
         if before.map(|face| face.status) != Some(face.status) {
-            let panel = *self.panel.lock().unwrap_or_else(PoisonError::into_inner);
-            let picture = icon(face.status, panel, Size::Large)?;
-            self.icon.set_icon(Some(picture))?;
-            self.icon.set_icon_as_template(cfg!(target_os = "macos"))?;
+            let picture = icon(face.status, shown.panel, Size::Large)?;
+            let template = cfg!(target_os = "macos");
+            self.icon
+                .set_icon_with_as_template(Some(picture), template)?;
         }
         if before.map(|face| &face.words) != Some(&face.words) {
             self.icon.set_tooltip(Some(&face.words))?;
         }
         if before.map(|face| &face.menu) != Some(&face.menu) {
-            self.icon
-                .set_menu(Some(native(app, face, &self.actions)?))?;
+            let drawn = match shown.drawn.take() {
+                Some(drawn) => drawn.changed(&face.menu)?,
+                None => None,
+            };
+            shown.drawn = Some(match drawn {
+                Some(drawn) => drawn,
+                None => self.replaced(app, &face.menu)?,
+            });
         }
         Ok(())
+    }
+
+    /// An open menu closes; so this is for other items only.
+    fn replaced(&self, app: &AppHandle, menu: &Menu) -> tauri::Result<Drawn> {
+        let drawn = draw(app, menu, &self.actions)?;
+        self.icon.set_menu(Some(drawn.whole.clone()))?;
+        Ok(drawn)
+    }
+
+    fn shown(&self) -> MutexGuard<'_, Shown> {
+        self.shown.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drawn {
+    /// Makes the items look so; absent where that takes other items.
+    fn changed(self, menu: &Menu) -> tauri::Result<Option<Self>> {
+        let Some(updates) = updates(&self.menu, menu) else {
+            return Ok(None);
+        };
+        for Update { place, look } in updates {
+            if let Some(item) = self.items.get(place) {
+                item.set(look)?;
+            }
+        }
+        let menu = menu.clone();
+        Ok(Some(Self { menu, ..self }))
+    }
+}
+
+impl NativeItem {
+    fn set(&self, look: Look) -> tauri::Result<()> {
+        match (self, look) {
+            (Self::Plain(item), Look::Label(label)) => item.set_text(literal(&label)),
+            (Self::Plain(item), Look::Enabled(enabled)) => item.set_enabled(enabled),
+            (Self::Marked(item), Look::Label(label)) => item.set_text(literal(&label)),
+            (Self::Marked(item), Look::Enabled(enabled)) => item.set_enabled(enabled),
+            (Self::Marked(item), Look::Marked(marked)) => item.set_checked(marked),
+            (Self::Submenu(item), Look::Label(label)) => item.set_text(literal(&label)),
+            (Self::Submenu(item), Look::Enabled(enabled)) => item.set_enabled(enabled),
+            (Self::Plain(_) | Self::Submenu(_), Look::Marked(_)) | (Self::Separator(_), _) => {
+                Ok(())
+            }
+        }
+    }
+
+    fn as_item(&self) -> &dyn IsMenuItem<tauri::Wry> {
+        match self {
+            Self::Plain(item) => item,
+            Self::Marked(item) => item,
+            Self::Submenu(item) => item,
+            Self::Separator(item) => item,
+        }
     }
 }
 
@@ -129,21 +229,45 @@ impl Actions {
     }
 }
 
-fn native(
-    app: &AppHandle,
-    face: &Face,
-    actions: &Actions,
-) -> tauri::Result<NativeMenu<tauri::Wry>> {
-    let menu = NativeMenu::new(app)?;
-    for item in &face.menu.0 {
-        menu.append(&*made(app, item, actions)?)?;
-    }
-    Ok(menu)
+fn draw(app: &AppHandle, menu: &Menu, actions: &Actions) -> tauri::Result<Drawn> {
+    let whole = NativeMenu::new(app)?;
+    let mut items = Vec::new();
+    add(
+        app,
+        &menu.0,
+        actions,
+        &|item| whole.append(item),
+        &mut items,
+    )?;
+    let menu = menu.clone();
+    Ok(Drawn { menu, whole, items })
 }
 
-fn made(app: &AppHandle, item: &Item, actions: &Actions) -> tauri::Result<Native> {
+/// Appends the items, and notes them in the order of their places.
+fn add(
+    app: &AppHandle,
+    items: &[Item],
+    actions: &Actions,
+    append: &dyn Fn(&dyn IsMenuItem<tauri::Wry>) -> tauri::Result<()>,
+    noted: &mut Vec<NativeItem>,
+) -> tauri::Result<()> {
+    for item in items {
+        let native = made(app, item, actions)?;
+        noted.push(native.clone());
+        if let (NativeItem::Submenu(submenu), Item::Submenu { items, .. }) = (&native, item) {
+            add(app, items, actions, &|item| submenu.append(item), noted)?;
+        }
+        append(native.as_item())?;
+    }
+    Ok(())
+}
+
+fn made(app: &AppHandle, item: &Item, actions: &Actions) -> tauri::Result<NativeItem> {
     Ok(match item {
-        Item::Fact(text) => Box::new(MenuItem::new(app, literal(text), false, None::<&str>)?),
+        Item::Fact(text) => {
+            let text = literal(text);
+            NativeItem::Plain(MenuItem::new(app, text, false, None::<&str>)?)
+        }
         Item::Command {
             action,
             label,
@@ -151,7 +275,8 @@ fn made(app: &AppHandle, item: &Item, actions: &Actions) -> tauri::Result<Native
         } => {
             let id = actions.keep(action);
             let label = literal(label);
-            Box::new(MenuItem::with_id(app, id, label, *enabled, None::<&str>)?)
+            let item = MenuItem::with_id(app, id, label, *enabled, None::<&str>)?;
+            NativeItem::Plain(item)
         }
         Item::Toggle {
             action,
@@ -165,23 +290,13 @@ fn made(app: &AppHandle, item: &Item, actions: &Actions) -> tauri::Result<Native
         } => {
             let id = actions.keep(action);
             let label = literal(label);
-            Box::new(CheckMenuItem::with_id(
-                app,
-                id,
-                label,
-                true,
-                *on,
-                None::<&str>,
-            )?)
+            let item = CheckMenuItem::with_id(app, id, label, true, *on, None::<&str>)?;
+            NativeItem::Marked(item)
         }
-        Item::Submenu { label, items, .. } => {
-            let submenu = Submenu::new(app, literal(label), true)?;
-            for item in items {
-                submenu.append(&*made(app, item, actions)?)?;
-            }
-            Box::new(submenu)
+        Item::Submenu { label, .. } => {
+            NativeItem::Submenu(Submenu::new(app, literal(label), true)?)
         }
-        Item::Separator => Box::new(PredefinedMenuItem::separator(app)?),
+        Item::Separator => NativeItem::Separator(PredefinedMenuItem::separator(app)?),
     })
 }
 
