@@ -71,11 +71,11 @@ pub fn run(config: Config, options: Options) -> anyhow::Result<()> {
                 return Ok(());
             }
             dock::set(&handle, Dock::Hidden);
-            app.manage(Tray::new(&handle, &shell.view(), options.looks)?);
             app.manage(Notifier::new(&handle));
+            end_when_told(&handle);
+            app.manage(Tray::new(&handle, &shell.view(), options.looks)?);
             app.manage(once);
             tauri::async_runtime::spawn(follow(handle.clone(), shell, config));
-            tauri::async_runtime::spawn(end_when_told(handle.clone()));
             match options.asked {
                 Asked::Window => window::show(&handle, None),
                 Asked::Background => {
@@ -242,8 +242,22 @@ fn way_back(view: &View, host: TrayHost) -> Option<&'static str> {
 
 /// Ends the app as a person would where the session or somebody else ends it: what a set-up took
 /// is given back, and no drive is left behind.
+///
+/// Who sees the app can end it so: it listens before there is anything to be seen.
 #[cfg(unix)]
-async fn end_when_told(app: AppHandle) {
+fn end_when_told(app: &AppHandle) {
+    let mut ends = tauri::async_runtime::block_on(async { ends() });
+    let app = app.clone();
+    tauri::async_runtime::spawn(async move {
+        while ends.recv().await.is_some() {
+            quit(&app);
+        }
+    });
+}
+
+/// On the runtime, which hears the signals.
+#[cfg(unix)]
+fn ends() -> tokio::sync::mpsc::Receiver<()> {
     use tokio::signal::unix::{SignalKind, signal};
 
     let kinds = [
@@ -251,7 +265,7 @@ async fn end_when_told(app: AppHandle) {
         SignalKind::interrupt(),
         SignalKind::hangup(),
     ];
-    let (told, mut ends) = tokio::sync::mpsc::channel(1);
+    let (told, ends) = tokio::sync::mpsc::channel(1);
     for kind in kinds {
         match signal(kind) {
             Ok(mut signal) => {
@@ -263,15 +277,12 @@ async fn end_when_told(app: AppHandle) {
             Err(error) => tracing::debug!(%error, ?kind, "this signal ends the app at once"),
         }
     }
-    drop(told);
-    while ends.recv().await.is_some() {
-        quit(&app);
-    }
+    ends
 }
 
 /// The system's own message ends the app's loop.
 #[cfg(not(unix))]
-async fn end_when_told(_app: AppHandle) {}
+fn end_when_told(_app: &AppHandle) {}
 
 /// Ends the app: an engine of our own stops first, so that no run is cut short.
 pub(crate) fn quit(app: &AppHandle) {

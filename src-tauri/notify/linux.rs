@@ -20,8 +20,8 @@ use crate::markup::escaped;
 const SERVICE: &str = "org.freedesktop.Notifications";
 /// Wishes of the app itself that wait for the desktop.
 const WISHES: usize = 4;
-/// What leaving may take.
-const PATIENCE: Duration = Duration::from_secs(1);
+/// What leaving may take: nobody waits for it, and a busy desktop still answers.
+const PATIENCE: Duration = Duration::from_secs(5);
 /// How a notification names what a click on itself does.
 const CLICK: &str = "default";
 /// The desktop decides how long a notification stays.

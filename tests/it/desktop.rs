@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use engine::Places;
 use tempfile::TempDir;
-use testkit::{Bus, Child, Program, private_bus, program, scratch};
+use testkit::{Bus, Child, Program, private_bus, program, scratch, wait_until};
+use zbus::Connection;
 
 /// Everything on a small, busy machine happens within this.
 pub(crate) const SOON: Duration = Duration::from_secs(60);
@@ -178,6 +179,22 @@ impl Desktop {
             .collect()
     }
 
+    /// Waits until no process of the app is left here: its windows go before it does.
+    pub(crate) async fn app_is_gone(&self) {
+        let ours = app_binary();
+        let home = self.home().display().to_string();
+        wait_until(SOON, async || {
+            let mut processes = fs::read_dir("/proc").unwrap().filter_map(Result::ok);
+            !processes.any(|process| {
+                let at = process.path();
+                fs::read_link(at.join("exe")).is_ok_and(|binary| binary == ours)
+                    && fs::read(at.join("environ"))
+                        .is_ok_and(|text| String::from_utf8_lossy(&text).contains(&home))
+            })
+        })
+        .await;
+    }
+
     /// X windows of the app with a title, in any state.
     pub(crate) async fn windows(&self, title: &str) -> usize {
         let mut search = self
@@ -187,6 +204,11 @@ impl Desktop {
         search.exit(SOON).await;
         search.stdout().lines().count()
     }
+}
+
+/// Takes a name on the bus, also if who had it left a moment ago and the bus does not know yet.
+pub(crate) async fn take(bus: &Connection, name: &'static str) {
+    wait_until(SOON, async || bus.request_name(name).await.is_ok()).await;
 }
 
 pub(crate) fn app_binary() -> PathBuf {

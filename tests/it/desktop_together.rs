@@ -23,12 +23,13 @@ async fn the_toggle_of_the_tray_is_the_switch_of_the_window() {
 
     icon.click("Sync").await;
     window.headline("Sync is off").await;
-    assert!(!switch_is_on(&window).await);
+    wait_until(SOON, async || !switch_is_on(&window).await).await;
 
     window.find("#sync-switch").await.click().await;
     icon.shows(UP_TO_DATE).await;
     icon.looks("idle").await;
-    assert!(switch_is_on(&window).await);
+    window.headline("Up to date").await;
+    wait_until(SOON, async || switch_is_on(&window).await).await;
 
     icon.click("Settings…").await;
     window.screen("settings").await;

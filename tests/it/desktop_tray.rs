@@ -73,7 +73,7 @@ async fn offers_sign_in_when_nobody_is_signed_in() {
     )
     .await;
     icon.looks("signedOut").await;
-    icon.click("Quit and stop syncing").await;
+    icon.quit("Quit and stop syncing").await;
     assert_eq!(app.exit(SOON).await.code(), Some(0));
 }
 
@@ -113,7 +113,7 @@ async fn the_toggle_pauses_sync_and_lets_it_go_on() {
     icon.looks("idle").await;
     icon.says("62 B of notes in the cloud").await;
 
-    icon.click("Quit and stop syncing").await;
+    icon.quit("Quit and stop syncing").await;
     assert_eq!(app.exit(SOON).await.code(), Some(0));
     assert_eq!(desktop.helpers(), Vec::<String>::new());
 }
@@ -215,7 +215,7 @@ async fn the_profile_is_chosen_in_the_menu_and_an_entry_keeps_its_number() {
             .replace("( ) Fast", "(o) Fast"),
     )
     .await;
-    assert_eq!(here.profile(), ProfileName::Fast);
+    wait_until(SOON, async || here.profile() == ProfileName::Fast).await;
 
     icon.click("Sync").await;
     icon.looks("paused").await;
@@ -249,7 +249,10 @@ async fn a_menu_that_is_opened_tells_the_age_of_this_moment() {
     // Nobody but who opens the menu asks before half a minute is over.
     wait_until(SOON, async || {
         icon.open().await;
-        icon.text().await.contains("checked 10 s ago")
+        let told = icon.text().await;
+        ["10", "20"]
+            .iter()
+            .any(|age| told.contains(&format!("checked {age} s ago")))
     })
     .await;
 }

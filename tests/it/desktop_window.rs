@@ -100,8 +100,9 @@ async fn a_passphrase_that_was_chosen_at_first_is_asked_for_at_the_next_start() 
     window.headline("Up to date").await;
     assert!(!desktop.places().config.join("secrets.key").exists());
     let icon = panel.icon().await;
-    icon.click("Quit and stop syncing").await;
+    icon.quit("Quit and stop syncing").await;
     wait_until(SOON, async || desktop.windows("^Basic Memory$").await == 0).await;
+    desktop.app_is_gone().await;
     drop(window);
     panel.stop().await;
 

@@ -13,7 +13,7 @@ use zbus::object_server::SignalEmitter;
 use zbus::zvariant::OwnedValue;
 use zbus::{Connection, connection, interface};
 
-use crate::desktop::{Desktop, SOON};
+use crate::desktop::{self, Desktop, SOON};
 
 const PATH: &str = "/org/freedesktop/Notifications";
 
@@ -32,6 +32,14 @@ pub(crate) struct Shown {
 pub(crate) struct Seen {
     pub(crate) shown: Vec<Shown>,
     pub(crate) closed: Vec<u32>,
+}
+
+impl Seen {
+    /// What was shown with this title, oldest first.
+    pub(crate) fn titled(&self, title: &str) -> Vec<&Shown> {
+        let shown = self.shown.iter();
+        shown.filter(|shown| shown.title == title).collect()
+    }
 }
 
 struct Daemon(watch::Sender<Seen>);
@@ -105,11 +113,10 @@ impl Notifications {
             .unwrap()
             .serve_at(PATH, Daemon(sender))
             .unwrap()
-            .name("org.freedesktop.Notifications")
-            .unwrap()
             .build()
             .await
             .unwrap();
+        desktop::take(&bus, "org.freedesktop.Notifications").await;
         Self { bus, seen }
     }
 
@@ -126,6 +133,12 @@ impl Notifications {
                 .map(|seen| seen.expect("the daemon lives").clone())
         };
         came.unwrap_or_else(|| panic!("this is all that came: {:#?}", self.seen()))
+    }
+
+    /// The first notification with this title, once it came.
+    pub(crate) async fn titled(&mut self, title: &str) -> Shown {
+        let seen = self.wait_for(|seen| !seen.titled(title).is_empty()).await;
+        seen.titled(title)[0].clone()
     }
 
     /// Answers what it was asked, and leaves the bus without a word.

@@ -105,21 +105,28 @@ impl Reader {
         }
     }
 
-    /// All that has a name or takes the focus, in order, once the page has this heading: a line is
-    /// the role, the name and the states that are said.
-    pub(crate) async fn page(&self, heading: &str) -> Vec<String> {
-        let wanted = format!("heading “{heading}”");
+    /// Waits until all that has a name or takes the focus is this, in order: a line is the role,
+    /// the name and the states that are said. A page comes in parts, and its folder may be looked
+    /// at just now. Lines that vary are left out; there are at least so many of them.
+    pub(crate) async fn tells(
+        &self,
+        wanted: &str,
+        (least, varies): (usize, fn(&str) -> bool),
+    ) -> Vec<String> {
+        let wanted: Vec<&str> = wanted.lines().map(str::trim).collect();
+        let wanted: Vec<&str> = wanted.into_iter().filter(|line| !line.is_empty()).collect();
         let end = Instant::now() + SOON;
         loop {
-            let told = self.read().await;
-            let lines = |told: Vec<Told>| told.into_iter().map(|it| it.line).collect();
-            match told.map(lines) {
-                Ok(lines) => {
-                    let lines: Vec<String> = lines;
-                    if lines.iter().any(|line| line.starts_with(&wanted)) {
-                        return lines;
+            match self.read().await {
+                Ok(told) => {
+                    let lines = told.into_iter().map(|it| it.line);
+                    let (vary, lines): (Vec<String>, Vec<String>) =
+                        lines.partition(|line| varies(line));
+                    if lines == wanted && vary.len() >= least {
+                        return vary;
                     }
-                    assert!(Instant::now() < end, "what is told is {lines:#?}");
+                    let lines = lines.join("\n");
+                    assert!(Instant::now() < end, "what is told is\n{lines}\n{vary:#?}");
                 }
                 Err(error) => assert!(Instant::now() < end, "nothing is told: {error}"),
             }

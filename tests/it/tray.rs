@@ -11,6 +11,7 @@
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -20,8 +21,10 @@ use zbus::object_server::SignalEmitter;
 use zbus::zvariant::{Array, Dict, OwnedObjectPath, OwnedValue, Structure, Value};
 use zbus::{Connection, Proxy, connection, interface};
 
-use crate::desktop::{Desktop, Look, SOON};
+use crate::desktop::{self, Desktop, Look, SOON};
 
+/// Between two looks.
+const PAUSE: Duration = Duration::from_millis(15);
 /// How the line ends that tells what the notes take up.
 const STORAGE: &str = " of notes in the cloud";
 
@@ -87,11 +90,10 @@ impl Panel {
             .unwrap()
             .serve_at("/StatusNotifierWatcher", watcher)
             .unwrap()
-            .name("org.kde.StatusNotifierWatcher")
-            .unwrap()
             .build()
             .await
             .unwrap();
+        desktop::take(&bus, "org.kde.StatusNotifierWatcher").await;
         let ink = match desktop.look() {
             Look::Light => "dark",
             Look::Dark => "light",
@@ -187,7 +189,7 @@ impl Icon {
                     Instant::now() < end,
                     "at {caller} the menu is\n{shown}\nand not\n{wanted}"
                 );
-                tokio::time::sleep(std::time::Duration::from_millis(15)).await;
+                tokio::time::sleep(PAUSE).await;
             }
         }
     }
@@ -210,20 +212,40 @@ impl Icon {
         testkit::wait_until(SOON, there).await;
     }
 
-    /// Clicks the entry with this label, as it is now; one below others as `Folders / Sync now`.
+    /// Clicks the entry with this label once it is there; one below others as `Folders / Sync now`.
     pub(crate) async fn click(&self, label: &str) {
         let id = self.number(label).await;
         self.click_number(id).await;
     }
 
-    /// The number under which the menu knows this entry.
+    /// Clicks an entry that ends the app, which may be gone before it answers.
+    pub(crate) async fn quit(&self, label: &str) {
+        let body = (
+            self.number(label).await,
+            "clicked",
+            Value::from(0_i32),
+            0_u32,
+        );
+        self.menu.call_noreply("Event", &body).await.unwrap();
+    }
+
+    /// The number under which the menu knows this entry, once it has it: the window may have been
+    /// faster.
     pub(crate) async fn number(&self, label: &str) -> i32 {
-        let entries = self.entries().await;
-        let Some(entry) = entries.iter().find(|entry| entry.label == label) else {
+        let end = Instant::now() + SOON;
+        loop {
+            let entries = self.entries().await;
+            if let Some(entry) = entries.iter().find(|entry| entry.label == label) {
+                return entry.id;
+            }
             let lines: Vec<&str> = entries.iter().map(|entry| &*entry.line).collect();
-            panic!("no `{label}` in\n{}", lines.join("\n"))
-        };
-        entry.id
+            assert!(
+                Instant::now() < end,
+                "no `{label}` in\n{}",
+                lines.join("\n")
+            );
+            tokio::time::sleep(PAUSE).await;
+        }
     }
 
     /// Clicks what had this number in any menu so far.
@@ -263,7 +285,7 @@ impl Icon {
                 return;
             }
             assert!(Instant::now() < end, "this is not the icon for {name}");
-            tokio::time::sleep(std::time::Duration::from_millis(15)).await;
+            tokio::time::sleep(PAUSE).await;
         }
     }
 
