@@ -3,7 +3,7 @@
 //! A cause makes one notice, however many notes it concerns. It is told anew only for something
 //! that was not part of it before, and at most every [`PAUSE_MS`]; what heals in a minute is never
 //! told. In quiet hours, and while a person wants to be left alone, nothing new is told; what still
-//! holds after them is.
+//! holds after them is. A notice that stands always says what is so now: only another id tells.
 
 mod facts;
 
@@ -93,6 +93,12 @@ impl Standing {
         });
         self
     }
+
+    /// The same notice in the words of now, which tells nobody anything.
+    fn says(mut self, fact: &Fact) -> Self {
+        self.view = fact.view(self.view.id);
+        self
+    }
 }
 
 /// A time that a clock which was set back shows as still to come is not.
@@ -139,11 +145,10 @@ impl Entry {
         let standing = self.standing.take();
         self.standing = standing.map(|standing| standing.looked(fact, at.now_ms));
         if let Some(standing) = self.standing.take_if(|standing| standing.knows(fact)) {
-            let view = fact.view(standing.view.id.clone());
             return Self {
                 untold_since_ms: None,
                 told_at_ms: self.told_at_ms,
-                standing: Some(Standing { view, ..standing }),
+                standing: Some(standing.says(fact)),
             };
         }
         let since = self.untold_since_ms.unwrap_or(at.now_ms).min(at.now_ms);
@@ -158,7 +163,8 @@ impl Entry {
         if at.now_ms - since < patience || paused || policy.is_quiet(at) {
             return Self {
                 untold_since_ms: Some(since),
-                ..self
+                told_at_ms: self.told_at_ms,
+                standing: self.standing.map(|standing| standing.says(fact)),
             };
         }
         let id = format!("{}@{}", fact.cause.name(), at.now_ms);

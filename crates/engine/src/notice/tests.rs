@@ -80,8 +80,8 @@ fn one_cause_is_told_again_only_for_something_new_and_after_ten_minutes() {
     let expected = [
         vec![],
         told("conflict.new@3000", "1 of them"),
-        told("conflict.new@3000", "1 of them"),
-        told("conflict.new@3000", "1 of them"),
+        told("conflict.new@3000", "2 of them"),
+        told("conflict.new@3000", "2 of them"),
         told("conflict.new@603000", "2 of them"),
         told("conflict.new@603000", "2 of them"),
     ];
@@ -174,6 +174,34 @@ fn quiet_hours_put_off_what_is_new_and_leave_what_stands() {
     ];
     let counts: Vec<usize> = shown(night, &moments).iter().map(Vec::len).collect();
     assert_eq!(counts, [0, 0, 0, 0, 1, 1]);
+}
+
+#[test]
+fn what_stands_in_quiet_hours_says_what_is_so_and_is_told_anew_after_them() {
+    let night = Policy {
+        quiet_hours: Some(QuietHours {
+            from_minute: 22 * 60,
+            to_minute: 7 * 60,
+        }),
+        ..EVERYTHING
+    };
+    let evening = 22 * 60 - 1;
+    let moments = [
+        (0, evening, vec![conflicts(&["a", "b", "c"])]),
+        (3_000, evening, vec![conflicts(&["a", "b", "c"])]),
+        // Two were decided elsewhere, and one came.
+        (60_000, 22 * 60, vec![conflicts(&["c", "d"])]),
+        (32_399_000, 7 * 60 - 1, vec![conflicts(&["c", "d"])]),
+        (32_400_000, 7 * 60, vec![conflicts(&["c", "d"])]),
+    ];
+    let expected = [
+        vec![],
+        told("conflict.new@3000", "3 of them"),
+        told("conflict.new@3000", "2 of them"),
+        told("conflict.new@3000", "2 of them"),
+        told("conflict.new@32400000", "2 of them"),
+    ];
+    assert_eq!(shown(night, &moments), expected);
 }
 
 #[test]
