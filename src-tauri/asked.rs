@@ -48,5 +48,16 @@ mod tests {
         assert_eq!(asked(&["--hidden"]), Asked::Window);
         assert_eq!(asked(&["--background"]), Asked::Background);
         assert_eq!(asked(&["-x", "--sync-now"]), Asked::SyncNow);
+        assert_eq!(asked(&["--quit", "--sync-now"]), Asked::Quit);
+    }
+
+    #[test]
+    fn what_the_launcher_offers_is_what_the_menu_has() {
+        let action = |word: &str| Asked::of([word.to_owned()]).action();
+        assert_eq!(action("--open-folder"), Some(Action::OpenFolder(None)));
+        assert_eq!(action("--sync-now"), Some(Action::SyncNow(None)));
+        assert_eq!(action("--quit"), Some(Action::Quit));
+        assert_eq!(action("--background"), None);
+        assert_eq!(action("--window"), None);
     }
 }

@@ -6,3 +6,17 @@ pub(crate) fn escaped(text: &str) -> String {
         .replace('<', "&lt;")
         .replace('>', "&gt;")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_sign_of_a_name_is_markup() {
+        assert_eq!(
+            escaped("<b>R&D</b> &lt;"),
+            "&lt;b&gt;R&amp;D&lt;/b&gt; &amp;lt;"
+        );
+        assert_eq!(escaped("Notes"), "Notes");
+    }
+}

@@ -44,3 +44,26 @@ impl Once {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_remark_is_remembered_by_itself_until_it_is_taken_back() {
+        let state = tempfile::tempdir().unwrap();
+        let once = Once::new(state.path().to_owned());
+        let said = |once: &Once| {
+            [Remark::MissingTray, Remark::ClosedWindow].map(|remark| once.was_said(remark))
+        };
+        assert_eq!(said(&once), [false, false]);
+        once.said(Remark::MissingTray);
+        assert_eq!(said(&once), [true, false]);
+        // The next start of the app.
+        let once = Once::new(state.path().to_owned());
+        once.said(Remark::ClosedWindow);
+        assert_eq!(said(&once), [true, true]);
+        once.unsaid(Remark::MissingTray);
+        assert_eq!(said(&once), [false, true]);
+    }
+}

@@ -56,3 +56,26 @@ pub(super) fn act(app: &AppHandle, click: Click) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_cause_leads_to_the_page_that_tells_more_of_it() {
+        let places = [
+            (NoticeCause::AuthExpired, "overview"),
+            (NoticeCause::RcloneCrashed, "overview"),
+            (NoticeCause::SubscriptionLapsed, "account"),
+            (NoticeCause::Halt, "folders"),
+            (NoticeCause::ConflictNew, "conflicts"),
+            (NoticeCause::MountFailed, "mounts"),
+            (NoticeCause::ProblemNew, "diagnostics"),
+        ];
+        let known = include_str!("../../ui/src/places.ts");
+        for (cause, wanted) in places {
+            assert_eq!(place(cause), wanted, "{cause:?}");
+            assert!(known.contains(wanted), "the window has no page {wanted}");
+        }
+    }
+}

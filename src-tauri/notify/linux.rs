@@ -164,7 +164,7 @@ async fn serve(
             Some(click) = clicks.next() => {
                 let of = sender(&click.message().header());
                 let args = click.args()?;
-                if let Some(click) = board.clicked(&of, args.id, &args.action_key) {
+                if let Some(click) = clicked(&board.shown, &of, args.id, &args.action_key) {
                     let handle = app.clone();
                     if let Err(error) = app.run_on_main_thread(move || act(&handle, click)) {
                         tracing::debug!(%error, "a click came while the app ends");
@@ -320,21 +320,27 @@ impl Board<'_> {
         }
         self.said.take_if(|said| said.is(server, number));
     }
+}
 
-    fn clicked(&self, server: &str, number: u32, pressed: &str) -> Option<Click> {
-        let mut shown = self.shown.iter();
-        let (cause, shown) = shown.find(|(_, shown)| shown.number.is(server, number))?;
-        let mut actions = shown.actions.iter().copied();
-        let action = if pressed == CLICK {
-            actions.next()
-        } else {
-            actions.find(|action| key(*action) == pressed)
-        };
-        Some(Click {
-            cause: *cause,
-            action: action?,
-        })
-    }
+/// What a person pressed; nothing where the number is that of another server.
+fn clicked(
+    shown: &BTreeMap<NoticeCause, Shown>,
+    server: &str,
+    number: u32,
+    pressed: &str,
+) -> Option<Click> {
+    let mut shown = shown.iter();
+    let (cause, shown) = shown.find(|(_, shown)| shown.number.is(server, number))?;
+    let mut actions = shown.actions.iter().copied();
+    let action = if pressed == CLICK {
+        actions.next()
+    } else {
+        actions.find(|action| key(*action) == pressed)
+    };
+    Some(Click {
+        cause: *cause,
+        action: action?,
+    })
 }
 
 impl Number {
@@ -358,4 +364,35 @@ fn shaped(body: &str, markup: bool) -> String {
 
 fn key(action: NoticeAction) -> String {
     format!("{action:?}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_click_is_of_the_button_and_of_the_server_that_showed_it() {
+        let number = Number {
+            server: ":1.7".to_owned(),
+            number: 3,
+        };
+        let actions = vec![NoticeAction::SignIn, NoticeAction::OpenWindow];
+        let shown = Shown {
+            number,
+            on_screen: false,
+            actions,
+        };
+        let shown = BTreeMap::from([(NoticeCause::AuthExpired, shown)]);
+        let action = |server: &str, number, pressed: &str| {
+            let click = clicked(&shown, server, number, pressed)?;
+            assert_eq!(click.cause, NoticeCause::AuthExpired);
+            Some(click.action)
+        };
+        assert_eq!(action(":1.7", 3, CLICK), Some(NoticeAction::SignIn));
+        let second = key(NoticeAction::OpenWindow);
+        assert_eq!(action(":1.7", 3, &second), Some(NoticeAction::OpenWindow));
+        assert_eq!(action(":1.7", 3, "OpenConflicts"), None);
+        assert_eq!(action(":1.7", 4, CLICK), None);
+        assert_eq!(action(":1.8", 3, CLICK), None);
+    }
 }

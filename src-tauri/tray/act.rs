@@ -113,3 +113,31 @@ fn toggle_login(app: &AppHandle) {
     let app = app.clone();
     tauri::async_runtime::spawn(async move { app.state::<Tray>().set_again(&app) });
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_link_of_the_web_leads_to_the_sign_in() {
+        let link = |plain: &str, complete: Option<&str>| {
+            let view = View {
+                account: AccountView::AwaitingBrowser {
+                    server_url: "https://example.org".to_owned(),
+                    user_code: "ABCD-EFGH".to_owned(),
+                    verification_url: plain.to_owned(),
+                    verification_url_complete: complete.map(str::to_owned),
+                    expires_at_ms: 0,
+                },
+                ..View::starting("laptop")
+            };
+            sign_in_link(&view).map(str::to_owned)
+        };
+        let (plain, complete) = ("https://example.org/d", "https://example.org/d?code=1");
+        assert_eq!(link(plain, None).as_deref(), Some(plain));
+        assert_eq!(link(plain, Some(complete)).as_deref(), Some(complete));
+        assert_eq!(link(plain, Some("file:///etc/passwd")), None);
+        assert_eq!(link("javascript:alert(1)", None), None);
+        assert_eq!(sign_in_link(&View::starting("laptop")), None);
+    }
+}

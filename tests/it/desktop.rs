@@ -12,6 +12,8 @@ use tempfile::TempDir;
 use testkit::{Bus, Child, Program, private_bus, program, scratch, wait_until};
 use zbus::Connection;
 
+use crate::x11;
+
 /// Everything on a small, busy machine happens within this.
 pub(crate) const SOON: Duration = Duration::from_secs(60);
 
@@ -197,12 +199,26 @@ impl Desktop {
 
     /// X windows of the app with a title, in any state.
     pub(crate) async fn windows(&self, title: &str) -> usize {
+        self.window_numbers(title).await.len()
+    }
+
+    /// Closes the window with this title as a person does.
+    pub(crate) async fn close_window(&self, title: &str) {
+        let numbers = self.window_numbers(title).await;
+        let [number] = &numbers[..] else {
+            panic!("one window is there to be closed: {numbers:?}");
+        };
+        let display = self.environment["DISPLAY"].to_str().unwrap();
+        x11::close(display, number.parse().unwrap());
+    }
+
+    async fn window_numbers(&self, title: &str) -> Vec<String> {
         let mut search = self
             .program("xdotool")
             .args(["search", "--onlyvisible", "--name", title])
             .spawn();
         search.exit(SOON).await;
-        search.stdout().lines().count()
+        search.stdout().lines().map(str::to_owned).collect()
     }
 }
 
@@ -211,8 +227,10 @@ pub(crate) async fn take(bus: &Connection, name: &'static str) {
     wait_until(SOON, async || bus.request_name(name).await.is_ok()).await;
 }
 
+/// As the app itself knows its place.
 pub(crate) fn app_binary() -> PathBuf {
-    PathBuf::from(env!("CARGO_BIN_EXE_basic-memory-tray"))
+    let built = Path::new(env!("CARGO_BIN_EXE_basic-memory-tray"));
+    fs::canonicalize(built).unwrap()
 }
 
 /// Stands in for the desktop's way to open links, and writes down what it was asked for.

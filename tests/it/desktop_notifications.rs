@@ -161,3 +161,31 @@ async fn a_start_that_nobody_can_see_is_told_once() {
     panel.icon().await.looks("signedOut").await;
     assert_eq!(told.seen().shown.len(), 1);
 }
+
+#[tokio::test]
+async fn who_closes_the_window_is_told_once_that_the_app_goes_on() {
+    const GOES_ON: &str = "Basic Memory keeps running";
+    let (desktop, _server, _state, _folder, _other) = at_work().await;
+    let mut told = Notifications::start(&desktop).await;
+    let mut panel = Panel::start(&desktop).await;
+    let mut app = desktop.app(&[]);
+    let icon = panel.icon().await;
+    icon.looks("idle").await;
+    wait_until(SOON, async || desktop.windows(TITLE).await == 1).await;
+    desktop.close_window(TITLE).await;
+    let shown = told.titled(GOES_ON).await;
+    assert!(shown.body.contains("Quit"), "{shown:#?}");
+    let marker = desktop.places().state.join("told-of-closed-window");
+    wait_until(SOON, async || marker.is_file()).await;
+    wait_until(SOON, async || desktop.windows(TITLE).await == 0).await;
+
+    icon.activate().await;
+    wait_until(SOON, async || desktop.windows(TITLE).await == 1).await;
+    desktop.close_window(TITLE).await;
+    wait_until(SOON, async || desktop.windows(TITLE).await == 0).await;
+    // What is said is said before the app ends, and taken back then.
+    icon.quit("Quit and stop syncing").await;
+    assert_eq!(app.exit(SOON).await.code(), Some(0));
+    let seen = told.seen();
+    assert_eq!(seen.titled(GOES_ON), [&shown], "{seen:#?}");
+}

@@ -7,7 +7,7 @@ use testkit::wait_until;
 
 use crate::desktop::SOON;
 use crate::desktop_tray::UP_TO_DATE;
-use crate::person::{ANA, at_work, save, subscribe_to_plus};
+use crate::person::{ANA, Device, at_work, save, subscribe_to_plus};
 use crate::tray::Panel;
 use crate::webdriver::Window;
 
@@ -114,6 +114,23 @@ async fn a_lapse_and_a_renewal_are_seen_without_asking() {
     })
     .await;
     window.close().await;
+}
+
+#[tokio::test]
+async fn an_engine_of_another_program_goes_on_after_the_app_has_quit() {
+    let (desktop, _server, _state, folder, other) = at_work().await;
+    let here = Device::on(&desktop, &folder).await;
+    let mut panel = Panel::start(&desktop).await;
+    let mut app = desktop.app(&["--background"]);
+    let icon = panel.icon().await;
+    icon.quit("Quit (sync keeps running)").await;
+    assert_eq!(app.exit(SOON).await.code(), Some(0));
+
+    other.save("from the desk.md", "Written on the other device.\n");
+    other.sync().await;
+    here.sync().await;
+    let note = fs::read_to_string(folder.join("from the desk.md"));
+    assert_eq!(note.unwrap(), "Written on the other device.\n");
 }
 
 async fn switch_is_on(window: &Window) -> bool {

@@ -18,6 +18,7 @@ mod person;
 mod reader;
 mod tray;
 mod webdriver;
+mod x11;
 
 #[test]
 fn no_test_file_is_forgotten() {

@@ -146,7 +146,7 @@ mod tests {
     use engine::view::Status;
 
     use super::*;
-    use crate::tray::menu::Menu;
+    use crate::tray::menu::{Item, Menu};
 
     #[test]
     fn another_theme_draws_the_icon_anew_and_leaves_the_menu() {
@@ -166,5 +166,31 @@ mod tests {
         assert_eq!(changes, expected);
         assert_ne!(board.pictures(), before);
         assert!(!board.show(&face, Panel::Light).icon);
+    }
+    #[test]
+    fn tells_of_the_entries_and_properties_that_are_asked_for() {
+        let item = |label: &str| Item::Fact(label.to_owned());
+        let face = |words: &str| Face {
+            status: Status::Idle,
+            words: words.to_owned(),
+            menu: Menu(vec![item(words), Item::Separator, item("3.4 MB")]),
+        };
+        let board = Board::new(face("Up to date"), Panel::Dark);
+        let revision = board.revision();
+        let Difference::Looks(ids) = board.show(&face("Syncing"), Panel::Dark).menu else {
+            panic!("the entries are the same");
+        };
+        assert_eq!(board.revision(), revision, "nobody reads the menu anew");
+        let [(id, looks)] = &board.looks(&ids, &["label".to_owned()])[..] else {
+            panic!("one entry looks different");
+        };
+        assert_eq!(ids, [*id]);
+        let label = HashMap::from([(
+            "label".to_owned(),
+            owned(&Property::Text("Syncing".to_owned())),
+        )]);
+        assert_eq!(*looks, label);
+        assert_eq!(board.looks(&ids, &[])[0].1.len(), 2);
+        assert_eq!(board.looks(&[], &[]).len(), 4);
     }
 }

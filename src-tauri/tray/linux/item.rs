@@ -145,3 +145,26 @@ pub(super) fn urgency(status: Status) -> &'static str {
         | Status::Idle => "Active",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_needs_a_person_asks_for_attention_and_nothing_hides() {
+        for status in [Status::Attention, Status::Error] {
+            assert_eq!(urgency(status), "NeedsAttention", "{status:?}");
+        }
+        for status in [
+            Status::SignedOut,
+            Status::Expired,
+            Status::Paused,
+            Status::Offline,
+            Status::Syncing,
+            Status::Starting,
+            Status::Idle,
+        ] {
+            assert_eq!(urgency(status), "Active", "{status:?}");
+        }
+    }
+}

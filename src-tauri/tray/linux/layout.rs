@@ -283,6 +283,50 @@ mod tests {
     }
 
     #[test]
+    fn only_what_waits_for_a_person_has_an_icon() {
+        let mut numbers = Numbers::default();
+        let mut icon = |action: Action| {
+            let laid = lay_out(&menu(&[("a", action)]), &mut numbers);
+            laid.below[0].properties.get("icon-name").cloned()
+        };
+        let warning = text("dialog-warning-symbolic");
+        for page in [
+            Page::Passphrase,
+            Page::Conflicts,
+            Page::Stopped,
+            Page::Drives,
+            Page::Problems,
+        ] {
+            assert_eq!(icon(Action::Open(page)), Some(warning.clone()), "{page:?}");
+        }
+        assert_eq!(icon(Action::Open(Page::Folders)), None);
+        assert_eq!(icon(Action::Quit), None);
+    }
+
+    #[test]
+    fn every_entry_has_a_number_of_its_own_in_whatever_level() {
+        let level = |branch| Item::Submenu {
+            branch,
+            label: "Below".to_owned(),
+            items: vec![Item::Fact("Notes".to_owned()), Item::Separator],
+        };
+        let whole = Menu(vec![
+            Item::Fact("Up to date".to_owned()),
+            Item::Separator,
+            level(Branch::Folders),
+            level(Branch::Mounts),
+            Item::Fact("3.4 MB".to_owned()),
+            Item::Separator,
+        ]);
+        let laid = lay_out(&whole, &mut Numbers::default());
+        let mut ids: Vec<i32> = laid.all().iter().map(|entry| entry.id).collect();
+        assert_eq!(ids.len(), 11);
+        ids.sort_unstable();
+        ids.dedup();
+        assert_eq!(ids.len(), 11);
+    }
+
+    #[test]
     fn an_underscore_in_a_name_is_shown() {
         let mut numbers = Numbers::default();
         let laid = lay_out(&menu(&[("my_notes", Action::Quit)]), &mut numbers);

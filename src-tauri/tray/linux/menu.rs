@@ -172,3 +172,46 @@ fn unknown(id: i32) -> fdo::Error {
 
 /// Where a changed menu begins: always at the root, as entries below keep their numbers.
 pub(super) const WHOLE: i32 = ROOT;
+
+#[cfg(test)]
+mod tests {
+    use engine::view::Status;
+
+    use super::*;
+    use crate::tray::face::Face;
+    use crate::tray::menu::{Item, Menu};
+    use crate::tray::panel::Panel;
+
+    #[tokio::test]
+    async fn events_that_come_together_are_taken_one_by_one() {
+        let quit = Item::Command {
+            action: Action::Quit,
+            label: "Quit".to_owned(),
+            enabled: true,
+        };
+        let face = Face {
+            status: Status::Idle,
+            words: String::new(),
+            menu: Menu(vec![Item::Fact("Up to date".to_owned()), quit]),
+        };
+        let board = Arc::new(Board::new(face, Panel::Dark));
+        let [fact, quit] = [0, 1].map(|place| board.menu().below[place].id);
+        let (clicks, mut clicked) = mpsc::channel(4);
+        let object = MenuObject {
+            board,
+            clicks,
+            refresh: Box::new(|| {}),
+        };
+        let event = |id: i32, name: &str| (id, name.to_owned(), OwnedValue::from(0_i32), 0_u32);
+        let strangers = object.event_group(vec![
+            event(quit, "hovered"),
+            event(fact, "clicked"),
+            event(4711, "clicked"),
+            event(quit, "clicked"),
+        ]);
+        assert_eq!(strangers.await, [4711]);
+        drop(object);
+        assert_eq!(clicked.recv().await, Some(Action::Quit));
+        assert_eq!(clicked.recv().await, None);
+    }
+}
