@@ -20,7 +20,30 @@ pub struct NameTooLong {
 /// # Errors
 /// If the longest of the files would exceed 255 bytes.
 pub fn session_name(mirror: &Path, remote: &str) -> Result<String, NameTooLong> {
-    let mirror = flatten(&format!("local:{}", mirror.display()));
+    let mirror = mirror.to_string_lossy();
+    let root = if cfg!(windows) {
+        windows_root(&mirror)
+    } else {
+        mirror.into_owned()
+    };
+    stem(&root, remote)
+}
+
+/// What rclone makes of an absolute path on Windows: one that may be longer than 260 letters.
+/// Source: `cleanRootPath` in rclone's `backend/local`, and names seen of its listings.
+fn windows_root(path: &str) -> String {
+    let path = path.replace('\\', "/");
+    if path.starts_with("//?/") {
+        path
+    } else if let Some(share) = path.strip_prefix("//") {
+        format!("//?/UNC/{share}")
+    } else {
+        format!("//?/{path}")
+    }
+}
+
+fn stem(root: &str, remote: &str) -> Result<String, NameTooLong> {
+    let mirror = flatten(&format!("local:{root}"));
     let stem = format!("{mirror}..{}", flatten(remote));
     let bytes = stem.len() + LONGEST_SUFFIX;
     if bytes > LONGEST_FILE_NAME {
@@ -61,19 +84,26 @@ mod tests {
             ("/a b/ü:n/", "guard:b", "local__a_b_ü_n..guard_b"),
             ("/tab\t/del\x7f", "g:b", "local__tab␉_del␡..g_b"),
         ] {
-            let expected = expected.replace("local:", "local_");
-            assert_eq!(
-                session_name(Path::new(mirror), remote).unwrap(),
-                expected,
-                "{mirror}"
-            );
+            assert_eq!(stem(mirror, remote).unwrap(), expected, "{mirror}");
+        }
+    }
+
+    #[test]
+    fn a_path_of_windows_is_named_as_the_long_one_that_rclone_makes_of_it() {
+        for (mirror, expected) in [
+            ("C:\\Users\\ana\\m", "local_____C__Users_ana_m..guard_b"),
+            ("C:/Users/ana/m", "local_____C__Users_ana_m..guard_b"),
+            ("\\\\?\\Z:\\m", "local_____Z__m..guard_b"),
+            ("\\\\nas\\notes\\m", "local_____UNC_nas_notes_m..guard_b"),
+        ] {
+            let root = windows_root(mirror);
+            assert_eq!(stem(&root, "guard:b").unwrap(), expected, "{mirror}");
         }
     }
 
     #[test]
     fn refuses_what_does_not_fit_into_a_file_name() {
-        let long = format!("/{}", "x".repeat(230));
-        let refused = session_name(Path::new(&long), "guard:b");
+        let refused = stem(&format!("/{}", "x".repeat(230)), "guard:b");
         assert_eq!(
             refused,
             Err(NameTooLong {

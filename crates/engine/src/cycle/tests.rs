@@ -5,6 +5,7 @@ mod adopting;
 mod bulk;
 mod checking;
 mod conflicts;
+#[cfg(unix)]
 mod dangers;
 #[cfg(unix)]
 mod failed_transfers;
@@ -13,6 +14,7 @@ mod interruptions;
 mod late_saves;
 mod obstacles;
 mod parts;
+#[cfg(unix)]
 mod profiles;
 mod rig;
 mod rolled_back;

@@ -190,6 +190,7 @@ fn a_problem_of_a_folder_is_one_of_what_is_in_it() {
     assert!(broken.contains("line 1"), "{broken}");
 }
 
+#[cfg(unix)]
 #[test]
 fn sees_what_has_the_name() {
     let scratch = tempfile::tempdir().unwrap();

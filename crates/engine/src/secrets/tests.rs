@@ -1,7 +1,6 @@
 #![expect(clippy::disallowed_methods, reason = "tests damage files on purpose")]
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use super::*;
@@ -70,10 +69,12 @@ async fn the_file_and_its_key_are_private_and_sealed() {
         places.state.join("secrets.enc"),
         places.config.join("secrets.key"),
     ] {
-        assert_eq!(
-            fs::metadata(&path).unwrap().permissions().mode() & 0o777,
-            0o600
-        );
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt as _;
+            let mode = fs::metadata(&path).unwrap().permissions().mode();
+            assert_eq!(mode & 0o777, 0o600);
+        }
         let content = fs::read_to_string(&path).unwrap();
         assert!(
             !content.contains("visible") && !content.contains("user_ana"),

@@ -16,6 +16,7 @@ use time::macros::datetime;
 
 use super::recover::Recovered;
 use super::side::Linking;
+#[cfg(unix)]
 use super::signature::HashError;
 use super::swap::Swap;
 use super::*;

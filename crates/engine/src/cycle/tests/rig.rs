@@ -346,13 +346,8 @@ fn files_below(root: &Path) -> BTreeMap<String, String> {
     for entry in walkdir::WalkDir::new(root) {
         let Ok(entry) = entry else { continue };
         if entry.file_type().is_file() {
-            let path = entry
-                .path()
-                .strip_prefix(root)
-                .unwrap()
-                .to_str()
-                .unwrap()
-                .to_owned();
+            let path = entry.path().strip_prefix(root).unwrap().to_str().unwrap();
+            let path = path.replace(std::path::MAIN_SEPARATOR, "/");
             let text = fs::read(entry.path()).unwrap();
             files.insert(path, String::from_utf8_lossy(&text).into_owned());
         }

@@ -183,7 +183,7 @@ mod tests {
     #[test]
     fn a_look_and_a_set_up_refuse_the_same_folders_and_make_none() {
         let scratch = tempfile::tempdir().unwrap();
-        let root = scratch.path().canonicalize().unwrap();
+        let root = dunce::canonicalize(scratch.path()).unwrap();
         std::fs::create_dir(root.join("state")).unwrap();
         let append = std::fs::File::options()
             .create(true)
@@ -220,7 +220,7 @@ mod tests {
     #[test]
     fn a_set_up_makes_what_is_missing_and_knows_its_own_folder_again() {
         let scratch = tempfile::tempdir().unwrap();
-        let root = scratch.path().canonicalize().unwrap();
+        let root = dunce::canonicalize(scratch.path()).unwrap();
         let ground = ground(&root);
         let fit =
             |path: &str| fit_for_notes(&root.join(path), &ground).map(|(folder, _made)| folder);
@@ -238,7 +238,7 @@ mod tests {
     #[test]
     fn a_link_is_judged_by_where_it_leads() {
         let scratch = tempfile::tempdir().unwrap();
-        let root = scratch.path().canonicalize().unwrap();
+        let root = dunce::canonicalize(scratch.path()).unwrap();
         std::fs::create_dir_all(root.join("Notes/sub")).unwrap();
         std::os::unix::fs::symlink(root.join("Notes/sub"), root.join("link")).unwrap();
         let refusal = may_hold_notes(&root.join("link"), &ground(&root)).unwrap_err();

@@ -73,7 +73,7 @@ mod tests {
     #[test]
     fn a_place_to_mount_is_empty_and_apart_from_everything() {
         let scratch = tempfile::tempdir().unwrap();
-        let root = scratch.path().canonicalize().unwrap();
+        let root = dunce::canonicalize(scratch.path()).unwrap();
         for name in ["Notes", "state", "full/inside"] {
             std::fs::create_dir_all(root.join(name)).unwrap();
         }
