@@ -58,6 +58,9 @@ pub enum DriverMissing {
     FuseDevice,
     #[error("the program fusermount3 is missing")]
     Fusermount,
+    /// rclone has no NFS server on Windows: its `mount/types` names `cmount` alone.
+    #[error("the driver WinFsp is missing")]
+    WinFsp,
     #[error("drives are not possible on this system yet")]
     System,
 }
@@ -72,6 +75,9 @@ impl DriverMissing {
             }
             Self::Fusermount => {
                 "Install the package `fuse3`, for example with `sudo apt install fuse3`. Folders sync without it."
+            }
+            Self::WinFsp => {
+                "Install WinFsp, for example with `winget install WinFsp.WinFsp`. Folders sync without it."
             }
             Self::System => "Folders sync without it.",
         }
@@ -142,10 +148,10 @@ impl PlatformFacts {
             },
             // No kernel extension is asked for.
             System::MacOs => Ok(Driver::Nfs),
-            System::Windows => Ok(match self.winfsp {
-                Some(_) => Driver::WinFsp,
-                None => Driver::Nfs,
-            }),
+            System::Windows => match self.winfsp {
+                Some(_) => Ok(Driver::WinFsp),
+                None => Err(DriverMissing::WinFsp),
+            },
             System::Other => Err(DriverMissing::System),
         }
     }
@@ -176,7 +182,10 @@ mod tests {
             ),
             (facts(System::MacOs, none, false), Ok(Driver::Nfs)),
             (facts(System::Windows, none, true), Ok(Driver::WinFsp)),
-            (facts(System::Windows, none, false), Ok(Driver::Nfs)),
+            (
+                facts(System::Windows, none, false),
+                Err(DriverMissing::WinFsp),
+            ),
             (
                 facts(System::Other, [true, true], true),
                 Err(DriverMissing::System),
