@@ -185,13 +185,6 @@ pub(crate) fn shown_links(view: &View) -> Vec<String> {
     links
 }
 
-/// Where the subscription is managed, or bought where there is none.
-pub(crate) fn subscription_link(view: &View) -> Option<&str> {
-    let subscription = view.subscription.as_ref()?;
-    let link = subscription.manage_url.as_deref();
-    Some(link.unwrap_or(&subscription.subscribe_url)).filter(|link| is_web(link))
-}
-
 /// What a server names may be opened only where it is a web page.
 pub(crate) fn is_web(link: &str) -> bool {
     link.starts_with("https://") || link.starts_with("http://")

@@ -1,10 +1,12 @@
 //! What the buttons of a notification say and do.
 
+use engine::View;
 use engine::view::{NoticeAction, NoticeCause};
 use tauri::{AppHandle, Manager as _};
 
+use crate::commands::is_web;
 use crate::shell::Shell;
-use crate::{commands, window};
+use crate::window;
 
 pub(super) fn label(action: NoticeAction) -> &'static str {
     match action {
@@ -44,7 +46,7 @@ pub(super) fn act(app: &AppHandle, click: Click) {
         | NoticeAction::SignIn => window::show(app, Some(place(click.cause))),
         NoticeAction::ManageSubscription => {
             let view = app.state::<Shell>().view();
-            match commands::subscription_link(&view) {
+            match subscription_link(&view) {
                 Some(link) => {
                     if let Err(error) = open::that_detached(link) {
                         tracing::warn!(%error, "no browser opened");
@@ -55,6 +57,13 @@ pub(super) fn act(app: &AppHandle, click: Click) {
             }
         }
     }
+}
+
+/// Where the subscription is managed, or bought where there is none.
+fn subscription_link(view: &View) -> Option<&str> {
+    let subscription = view.subscription.as_ref()?;
+    let link = subscription.manage_url.as_deref();
+    Some(link.unwrap_or(&subscription.subscribe_url)).filter(|link| is_web(link))
 }
 
 #[cfg(test)]

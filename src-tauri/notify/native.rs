@@ -50,10 +50,6 @@ impl Notifier {
     #[expect(clippy::unused_self, reason = "the bus of Linux takes it back")]
     pub(crate) fn unsay(&self) {}
 
-    #[expect(
-        clippy::unused_self,
-        clippy::unused_async,
-        reason = "the bus of Linux takes it back"
-    )]
+    #[expect(clippy::unused_async, reason = "the bus of Linux takes it back")]
     pub(crate) async fn leave(&self) {}
 }

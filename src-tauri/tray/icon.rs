@@ -5,6 +5,10 @@ use super::panel::Panel;
 
 /// How large the picture is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(
+    not(any(target_os = "linux", test)),
+    expect(dead_code, reason = "elsewhere the system scales the large one")
+)]
 pub(crate) enum Size {
     /// 16 pixels wide.
     Small,

@@ -57,6 +57,7 @@ struct Actions(Arc<Mutex<BTreeMap<String, Action>>>);
 
 impl Icon {
     /// Makes the icon; on the main thread.
+    #[expect(clippy::needless_pass_by_value, reason = "on Linux it is kept")]
     pub(crate) fn new(
         app: &AppHandle,
         face: Face,
