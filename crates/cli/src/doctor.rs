@@ -100,7 +100,8 @@ fn lines(finding: &Finding) -> Vec<String> {
         FindingLevel::Error => '✗',
     };
     let mut lines = vec![format!("{sign} {}", finding.message)];
-    let hint = commands::hint(&finding.code, finding.hint.clone());
+    let told = finding.hint.clone();
+    let hint = told.and_then(|told| commands::hint(&finding.code, Some(told)));
     lines.extend(hint.map(|hint| format!("  hint: {hint}")));
     lines.extend(
         finding
@@ -130,5 +131,17 @@ mod tests {
             "  repair: bm-cloud doctor --repair config_permissions",
         ];
         assert_eq!(lines(&finding), expected);
+    }
+
+    #[test]
+    fn what_is_well_has_no_way_out() {
+        let finding = Finding {
+            code: "rclone".into(),
+            level: FindingLevel::Ok,
+            message: "rclone 1.75.2".into(),
+            hint: None,
+            repair: None,
+        };
+        assert_eq!(lines(&finding), ["✓ rclone 1.75.2"]);
     }
 }
