@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use reqwest::StatusCode;
 use serde_json::Value;
-use testkit::{Child, bin, program};
+use testkit::{Child, bin, program, wait_until};
 
 use super::{ANA, SOON, place_instance, tenant_of};
 use crate::support::{Server, read, text};
@@ -71,10 +71,11 @@ async fn an_instance_believes_what_the_proxy_signed_for_it_and_nobody_else() {
         status == StatusCode::NOT_FOUND || status == StatusCode::BAD_GATEWAY,
         "{status}"
     );
-    assert_eq!(
-        server.call(&token, "GET", "/proxy/a").await.0,
-        StatusCode::NOT_FOUND
-    );
+    // Nor is it told at once that this way is closed.
+    wait_until(SOON, async || {
+        server.call(&token, "GET", "/proxy/a").await.0 == StatusCode::NOT_FOUND
+    })
+    .await;
     assert!(!child.stderr().contains("refused"), "{}", child.stderr());
 
     let direct = server.http.get(format!("http://{address}/a"));
