@@ -1,3 +1,6 @@
+mod account;
+mod places;
+
 use engine::view::{
     HaltView, MountProfileName, MountState, MountView, PairView, ProblemView, ProfileName,
     SecretStoreView, Status, SubscriptionView,
@@ -179,127 +182,6 @@ fn names_what_waits_for_a_person() {
 }
 
 #[test]
-fn a_safety_stop_is_named_and_leads_to_its_folder() {
-    let mut view = signed_in();
-    view.pairs[0].halt = Some(HaltView {
-        code: "TooManyDeletes".to_owned(),
-        message: "140 of 900 notes would be deleted".to_owned(),
-        hint: "Look at them first.".to_owned(),
-        can_confirm: true,
-        evidence: Vec::new(),
-        evidence_count: 140,
-        actions: Vec::new(),
-    });
-    let shown = text(&view);
-    assert!(
-        shown.contains("  > Stopped: 140 of 900 notes would be deleted…\n"),
-        "{shown}"
-    );
-    assert!(shown.contains("Notes · stopped\n"), "{shown}");
-
-    let work = PairView::new("pair_2", "/home/ana/Work", "b", ProfileName::Safe);
-    view.pairs.push(work);
-    assert!(
-        text(&view).contains("  > Stopped: 140 of 900"),
-        "{}",
-        text(&view)
-    );
-    view.pairs[1].halt = view.pairs[0].halt.clone();
-    let shown = text(&view);
-    assert!(shown.contains("  > 2 folders stopped…\n"), "{shown}");
-    assert!(!shown.contains("Stopped: "), "{shown}");
-}
-
-#[test]
-fn drives_can_be_opened_and_taken_away() {
-    let drive = |id: &str, state| MountView {
-        id: id.to_owned(),
-        folder: format!("/home/ana/{id}"),
-        profile: MountProfileName::Balanced,
-        state,
-        waiting: 0,
-        waiting_bytes: 0,
-        message: None,
-        hint: None,
-    };
-    let view = View {
-        mounts: vec![
-            drive("Archive", MountState::Mounted),
-            drive("Old", MountState::Unmounted),
-            drive("New", MountState::Starting),
-        ],
-        ..signed_in()
-    };
-    let shown = text(&view);
-    let start = shown.find("  > Mounts >").unwrap();
-    let end = shown[start..].find("\n---").unwrap();
-    insta::assert_snapshot!(shown[start..start + end], @r"
-    > Mounts >
-          Archive
-        > Open
-        > Unmount
-      ---
-          Old · not mounted
-        > Mount
-      ---
-          New · starting
-        - Open
-        > Unmount
-    ");
-}
-
-#[test]
-fn a_drive_that_failed_is_named_and_leads_to_the_drives() {
-    let drive = |id: &str, state| MountView {
-        id: id.to_owned(),
-        folder: format!("/home/ana/{id}"),
-        profile: MountProfileName::Balanced,
-        state,
-        waiting: 2,
-        waiting_bytes: 9,
-        message: None,
-        hint: None,
-    };
-    let mut view = View {
-        pairs: Vec::new(),
-        notes_folder: None,
-        headline: "The drive Archive is not available".to_owned(),
-        status: Status::Attention,
-        mounts: vec![drive("Archive", MountState::Failed)],
-        ..signed_in()
-    };
-    // Drives follow no switch.
-    insta::assert_snapshot!(text(&view), @r"
-        The drive Archive is not available
-      > Open window…
-    ---
-      > Archive is not available…
-    ---
-      > Mounts >
-            Archive · failed · 2 waiting
-          > Mount
-    ---
-      > ana@example.org · Plus
-    ---
-      > Settings…
-    [ ] Start at login
-      > Help >
-          > Documentation
-          > Set up again…
-          > Export diagnostics…
-            Basic Memory 0.1.0
-    ---
-      > Quit and stop syncing
-    ");
-    view.mounts.push(drive("Old", MountState::Failed));
-    let shown = text(&view);
-    assert!(
-        shown.contains("  > 2 drives are not available…\n"),
-        "{shown}"
-    );
-}
-
-#[test]
 fn a_set_up_that_is_under_way_has_nothing_to_switch_yet() {
     let view = View {
         status: Status::Starting,
@@ -326,62 +208,6 @@ fn a_set_up_that_is_under_way_has_nothing_to_switch_yet() {
 }
 
 #[test]
-fn a_folder_stays_in_reach_while_nobody_is_signed_in() {
-    let view = View {
-        status: Status::SignedOut,
-        headline: "Sign in again".to_owned(),
-        notes_folder: Some("/home/ana/Notes".to_owned()),
-        ..View::starting("laptop")
-    };
-    let shown = text(&view);
-    let beginning = "    Sign in again\n  > Sign in…\n  > Open notes folder\n---\n";
-    assert!(shown.starts_with(beginning), "{shown}");
-}
-
-#[test]
-fn folders_of_one_name_are_told_apart_and_many_are_counted() {
-    let folders = |paths: &[&str]| {
-        let pair = |(number, path): (usize, &&str)| {
-            PairView::new(&format!("pair_{number}"), path, "b", ProfileName::Safe)
-        };
-        let view = View {
-            pairs: paths.iter().enumerate().map(pair).collect(),
-            ..signed_in()
-        };
-        let Menu(items) = menu(&view, around(StartAtLogin::Off));
-        let below = items.into_iter().find_map(|item| match item {
-            Item::Submenu {
-                branch: Branch::Folders,
-                items,
-                ..
-            } => Some(items),
-            Item::Submenu { .. }
-            | Item::Fact(_)
-            | Item::Command { .. }
-            | Item::Toggle { .. }
-            | Item::Choice { .. }
-            | Item::Separator => None,
-        });
-        let lines = lines(&below.unwrap(), "");
-        let heads = lines.into_iter().filter(|line| {
-            let is_head = line.starts_with("    ");
-            is_head || line.contains("more")
-        });
-        heads.map(|line| line.trim().to_owned()).collect::<Vec<_>>()
-    };
-    let ana = "/home/ana/Notes";
-    assert_eq!(
-        folders(&[ana, "/home/ana/Work/Notes", "/srv/a_b & c"]),
-        ["Notes in ana", "Notes in Work", "a_b & c"]
-    );
-    assert_eq!(folders(&[ana, "/b", "/c", "/d"]), ["Notes", "b", "c", "d"]);
-    assert_eq!(
-        folders(&[ana, "/b", "/c", "/d", "/e"]),
-        ["Notes", "b", "c", "> 2 more folders…"]
-    );
-}
-
-#[test]
 fn no_line_is_wider_than_a_menu_or_broken_in_two() {
     let long = "A folder of notes with a name that somebody typed without thinking of menus";
     let mut view = signed_in();
@@ -401,28 +227,6 @@ fn no_line_is_wider_than_a_menu_or_broken_in_two() {
         first,
         "Sync cannot run: A folder of notes with a name that somebody typed…"
     );
-}
-
-#[test]
-fn offers_sign_in_and_little_else_when_signed_out() {
-    let view = View {
-        status: Status::SignedOut,
-        headline: "Sign in".to_owned(),
-        ..View::starting("laptop")
-    };
-    insta::assert_snapshot!(text(&view), @r"
-        Sign in
-      > Sign in…
-    ---
-      > Settings…
-    [ ] Start at login
-      > Help >
-          > Documentation
-          > Export diagnostics…
-            Basic Memory 0.1.0
-    ---
-      > Quit and stop syncing
-    ");
 }
 
 #[test]
@@ -448,32 +252,6 @@ fn names_no_page_that_nobody_can_fill_while_no_engine_runs() {
             ");
         }
     }
-}
-
-#[test]
-fn lets_a_sign_in_be_finished_or_cancelled() {
-    let view = View {
-        status: Status::SignedOut,
-        headline: "Waiting for the browser".to_owned(),
-        account: AccountView::AwaitingBrowser {
-            server_url: "https://example.org".to_owned(),
-            user_code: "ABCD-EFGH".to_owned(),
-            verification_url: "https://example.org/device".to_owned(),
-            verification_url_complete: None,
-            expires_at_ms: NOW,
-        },
-        ..View::starting("laptop")
-    };
-    let shown = text(&view);
-    let end = shown.find("---").unwrap();
-    insta::assert_snapshot!(shown[..end].trim_end(), @r"
-      Waiting for the browser
-      Code: ABCD-EFGH
-    > Open sign-in page
-    > Copy link
-    > Show sign-in…
-    > Cancel sign-in
-    ");
 }
 
 #[test]
@@ -527,84 +305,6 @@ fn tomorrow_begins_at_eight_where_the_person_is() {
         UtcOffset::from_hms(hours, 0, 0).unwrap()
     };
     assert!((hours(&summer) - 13.222).abs() < 0.001);
-}
-
-#[test]
-fn a_locked_file_of_secrets_has_a_way_to_its_passphrase() {
-    let view = View {
-        status: Status::Error,
-        headline: "Sync waits for your passphrase".to_owned(),
-        secret_store: SecretStoreView::FileLocked,
-        open_conflict_count: 1,
-        ..signed_in()
-    };
-    let shown = text(&view);
-    let items = "---\n  > Enter passphrase…\n  > 1 conflict to review…\n";
-    assert!(shown.contains(items), "{shown}");
-}
-
-#[test]
-fn the_account_line_tells_what_the_subscription_is() {
-    let line = |current, status: &str, period_end_ms| {
-        let mut view = signed_in();
-        let subscription = view.subscription.as_mut().unwrap();
-        subscription.current = current;
-        subscription.status = status.to_owned();
-        subscription.period_end_ms = period_end_ms;
-        words::account_line(&view, around(StartAtLogin::Off)).unwrap()
-    };
-    let day = 86_400_000;
-    let ana = "ana@example.org ·";
-    assert_eq!(
-        line(true, "active", Some(NOW + 7 * day)),
-        format!("{ana} Plus, renews 3 May")
-    );
-    assert_eq!(
-        line(true, "canceled", Some(NOW + 7 * day)),
-        format!("{ana} Plus, until 3 May")
-    );
-    assert_eq!(
-        line(true, "trialing", Some(NOW + 7 * day)),
-        format!("{ana} Plus, until 3 May")
-    );
-    assert_eq!(
-        line(false, "active", Some(NOW - day)),
-        format!("{ana} read-only since 25 Apr")
-    );
-    assert_eq!(
-        line(false, "none", None),
-        format!("{ana} no active subscription")
-    );
-    assert_eq!(
-        line(true, "active", Some(NOW + 800 * day)),
-        format!("{ana} Plus, renews 4 Jul 1972")
-    );
-}
-
-#[test]
-fn what_the_notes_take_up_is_coarse_and_only_there_where_it_is_known() {
-    let line = |each: &[u64]| {
-        let pair = |bytes| PairView {
-            bytes,
-            ..PairView::new("pair_1", "/home/ana/Notes", "b", ProfileName::Balanced)
-        };
-        let pairs = each.iter().copied().map(pair).collect();
-        words::storage_line(&View {
-            pairs,
-            ..signed_in()
-        })
-    };
-    let said = |size: &str| Some(format!("{size} of notes in the cloud"));
-    assert_eq!(line(&[]), None);
-    assert_eq!(line(&[0]), None);
-    assert_eq!(line(&[13]), said("13 B"));
-    assert_eq!(line(&[1_000, 23]), said("1023 B"));
-    assert_eq!(line(&[1_024]), said("1 KB"));
-    assert_eq!(line(&[1_536]), said("1.5 KB"));
-    assert_eq!(line(&[10_752]), said("11 KB"));
-    assert_eq!(line(&[36_000_000]), said("34 MB"));
-    assert_eq!(line(&[36_000_000, 36_000_100]), said("69 MB"));
-    assert_eq!(line(&[u64::MAX / 20]), said("838861 TB"));
 }
 
 #[test]

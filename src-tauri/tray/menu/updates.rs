@@ -1,4 +1,4 @@
-use super::{Item, Menu};
+use super::{Action, Branch, Item, Menu};
 
 /// One item that looks different, named by its place among all items: each one comes before those
 /// that are below it.
@@ -21,20 +21,20 @@ pub(crate) enum Look {
 /// comes of it.
 pub(crate) fn updates(before: &Menu, after: &Menu) -> Option<Vec<Update>> {
     let (before, after) = (all(&before.0), all(&after.0));
-    let mut pairs = before.iter().zip(&after);
-    if before.len() != after.len() || !pairs.all(|(before, after)| is_same(before, after)) {
+    let identities = after.iter().map(|item| identity(item));
+    if before.iter().map(|item| identity(item)).ne(identities) {
         return None;
     }
-    let pairs = before.iter().zip(&after).enumerate();
-    let each = pairs.flat_map(|(place, (before, after))| {
-        let label = (label(before) != label(after))
-            .then(|| label(after))
-            .flatten()
-            .map(|label| Look::Label(label.to_owned()));
-        let looks = [label, enabled(before, after), marked(after)].into_iter();
-        looks.flatten().map(move |look| Update { place, look })
-    });
-    Some(each.collect())
+    let mut updates = Vec::new();
+    for (place, (before, after)) in before.iter().zip(&after).enumerate() {
+        let shown = looks(before);
+        for look in looks(after) {
+            if matches!(look, Look::Marked(_)) || !shown.contains(&look) {
+                updates.push(Update { place, look });
+            }
+        }
+    }
+    Some(updates)
 }
 
 /// In the order of their places.
@@ -53,84 +53,50 @@ fn all(items: &[Item]) -> Vec<&Item> {
     each.collect()
 }
 
-/// Whether it is the same item, however it looks.
-fn is_same(before: &Item, after: &Item) -> bool {
-    match (before, after) {
-        (Item::Fact(_), Item::Fact(_)) | (Item::Separator, Item::Separator) => true,
-        (Item::Command { action: before, .. }, Item::Command { action: after, .. })
-        | (Item::Toggle { action: before, .. }, Item::Toggle { action: after, .. })
-        | (Item::Choice { action: before, .. }, Item::Choice { action: after, .. }) => {
-            before == after
-        }
-        (
-            Item::Submenu {
-                branch: before,
-                items: above,
-                ..
-            },
-            Item::Submenu {
-                branch: after,
-                items: below,
-                ..
-            },
-        ) => before == after && above.len() == below.len(),
-        (
-            Item::Fact(_)
-            | Item::Command { .. }
-            | Item::Toggle { .. }
-            | Item::Choice { .. }
-            | Item::Submenu { .. }
-            | Item::Separator,
-            _,
-        ) => false,
-    }
+/// What makes it the same item, however it looks.
+#[derive(PartialEq)]
+enum Identity<'a> {
+    Fact,
+    Command(&'a Action),
+    Toggle(&'a Action),
+    Choice(&'a Action),
+    /// With the number of items below it.
+    Submenu(Branch, usize),
+    Separator,
 }
 
-fn label(item: &Item) -> Option<&str> {
+fn identity(item: &Item) -> Identity<'_> {
     match item {
-        Item::Fact(label)
-        | Item::Command { label, .. }
-        | Item::Toggle { label, .. }
-        | Item::Choice { label, .. }
-        | Item::Submenu { label, .. } => Some(label),
-        Item::Separator => None,
+        Item::Fact(_) => Identity::Fact,
+        Item::Command { action, .. } => Identity::Command(action),
+        Item::Toggle { action, .. } => Identity::Toggle(action),
+        Item::Choice { action, .. } => Identity::Choice(action),
+        Item::Submenu { branch, items, .. } => Identity::Submenu(*branch, items.len()),
+        Item::Separator => Identity::Separator,
     }
 }
 
-fn enabled(before: &Item, after: &Item) -> Option<Look> {
-    match (before, after) {
-        (
-            Item::Command {
-                enabled: before, ..
-            },
-            Item::Command { enabled: after, .. },
-        ) if before != after => Some(Look::Enabled(*after)),
-        (
-            Item::Fact(_)
-            | Item::Command { .. }
-            | Item::Toggle { .. }
-            | Item::Choice { .. }
-            | Item::Submenu { .. }
-            | Item::Separator,
-            _,
-        ) => None,
-    }
-}
-
-fn marked(item: &Item) -> Option<Look> {
-    match item {
-        Item::Toggle { checked: on, .. } | Item::Choice { chosen: on, .. } => {
-            Some(Look::Marked(*on))
+fn looks(item: &Item) -> Vec<Look> {
+    let (label, more) = match item {
+        Item::Separator => return Vec::new(),
+        Item::Fact(label) | Item::Submenu { label, .. } => (label, None),
+        Item::Command { label, enabled, .. } => (label, Some(Look::Enabled(*enabled))),
+        Item::Toggle {
+            label, checked: on, ..
         }
-        Item::Fact(_) | Item::Command { .. } | Item::Submenu { .. } | Item::Separator => None,
-    }
+        | Item::Choice {
+            label, chosen: on, ..
+        } => (label, Some(Look::Marked(*on))),
+    };
+    std::iter::once(Look::Label(label.clone()))
+        .chain(more)
+        .collect()
 }
 
 #[cfg(test)]
 mod tests {
     use engine::view::ProfileName;
 
-    use super::super::{Action, Branch};
     use super::*;
 
     fn fact(words: &str) -> Item {
