@@ -12,5 +12,5 @@ pub(crate) use incoming::{
 pub(crate) use outgoing::{
     complete_result, copy_result, delete_result, error, initiate_result, list_result, location,
 };
-pub(crate) use page::{ListQuery, ListVersion, Naming, page};
+pub(crate) use page::{ListQuery, ListVersion, Naming, Page, page};
 pub(crate) use versions::parse_versions;

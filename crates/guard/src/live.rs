@@ -1,15 +1,19 @@
 //! What a session over the bucket as it is knows of it: the memory behind a mount's compare-and-swap. Pure.
 
-use std::collections::{BTreeMap, HashMap};
+mod folders;
+
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
 use crate::decide::Target;
-use crate::listing::ListQuery;
+use crate::listing::{ListQuery, Page, UpstreamPage};
 use crate::object::{Object, Precondition};
 use crate::snapshot::Entry;
+
+use folders::Folders;
 
 /// Whether the client holds changes of a key that are not stored yet. What is learned of such a key from others must
 /// not become the state that the changes are taken to be made from.
@@ -20,8 +24,6 @@ pub type CopyName = Arc<dyn Fn(&str, u32) -> String + Send + Sync>;
 
 /// How long an unreachable bucket is not asked again.
 const DOWN: Duration = Duration::from_secs(1);
-/// What listings kept for a time without the bucket may take, in bytes.
-const LARGEST_KEPT: usize = 16 * 1024 * 1024;
 
 /// A write goes here instead of the key it names, because somebody else changed that key.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,8 +43,7 @@ pub(crate) struct Live {
     changes: u64,
     aside: BTreeMap<String, Aside>,
     down_until: Option<Instant>,
-    kept: HashMap<String, (String, String)>,
-    kept_bytes: usize,
+    folders: Folders,
 }
 
 impl Live {
@@ -54,8 +55,7 @@ impl Live {
             changes: 0,
             aside: BTreeMap::new(),
             down_until: None,
-            kept: HashMap::new(),
-            kept_bytes: 0,
+            folders: Folders::default(),
         }
     }
 
@@ -119,28 +119,51 @@ impl Live {
         );
     }
 
-    /// Takes in one page of a listing; a page that is all of a folder also tells what is gone.
+    /// A listing of a folder is asked for, from its first page.
+    pub(crate) fn begin_listing(&mut self, query: &ListQuery) {
+        if let (Some(folder), None) = (query.folder(), &query.token) {
+            self.folders.begin(folder);
+        }
+    }
+
+    pub(crate) fn abandon_listing(&mut self, query: &ListQuery) {
+        if let Some(folder) = query.folder() {
+            self.folders.abandon(folder);
+        }
+    }
+
+    /// Takes in one page of a listing; the last one of a folder also tells what is gone.
     pub(crate) fn learn_page(
         &mut self,
         entries: &mut BTreeMap<String, Entry>,
         query: &ListQuery,
-        (objects, is_whole): (&[Object], bool),
+        page: &UpstreamPage,
     ) {
-        for object in objects {
-            self.learn(entries, object);
-        }
-        if is_whole && query.delimiter.as_deref() == Some("/") {
-            let there = |key: &str| {
-                objects
-                    .binary_search_by(|object| object.key.as_str().cmp(key))
-                    .is_ok()
-            };
-            for key in files_in(entries, &query.prefix) {
-                if !there(&key) && !(self.held)(&key) {
-                    entries.remove(&key);
-                }
+        let folder = query.folder();
+        for object in &page.objects {
+            let is_outrun = |folder: &str| self.folders.is_outrun(folder, &object.key);
+            if !folder.is_some_and(is_outrun) {
+                self.learn(entries, object);
             }
         }
+        if let Some(folder) = folder {
+            self.folders.learn_page(entries, &self.held, (folder, page));
+        }
+    }
+
+    /// A folder as its last listing and the session's own changes since then left it.
+    pub(crate) fn known_page<'a>(
+        &self,
+        entries: &'a BTreeMap<String, Entry>,
+        query: &ListQuery,
+    ) -> Option<Page<'a>> {
+        let folder = query.folder().filter(|_| query.token.is_none())?;
+        self.folders.page(entries, folder)
+    }
+
+    /// The session changed a key in the bucket.
+    pub(crate) fn changed(&mut self, stored: &str) {
+        self.folders.changed(stored);
     }
 
     /// The client got this content, or gave it. `stored_as` is where, if not under its own key.
@@ -214,57 +237,6 @@ impl Live {
             self.down_until = Some(now + DOWN);
         }
     }
-
-    /// Keeps a page for a time without the bucket.
-    pub(crate) fn keep(&mut self, query: &str, prefix: &str, text: &str) {
-        if self.kept_bytes + text.len() > LARGEST_KEPT {
-            self.kept.clear();
-            self.kept_bytes = 0;
-        }
-        let page = (prefix.to_owned(), text.to_owned());
-        self.kept_bytes += text.len();
-        if let Some((_, before)) = self.kept.insert(query.to_owned(), page) {
-            self.kept_bytes -= before.len();
-        }
-    }
-
-    pub(crate) fn kept(&self, query: &str) -> Option<String> {
-        self.kept.get(query).map(|(_, text)| text.clone())
-    }
-
-    /// Own changes are in no page that was kept before them.
-    pub(crate) fn forget_pages_with(&mut self, key: &str) {
-        let bytes = &mut self.kept_bytes;
-        self.kept.retain(|_, (prefix, text)| {
-            let stays = !key.starts_with(prefix.as_str());
-            if !stays {
-                *bytes -= text.len();
-            }
-            stays
-        });
-    }
-}
-
-/// The keys directly in a folder; what is deeper is stepped over.
-fn files_in(entries: &BTreeMap<String, Entry>, prefix: &str) -> Vec<String> {
-    let mut found = Vec::new();
-    let mut from = prefix.to_owned();
-    while let Some((key, _)) = entries.range(from.clone()..).next() {
-        let Some(rest) = key.strip_prefix(prefix) else {
-            break;
-        };
-        match rest.find('/') {
-            Some(at) => {
-                // '0' is the character after '/'.
-                from = format!("{prefix}{}0", &rest[..at]);
-            }
-            None => {
-                found.push(key.clone());
-                from = format!("{key}\0");
-            }
-        }
-    }
-    found
 }
 
 #[cfg(test)]

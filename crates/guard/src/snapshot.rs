@@ -3,7 +3,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use http::HeaderMap;
 
 use crate::decide::Target;
-use crate::listing::ListQuery;
+use crate::listing::{ListQuery, Page, UpstreamPage};
 use crate::live::Live;
 use crate::object::Object;
 use crate::session::{Access, Rename, Visibility};
@@ -139,10 +139,15 @@ impl Snapshot {
         }
     }
 
-    pub(crate) fn learn_page(&mut self, query: &ListQuery, page: (&[Object], bool)) {
+    pub(crate) fn learn_page(&mut self, query: &ListQuery, page: &UpstreamPage) {
         if let Some(live) = &mut self.live {
             live.learn_page(&mut self.entries, query, page);
         }
+    }
+
+    /// A folder as it is known without asking the bucket, where the session follows it.
+    pub(crate) fn known_page(&self, query: &ListQuery) -> Option<Page<'_>> {
+        self.live()?.known_page(&self.entries, query)
     }
 
     /// The bucket says that there is no such object.

@@ -1,6 +1,8 @@
 //! The cloud as a drive, for real: FUSE, rclone, the guard, the embedded store.
 
+use std::collections::BTreeSet;
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -350,7 +352,7 @@ async fn after_sleep_a_drive_is_brought_back_and_everything_is_looked_at() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn without_the_cloud_a_drive_answers_keeps_what_is_saved_and_stores_it_later() {
-    let Some(mut desk) = Desk::set_up(MountProfileName::Balanced).await else {
+    let Some(mut desk) = Desk::set_up(MountProfileName::Fast).await else {
         return;
     };
     for name in ["read.md", "unread.md"] {
@@ -363,23 +365,39 @@ async fn without_the_cloud_a_drive_answers_keeps_what_is_saved_and_stores_it_lat
 
     let drive = desk.drive.folder().to_owned();
     let start = Instant::now();
-    let looking = tokio::task::spawn_blocking(move || {
-        for _ in 0..3 {
-            fs::read_dir(&drive).map(Iterator::count).ok();
-            fs::read(drive.join("read.md")).ok();
-            fs::metadata(drive.join("not there.md")).ok();
-        }
+    // Longer than a listing is believed.
+    wait_until(LONG, async || {
+        let drive = drive.clone();
+        let looked = tokio::task::spawn_blocking(move || {
+            let entries = fs::read_dir(&drive).unwrap().flatten();
+            let names: BTreeSet<_> = entries.map(|entry| entry.file_name()).collect();
+            assert_eq!(
+                names,
+                BTreeSet::from(["read.md", "unread.md"].map(Into::into))
+            );
+            let text = fs::read_to_string(drive.join("read.md"));
+            assert_eq!(text.unwrap(), "text\n");
+            let missing = fs::metadata(drive.join("not there.md")).unwrap_err();
+            assert_eq!(missing.kind(), ErrorKind::NotFound);
+        });
+        looked.await.unwrap();
+        start.elapsed() > Duration::from_secs(8)
+    })
+    .await;
+    let saving = tokio::task::spawn_blocking(move || {
         write(&drive.join("offline.md"), "written offline\n");
+        fs::create_dir(drive.join("new")).unwrap();
+        write(&drive.join("new/offline.md"), "written offline\n");
     });
-    looking.await.unwrap();
+    saving.await.unwrap();
     // Left alone, rclone makes readers wait for minutes.
     assert!(
         start.elapsed() < Duration::from_secs(30),
         "{:?}",
         start.elapsed()
     );
-    let view = desk.engine.until(|view| view.mounts[0].waiting == 1).await;
-    assert_eq!(view.mounts[0].waiting_bytes, 16);
+    let view = desk.engine.until(|view| view.mounts[0].waiting == 2).await;
+    assert_eq!(view.mounts[0].waiting_bytes, 32);
     desk.engine
         .until(|view| view.mounts[0].message.is_some())
         .await;
@@ -392,7 +410,7 @@ async fn without_the_cloud_a_drive_answers_keeps_what_is_saved_and_stores_it_lat
         start.elapsed()
     );
     assert!(!desk.drive.is_mounted());
-    assert_eq!((mount.waiting, mount.waiting_bytes), (1, 16));
+    assert_eq!((mount.waiting, mount.waiting_bytes), (2, 32));
     assert!(mount.message.is_some() && mount.hint.is_some(), "{mount:?}");
     let refused = desk
         .engine
@@ -401,12 +419,14 @@ async fn without_the_cloud_a_drive_answers_keeps_what_is_saved_and_stores_it_lat
     assert_eq!(refused.unwrap_err().code, "files_waiting");
 
     let folder = desk.drive.folder().to_owned();
-    let profile = MountProfileName::Balanced;
+    let profile = MountProfileName::Fast;
     desk.engine.ask(Request::Mount { folder, profile }).await;
     desk.is(MountState::Reconnecting).await;
     desk.server = desk.server.restart().await;
     desk.is(MountState::Mounted).await;
-    desk.gets_stored("offline.md", "written offline\n").await;
+    for name in ["offline.md", "new/offline.md"] {
+        desk.gets_stored(name, "written offline\n").await;
+    }
     desk.engine.until(|view| view.mounts[0].waiting == 0).await;
     desk.unmount().await;
     desk.engine.close().await;

@@ -150,6 +150,7 @@ mod tests {
                     mtime_ms: None,
                 })
                 .collect(),
+            folders: Vec::new(),
         }
     }
 

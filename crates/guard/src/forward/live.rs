@@ -1,7 +1,7 @@
 use http::Method;
 use tokio::time::Instant;
 
-use super::descriptive;
+use super::{descriptive, reason_of};
 use crate::bucket::RequestKind;
 use crate::bucket::operations::described;
 use crate::bucket::transport::{Outgoing, fault, text_of};
@@ -9,7 +9,7 @@ use crate::error::BucketError;
 use crate::listing::{self, ListQuery, ListVersion, Naming};
 use crate::reply::{self, Reply};
 use crate::request::Operation;
-use crate::session::SessionState;
+use crate::session::{RefusedReason, SessionState};
 
 const LARGEST_PAGE: usize = 64 * 1024 * 1024;
 
@@ -62,8 +62,38 @@ pub(super) async fn look_up(
     Ok(())
 }
 
-/// Passes a listing on, and takes in what it tells. Without the bucket the last one of the same folder is given.
+/// Passes a listing on, and takes in what it tells. Without the bucket a folder is given as it is known.
 pub(super) async fn list(session: &SessionState, query: &ListQuery) -> Result<Reply, BucketError> {
+    match query.version {
+        ListVersion::V2 => {}
+        ListVersion::V1 => {
+            return Err(BucketError::Server {
+                status: 501,
+                code: "NotImplemented".to_owned(),
+            });
+        }
+    }
+    if let Some(live) = session.inner().snapshot.live_mut() {
+        live.begin_listing(query);
+    }
+    let error = match pass_on(session, query).await {
+        Ok(text) => return Ok(reply::xml(text)),
+        Err(error) => error,
+    };
+    let is_away = reason_of(&error) == RefusedReason::Unreachable;
+    if matches!(error, BucketError::Unreachable { .. }) {
+        session.went_down();
+    }
+    let mut inner = session.inner();
+    if let Some(live) = inner.snapshot.live_mut() {
+        live.abandon_listing(query);
+    }
+    let known = inner.snapshot.known_page(query).filter(|_| is_away);
+    let known = known.map(|page| listing::list_result(session.bucket.name(), query, &page));
+    known.map(reply::xml).ok_or(error)
+}
+
+async fn pass_on(session: &SessionState, query: &ListQuery) -> Result<String, BucketError> {
     let number = query.max_keys.to_string();
     let mut pairs = Vec::new();
     if let Some(token) = &query.token {
@@ -82,48 +112,18 @@ pub(super) async fn list(session: &SessionState, query: &ListQuery) -> Result<Re
     if let Some(start) = &query.start_after {
         pairs.push(("start-after", start.as_str()));
     }
-    let name = format!("{pairs:?}");
-    let text = match ask(session, query.version, &pairs).await {
-        Err(error @ BucketError::Unreachable { .. }) => {
-            let kept = session
-                .inner()
-                .snapshot
-                .live()
-                .and_then(|live| live.kept(&name));
-            session.went_down();
-            return kept.map(reply::xml).ok_or(error);
-        }
-        answer => answer?,
-    };
+    let text = ask(session, &pairs).await?;
     let page = listing::parse_page(&text)?;
     if page.bucket != session.bucket.name() {
         return Err(BucketError::Malformed {
             reason: "the listing is of another bucket".to_owned(),
         });
     }
-    let is_whole = !page.is_truncated && query.token.is_none() && query.start_after.is_none();
-    let mut inner = session.inner();
-    inner.snapshot.learn_page(query, (&page.objects, is_whole));
-    if let Some(live) = inner.snapshot.live_mut() {
-        live.keep(&name, &query.prefix, &text);
-    }
-    Ok(reply::xml(text))
+    session.inner().snapshot.learn_page(query, &page);
+    Ok(text)
 }
 
-async fn ask(
-    session: &SessionState,
-    version: ListVersion,
-    query: &[(&str, &str)],
-) -> Result<String, BucketError> {
-    match version {
-        ListVersion::V2 => {}
-        ListVersion::V1 => {
-            return Err(BucketError::Server {
-                status: 501,
-                code: "NotImplemented".to_owned(),
-            });
-        }
-    }
+async fn ask(session: &SessionState, query: &[(&str, &str)]) -> Result<String, BucketError> {
     must_be_up(session)?;
     let mut outgoing = Outgoing::new(RequestKind::List, Method::GET, None);
     outgoing.query = query;

@@ -139,7 +139,7 @@ pub(super) async fn delete(
         inner.outcome.deleted.insert(stored.to_owned());
         if let Some(live) = inner.snapshot.live_mut() {
             live.deleted(key);
-            live.forget_pages_with(stored);
+            live.changed(stored);
         }
     }
     session.tell(GuardEvent::Deleted { key: key.into() });
@@ -262,7 +262,7 @@ pub(super) fn remember(
         );
         if let Some(live) = inner.snapshot.live_mut() {
             live.exchanged(&target.key, etag, target.stored_as.as_deref());
-            live.forget_pages_with(target.stored());
+            live.changed(target.stored());
         }
         inner.snapshot.live().is_some()
     };

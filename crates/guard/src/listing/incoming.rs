@@ -13,6 +13,8 @@ pub(crate) struct UpstreamPage {
     pub(crate) is_truncated: bool,
     pub(crate) next_token: Option<String>,
     pub(crate) objects: Vec<Object>,
+    /// The common prefixes.
+    pub(crate) folders: Vec<String>,
 }
 
 #[derive(Deserialize)]
@@ -25,6 +27,14 @@ struct ListXml {
     next_continuation_token: Option<String>,
     #[serde(default)]
     contents: Vec<ContentsXml>,
+    #[serde(default)]
+    common_prefixes: Vec<PrefixXml>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct PrefixXml {
+    prefix: String,
 }
 
 #[derive(Deserialize)]
@@ -40,19 +50,19 @@ struct ContentsXml {
 pub(crate) fn parse_page(text: &str) -> Result<UpstreamPage, BucketError> {
     let list: ListXml = read(text, "a listing")?;
     let is_encoded = list.encoding_type.as_deref() == Some("url");
+    let plain = |name: String| {
+        if is_encoded {
+            encoding::decode(&name, Plus::Space)
+        } else {
+            Some(name)
+        }
+    };
+    let unreadable = || nonsense("a listing", "an entry has no readable key or date");
     let mut objects = Vec::with_capacity(list.contents.len());
     for entry in list.contents {
-        let key = if is_encoded {
-            encoding::decode(&entry.key, Plus::Space)
-        } else {
-            Some(entry.key)
-        };
         let date = encoding::parse_list_date(&entry.last_modified);
-        let (Some(key), Some(last_modified_ms)) = (key, date) else {
-            return Err(nonsense(
-                "a listing",
-                "an entry has no readable key or date",
-            ));
+        let (Some(key), Some(last_modified_ms)) = (plain(entry.key), date) else {
+            return Err(unreadable());
         };
         objects.push(Object {
             key,
@@ -62,6 +72,9 @@ pub(crate) fn parse_page(text: &str) -> Result<UpstreamPage, BucketError> {
             mtime_ms: None,
         });
     }
+    let prefixes = list.common_prefixes.into_iter();
+    let folders = prefixes.map(|one| plain(one.prefix).ok_or_else(unreadable));
+    let folders = folders.collect::<Result<_, _>>()?;
     Ok(UpstreamPage {
         bucket: list.name,
         key_count: list.key_count,
@@ -70,6 +83,7 @@ pub(crate) fn parse_page(text: &str) -> Result<UpstreamPage, BucketError> {
             .next_continuation_token
             .filter(|token| !token.is_empty()),
         objects,
+        folders,
     })
 }
 

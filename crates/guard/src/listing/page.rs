@@ -32,6 +32,15 @@ pub(crate) struct ListQuery {
     pub(crate) naming: Naming,
 }
 
+impl ListQuery {
+    /// The folder that is asked for, where it is one folder with all that is directly in it.
+    pub(crate) fn folder(&self) -> Option<&str> {
+        let is_folder = self.prefix.is_empty() || self.prefix.ends_with('/');
+        let is_whole = self.delimiter.as_deref() == Some("/") && self.start_after.is_none();
+        (is_folder && is_whole).then_some(self.prefix.as_str())
+    }
+}
+
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Page<'a> {
     pub(crate) objects: Vec<(&'a str, &'a Entry)>,

@@ -1,7 +1,6 @@
 use std::sync::Mutex;
 
 use super::*;
-use crate::listing::{ListVersion, Naming};
 
 type Dirty = Arc<Mutex<Vec<&'static str>>>;
 
@@ -118,41 +117,6 @@ fn an_edit_of_a_note_that_was_deleted_elsewhere_takes_its_name_again() {
     live.lost(&mut entries, &late, None);
     let next = live.target(&entries, "n");
     assert_eq!((next.stored_as, next.when), (None, Precondition::Absent));
-}
-
-#[test]
-fn a_whole_listing_of_a_folder_tells_what_is_gone_there_and_nowhere_else() {
-    let (mut live, mut entries, dirty) = live();
-    for key in ["a.md", "f/a.md", "f/b.md", "f/d.md", "f/sub/c.md", "g.md"] {
-        live.learn(&mut entries, &object(key, "e"));
-    }
-    dirty.lock().unwrap().push("f/d.md");
-    let query = ListQuery {
-        version: ListVersion::V2,
-        prefix: "f/".to_owned(),
-        delimiter: Some("/".to_owned()),
-        max_keys: 1000,
-        after: None,
-        start_after: None,
-        token: None,
-        naming: Naming::Plain,
-    };
-    let page = [object("f/b.md", "e")];
-    live.learn_page(&mut entries, &query, (&page, true));
-    let left: Vec<&str> = entries.keys().map(String::as_str).collect();
-    assert_eq!(left, ["a.md", "f/b.md", "f/d.md", "f/sub/c.md", "g.md"]);
-}
-
-#[test]
-fn pages_are_kept_until_an_own_change_in_them() {
-    let (mut live, _, _) = live();
-    live.keep("q1", "f/", "one");
-    live.keep("q2", "g/", "two");
-    live.forget_pages_with("f/a.md");
-    assert_eq!(live.kept("q1"), None);
-    assert_eq!(live.kept("q2").as_deref(), Some("two"));
-    live.keep("q2", "g/", &"x".repeat(LARGEST_KEPT));
-    assert_eq!(live.kept.len(), 1);
 }
 
 #[test]

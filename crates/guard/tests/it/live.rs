@@ -8,9 +8,11 @@ use guard::{
     Access, Body, Bucket, BucketError, CopyName, Guard, GuardEvent, Held, LiveSpec, Precondition,
     Session,
 };
+use testkit::wait_until;
 use tokio::sync::mpsc;
 
-use crate::cloud::{Cloud, connect, read, through};
+use crate::cloud::{BUCKET, Cloud, SOON, connect, read, through};
+use crate::rclone::Rclone;
 
 const ANY: Precondition = Precondition::Absent;
 
@@ -53,6 +55,18 @@ impl Mount {
     async fn keys(&self) -> Vec<String> {
         let all = self.client.sweep().await.unwrap();
         all.into_iter().map(|object| object.key).collect()
+    }
+
+    /// What rclone finds, folder by folder.
+    async fn listed(&self) -> Vec<String> {
+        let place = format!("guard:{BUCKET}");
+        let run = Rclone::new(&self.session)
+            .run(&["lsf", "-R", "--disable", "ListR", &place])
+            .await;
+        run.assert_success();
+        let mut names: Vec<String> = run.stdout.lines().map(str::to_owned).collect();
+        names.sort();
+        names
     }
 
     fn told(&mut self) -> Vec<GuardEvent> {
@@ -223,4 +237,35 @@ async fn without_the_bucket_everything_is_answered_at_once() {
         "{:?}",
         start.elapsed()
     );
+}
+
+#[tokio::test]
+async fn without_the_bucket_folders_are_given_with_what_was_written_since() {
+    let cloud = Cloud::start().await;
+    cloud.write("note", "1").await;
+    cloud.write("folder/note", "1").await;
+    let mount = Mount::over(cloud.bucket(), BTreeMap::new()).await;
+    assert_eq!(mount.listed().await, ["folder/", "folder/note", "note"]);
+    for key in ["own", "folder/own", "new/own"] {
+        mount.client.put(key, text("x"), ANY, &[]).await.unwrap();
+    }
+    mount.client.delete("note", "e").await.unwrap();
+    cloud.watcher.cut(true);
+    let all = [
+        "folder/",
+        "folder/note",
+        "folder/own",
+        "new/",
+        "new/own",
+        "own",
+    ];
+    for _ in 0..2 {
+        assert_eq!(mount.listed().await, all);
+    }
+    cloud.watcher.cut(false);
+    cloud.write("later", "1").await;
+    wait_until(SOON, async || {
+        mount.listed().await.contains(&"later".to_owned())
+    })
+    .await;
 }

@@ -27,6 +27,7 @@ struct Log {
     seen: Vec<Seen>,
     unconditional: Vec<String>,
     lose_next: Option<String>,
+    is_cut: bool,
 }
 
 pub(crate) struct Watcher {
@@ -78,6 +79,11 @@ impl Watcher {
         self.log.lock().unwrap().lose_next = Some(method.to_owned());
     }
 
+    /// Lets nothing through, or everything again.
+    pub(crate) fn cut(&self, is_cut: bool) {
+        self.log.lock().unwrap().is_cut = is_cut;
+    }
+
     pub(crate) fn seen(&self) -> Vec<Seen> {
         self.log.lock().unwrap().seen.clone()
     }
@@ -102,6 +108,9 @@ async fn pass(
     log: Arc<Mutex<Log>>,
     request: Request<Incoming>,
 ) -> Result<Response<UnsyncBoxBody<Bytes, reqwest::Error>>, String> {
+    if log.lock().unwrap().is_cut {
+        return Err("the line is cut".to_owned());
+    }
     let (parts, body) = request.into_parts();
     let target = parts.uri.path_and_query().unwrap().as_str().to_owned();
     let is_multipart = target.contains("uploadId=");
