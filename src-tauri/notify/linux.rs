@@ -11,7 +11,7 @@ use zbus::fdo::DBusProxy;
 use zbus::message::Header;
 use zbus::proxy::CacheProperties;
 use zbus::zvariant::Value;
-use zbus::{Connection, proxy};
+use zbus::{Connection, Proxy, proxy};
 
 use super::click::{Click, act, label};
 use super::{Step, steps};
@@ -33,8 +33,6 @@ const AS_USUAL: i32 = -1;
     default_path = "/org/freedesktop/Notifications"
 )]
 trait Desktop {
-    fn close_notification(&self, id: u32) -> zbus::Result<()>;
-
     fn get_capabilities(&self) -> zbus::Result<Vec<String>>;
 
     #[zbus(signal)]
@@ -252,10 +250,9 @@ impl Board<'_> {
         };
         let body = shaped(&notice.body, can("body-markup"));
         let before = self.shown.get(&notice.cause);
-        let replaces = before
-            .filter(|shown| shown.on_screen)
-            .map_or(0, |shown| shown.number.number);
-        self.send(&notice.title, &body, &actions, replaces, urgency)
+        let replaced = before.filter(|shown| shown.on_screen);
+        let replaced = replaced.map(|shown| &shown.number);
+        self.send(&notice.title, &body, &actions, replaced, urgency)
             .await
     }
 
@@ -263,7 +260,7 @@ impl Board<'_> {
         let said = async {
             let can = self.desktop.get_capabilities().await?;
             let body = shaped(body, can.iter().any(|known| known == "body-markup"));
-            self.send(title, &body, &[], 0, 0).await
+            self.send(title, &body, &[], None, 0).await
         };
         match said.await {
             Ok(number) => self.said = Some(number),
@@ -278,7 +275,12 @@ impl Board<'_> {
     }
 
     async fn close(&self, number: Number) {
-        if let Err(error) = self.desktop.close_notification(number.number).await {
+        let closed = async {
+            let server = self.at(number.server).await?;
+            let asked = &number.number;
+            server.call_method("CloseNotification", asked).await
+        };
+        if let Err(error) = closed.await {
             tracing::debug!(%error, "a notification was not taken back");
         }
     }
@@ -288,7 +290,7 @@ impl Board<'_> {
         title: &str,
         body: &str,
         actions: &[&str],
-        replaces: u32,
+        replaced: Option<&Number>,
         urgency: u8,
     ) -> zbus::Result<Number> {
         let hints = HashMap::from([
@@ -297,12 +299,23 @@ impl Board<'_> {
         ]);
         let icon = "basic-memory-tray";
         let name = "Basic Memory";
-        let asked = (name, replaces, icon, title, body, actions, hints, AS_USUAL);
-        let answer = self.desktop.inner().call_method("Notify", &asked).await?;
+        let (server, before) = match replaced {
+            Some(number) => (number.server.clone(), number.number),
+            None => (SERVICE.to_owned(), 0),
+        };
+        let asked = (name, before, icon, title, body, actions, hints, AS_USUAL);
+        let answer = self.at(server).await?.call_method("Notify", &asked).await?;
         Ok(Number {
             server: sender(&answer.header()),
             number: answer.body().deserialize()?,
         })
+    }
+
+    /// A number means something to the server that gave it, and to no other that has the service's name by now.
+    async fn at(&self, server: String) -> zbus::Result<Proxy<'_>> {
+        let desktop = self.desktop.inner();
+        let (path, interface) = (desktop.path().clone(), desktop.interface().clone());
+        Proxy::new(desktop.connection(), server, path, interface).await
     }
 
     /// What another server showed is not on the screen any more.
