@@ -13,6 +13,7 @@ use crate::listing::{ListQuery, Page, UpstreamPage};
 use crate::object::{Object, Precondition};
 use crate::snapshot::Entry;
 
+pub(crate) use folders::Asked;
 use folders::Folders;
 
 /// Whether the client holds changes of a key that are not stored yet. What is learned of such a key from others must
@@ -119,11 +120,12 @@ impl Live {
         );
     }
 
-    /// A listing of a folder is asked for, from its first page.
-    pub(crate) fn begin_listing(&mut self, query: &ListQuery) {
+    /// A page of a listing is asked for.
+    pub(crate) fn ask(&mut self, query: &ListQuery) -> Asked {
         if let (Some(folder), None) = (query.folder(), &query.token) {
             self.folders.begin(folder);
         }
+        self.folders.ask()
     }
 
     pub(crate) fn abandon_listing(&mut self, query: &ListQuery) {
@@ -136,18 +138,17 @@ impl Live {
     pub(crate) fn learn_page(
         &mut self,
         entries: &mut BTreeMap<String, Entry>,
-        query: &ListQuery,
+        (query, asked): (&ListQuery, Asked),
         page: &UpstreamPage,
     ) {
-        let folder = query.folder();
+        let of = query.folder().map(|folder| (folder, asked));
         for object in &page.objects {
-            let is_outrun = |folder: &str| self.folders.is_outrun(folder, &object.key);
-            if !folder.is_some_and(is_outrun) {
+            if of.is_none_or(|of| self.folders.believes(of, &object.key)) {
                 self.learn(entries, object);
             }
         }
-        if let Some(folder) = folder {
-            self.folders.learn_page(entries, &self.held, (folder, page));
+        if let Some(of) = of {
+            self.folders.learn_page(entries, &self.held, of, page);
         }
     }
 
@@ -229,6 +230,15 @@ impl Live {
 
     pub(crate) fn is_down(&self, now: Instant) -> bool {
         self.down_until.is_some_and(|until| now < until)
+    }
+
+    /// Whether the bucket was not to be reached when it was asked last.
+    pub(crate) fn is_away(&self) -> bool {
+        self.down_until.is_some()
+    }
+
+    pub(crate) fn came_back(&mut self) {
+        self.down_until = None;
     }
 
     /// Requests that are refused meanwhile do not make the time longer.

@@ -4,7 +4,7 @@ use http::HeaderMap;
 
 use crate::decide::Target;
 use crate::listing::{ListQuery, Page, UpstreamPage};
-use crate::live::Live;
+use crate::live::{Asked, Live};
 use crate::object::Object;
 use crate::session::{Access, Rename, Visibility};
 
@@ -139,9 +139,9 @@ impl Snapshot {
         }
     }
 
-    pub(crate) fn learn_page(&mut self, query: &ListQuery, page: &UpstreamPage) {
+    pub(crate) fn learn_page(&mut self, of: (&ListQuery, Asked), page: &UpstreamPage) {
         if let Some(live) = &mut self.live {
-            live.learn_page(&mut self.entries, query, page);
+            live.learn_page(&mut self.entries, of, page);
         }
     }
 

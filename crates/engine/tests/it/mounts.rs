@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use engine::view::{
@@ -14,6 +14,7 @@ use engine::view::{
 };
 use engine::{NewMount, Reply, Request};
 use md5::Digest as _;
+use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 use testkit::{MountPoint, Server, program, wait_until};
 
@@ -426,6 +427,37 @@ async fn without_the_cloud_a_drive_answers_keeps_what_is_saved_and_stores_it_lat
     desk.is(MountState::Mounted).await;
     for name in ["offline.md", "new/offline.md"] {
         desk.gets_stored(name, "written offline\n").await;
+    }
+    desk.engine.until(|view| view.mounts[0].waiting == 0).await;
+    desk.unmount().await;
+    desk.engine.close().await;
+}
+
+/// As when a laptop leaves its network: connections stay, and nothing comes back.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cloud_that_falls_silent_fails_no_save_in_a_drive() {
+    let Some(desk) = Desk::set_up(MountProfileName::Fast).await else {
+        return;
+    };
+    write(&desk.path("before.md"), "text\n");
+    desk.gets_stored("before.md", "text\n").await;
+    let server = Pid::from_raw(i32::try_from(desk.server.pid()).unwrap()).unwrap();
+    kill_process(server, Signal::STOP).unwrap();
+    let start = Instant::now();
+    let saved = Mutex::new(BTreeSet::new());
+    // Past the time for which a listing is believed, and another one.
+    wait_until(LONG, async || {
+        let name = format!("{}.md", start.elapsed().as_secs());
+        let path = desk.path(&name);
+        let saving = tokio::task::spawn_blocking(move || write(&path, "silent\n"));
+        saving.await.unwrap();
+        saved.lock().unwrap().insert(name);
+        start.elapsed() > Duration::from_secs(15)
+    })
+    .await;
+    kill_process(server, Signal::CONT).unwrap();
+    for name in saved.into_inner().unwrap() {
+        desk.gets_stored(&name, "silent\n").await;
     }
     desk.engine.until(|view| view.mounts[0].waiting == 0).await;
     desk.unmount().await;

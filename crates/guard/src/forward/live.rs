@@ -1,17 +1,24 @@
+use std::sync::Arc;
+use std::time::Duration;
+
 use http::Method;
 use tokio::time::Instant;
 
 use super::{descriptive, reason_of};
 use crate::bucket::RequestKind;
 use crate::bucket::operations::described;
-use crate::bucket::transport::{Outgoing, fault, text_of};
+use crate::bucket::transport::{ANSWER_TIMEOUT, Outgoing, fault, text_of};
 use crate::error::BucketError;
 use crate::listing::{self, ListQuery, ListVersion, Naming};
+use crate::live::{Asked, Live};
 use crate::reply::{self, Reply};
 use crate::request::Operation;
 use crate::session::{RefusedReason, SessionState};
 
 const LARGEST_PAGE: usize = 64 * 1024 * 1024;
+const PATIENCE: Duration = Duration::from_secs(3);
+/// While the bucket is away.
+const SOON: Duration = Duration::from_secs(1);
 
 /// Asks the bucket about the key of a request, where the request can only be decided with it.
 pub(super) async fn look_up(
@@ -41,7 +48,9 @@ pub(super) async fn look_up(
     };
     must_be_up(session)?;
     let outgoing = Outgoing::new(RequestKind::Head, Method::HEAD, Some(&stored));
-    let response = session.bucket.exchange(outgoing).await?;
+    let patience = if is_away(session) { SOON } else { PATIENCE };
+    let answer = tokio::time::timeout(patience, session.bucket.exchange(outgoing)).await;
+    let response = answer.unwrap_or_else(|_| Err(no_answer("it takes too long to answer")))?;
     if !response.status().is_success() {
         let error = fault(response, key, session.bucket.name()).await;
         if error.is_missing_object() {
@@ -53,6 +62,9 @@ pub(super) async fn look_up(
     let object = described(key, response.headers())?;
     let kept = descriptive(response.headers());
     let mut inner = session.inner();
+    if let Some(live) = inner.snapshot.live_mut() {
+        live.came_back();
+    }
     inner.snapshot.learn(&object);
     if let Some(entry) = inner.snapshot.entries.get_mut(key)
         && entry.etag == object.etag
@@ -62,8 +74,11 @@ pub(super) async fn look_up(
     Ok(())
 }
 
-/// Passes a listing on, and takes in what it tells. Without the bucket a folder is given as it is known.
-pub(super) async fn list(session: &SessionState, query: &ListQuery) -> Result<Reply, BucketError> {
+/// Passes a listing on, and takes in what it tells. Without an answer of the bucket a folder is given as it is known.
+pub(super) async fn list(
+    session: &Arc<SessionState>,
+    query: &ListQuery,
+) -> Result<Reply, BucketError> {
     match query.version {
         ListVersion::V2 => {}
         ListVersion::V1 => {
@@ -73,27 +88,74 @@ pub(super) async fn list(session: &SessionState, query: &ListQuery) -> Result<Re
             });
         }
     }
-    if let Some(live) = session.inner().snapshot.live_mut() {
-        live.begin_listing(query);
-    }
-    let error = match pass_on(session, query).await {
-        Ok(text) => return Ok(reply::xml(text)),
-        Err(error) => error,
+    let patience = patience(session, query);
+    // An answer that comes later is taken in, too.
+    let (asking, asked) = (session.clone(), query.clone());
+    let answer = tokio::spawn(async move { take_in(&asking, &asked).await });
+    let error = match tokio::time::timeout(patience, answer).await {
+        Ok(Ok(Ok(text))) => return Ok(reply::xml(text)),
+        Ok(Ok(Err(error))) => error,
+        Ok(Err(_)) => no_answer("the session ends"),
+        Err(_) => {
+            session.went_down();
+            no_answer("it takes too long to answer")
+        }
     };
+    let inner = session.inner();
     let is_away = reason_of(&error) == RefusedReason::Unreachable;
-    if matches!(error, BucketError::Unreachable { .. }) {
-        session.went_down();
-    }
-    let mut inner = session.inner();
-    if let Some(live) = inner.snapshot.live_mut() {
-        live.abandon_listing(query);
-    }
     let known = inner.snapshot.known_page(query).filter(|_| is_away);
     let known = known.map(|page| listing::list_result(session.bucket.name(), query, &page));
     known.map(reply::xml).ok_or(error)
 }
 
-async fn pass_on(session: &SessionState, query: &ListQuery) -> Result<String, BucketError> {
+/// How long the bucket may take to list. rclone gives up after ten seconds, and then whoever saves in the folder gets an
+/// error; so a folder that is known comes sooner.
+fn patience(session: &SessionState, query: &ListQuery) -> Duration {
+    let is_known = session.inner().snapshot.known_page(query).is_some();
+    match (is_known, is_away(session)) {
+        (false, _) => ANSWER_TIMEOUT,
+        (true, false) => PATIENCE,
+        (true, true) => SOON,
+    }
+}
+
+fn is_away(session: &SessionState) -> bool {
+    let inner = session.inner();
+    inner.snapshot.live().is_some_and(Live::is_away)
+}
+
+async fn take_in(session: &SessionState, query: &ListQuery) -> Result<String, BucketError> {
+    let live_asks = |live: &mut Live| live.ask(query);
+    let asked = session.inner().snapshot.live_mut().map(live_asks);
+    let passed = pass_on(session, query, asked.unwrap_or_default());
+    let answer = session.cancel.run_until_cancelled(passed).await;
+    let answer = answer.unwrap_or_else(|| Err(no_answer("the session ended")));
+    let mut inner = session.inner();
+    if let Some(live) = inner.snapshot.live_mut() {
+        match &answer {
+            Ok(_) => live.came_back(),
+            Err(error) => {
+                live.abandon_listing(query);
+                if matches!(error, BucketError::Unreachable { .. }) {
+                    live.went_down(Instant::now());
+                }
+            }
+        }
+    }
+    answer
+}
+
+fn no_answer(reason: &str) -> BucketError {
+    BucketError::Unreachable {
+        reason: reason.to_owned(),
+    }
+}
+
+async fn pass_on(
+    session: &SessionState,
+    query: &ListQuery,
+    asked: Asked,
+) -> Result<String, BucketError> {
     let number = query.max_keys.to_string();
     let mut pairs = Vec::new();
     if let Some(token) = &query.token {
@@ -119,7 +181,7 @@ async fn pass_on(session: &SessionState, query: &ListQuery) -> Result<String, Bu
             reason: "the listing is of another bucket".to_owned(),
         });
     }
-    session.inner().snapshot.learn_page(query, &page);
+    session.inner().snapshot.learn_page((query, asked), &page);
     Ok(text)
 }
 
@@ -137,11 +199,9 @@ async fn ask(session: &SessionState, query: &[(&str, &str)]) -> Result<String, B
 /// Fails at once while the bucket was found unreachable a moment ago: whoever reads from a mount must not wait.
 pub(super) fn must_be_up(session: &SessionState) -> Result<(), BucketError> {
     let inner = session.inner();
-    let is_down = |live: &crate::live::Live| live.is_down(Instant::now());
+    let is_down = |live: &Live| live.is_down(Instant::now());
     if inner.snapshot.live().is_some_and(is_down) {
-        return Err(BucketError::Unreachable {
-            reason: "it did not answer a moment ago".to_owned(),
-        });
+        return Err(no_answer("it did not answer a moment ago"));
     }
     Ok(())
 }

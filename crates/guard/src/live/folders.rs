@@ -12,9 +12,22 @@ type Entries = BTreeMap<String, Entry>;
 /// slash; that of the bucket is empty.
 #[derive(Debug, Default)]
 pub(super) struct Folders {
-    /// The folders in each folder that was listed to its end, or that the session made itself.
-    known: BTreeMap<String, BTreeSet<String>>,
+    /// Those that were listed to their end, or that the session made itself.
+    known: BTreeMap<String, Known>,
     under_way: BTreeMap<String, Listing>,
+    asked: u64,
+}
+
+/// Which page of a listing it is: later ones have higher numbers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Asked(u64);
+
+#[derive(Debug, Default)]
+struct Known {
+    /// The folders in it.
+    folders: BTreeSet<String>,
+    /// The last page of the listing that told so.
+    asked: Asked,
 }
 
 /// A listing whose last page has not come.
@@ -26,18 +39,31 @@ struct Listing {
 }
 
 impl Folders {
+    /// The first page of a folder is asked for.
     pub(super) fn begin(&mut self, folder: &str) {
         self.under_way.entry(folder.to_owned()).or_default();
+    }
+
+    pub(super) fn ask(&mut self) -> Asked {
+        self.asked += 1;
+        Asked(self.asked)
     }
 
     pub(super) fn abandon(&mut self, folder: &str) {
         self.under_way.remove(folder);
     }
 
-    /// Whether the session changed a key while the folder was being listed.
-    pub(super) fn is_outrun(&self, folder: &str, key: &str) -> bool {
+    /// Whether a page of a folder is believed about a key: not where a listing that was asked for later came before it,
+    /// nor where the session changed the key meanwhile.
+    pub(super) fn believes(&self, (folder, asked): (&str, Asked), key: &str) -> bool {
         let listing = self.under_way.get(folder);
-        listing.is_some_and(|listing| listing.changed.contains(key))
+        !self.is_late(folder, asked)
+            && listing.is_some_and(|listing| !listing.changed.contains(key))
+    }
+
+    fn is_late(&self, folder: &str, asked: Asked) -> bool {
+        let known = self.known.get(folder);
+        known.is_some_and(|known| known.asked > asked)
     }
 
     /// Takes in one page. With the last one, what no page named is gone, unless the client holds changes of it.
@@ -45,8 +71,12 @@ impl Folders {
         &mut self,
         entries: &mut Entries,
         held: &Held,
-        (folder, page): (&str, &UpstreamPage),
+        (folder, asked): (&str, Asked),
+        page: &UpstreamPage,
     ) {
+        if self.is_late(folder, asked) {
+            return;
+        }
         let Some(mut listing) = self.under_way.remove(folder) else {
             return;
         };
@@ -65,7 +95,9 @@ impl Folders {
         }
         let names = listing.names.into_iter();
         let folders = names.filter(|name| name.ends_with('/') && name != folder);
-        self.known.insert(folder.to_owned(), folders.collect());
+        let folders = folders.collect();
+        self.known
+            .insert(folder.to_owned(), Known { folders, asked });
     }
 
     fn forget(&mut self, entries: &mut Entries, held: &Held, (folder, name): (&str, &str)) {
@@ -95,9 +127,9 @@ impl Folders {
         let mut folder = "";
         for (slash, _) in key.match_indices('/') {
             let inner = &key[..=slash];
-            let folders = self.known.get_mut(folder);
-            if folders.is_some_and(|folders| folders.insert(inner.to_owned())) {
-                self.known.insert(inner.to_owned(), BTreeSet::new());
+            let known = self.known.get_mut(folder);
+            if known.is_some_and(|known| known.folders.insert(inner.to_owned())) {
+                self.known.insert(inner.to_owned(), Known::default());
             }
             folder = inner;
         }
@@ -106,7 +138,7 @@ impl Folders {
     /// The whole content of a folder, where that is known. One that is missing in a known folder is empty.
     pub(super) fn page<'a>(&self, entries: &'a Entries, folder: &str) -> Option<Page<'a>> {
         let prefixes = match self.known.get(folder) {
-            Some(folders) => folders.iter().cloned().collect(),
+            Some(known) => known.folders.iter().cloned().collect(),
             None if self.is_missing(folder) => Vec::new(),
             None => return None,
         };
@@ -128,7 +160,7 @@ impl Folders {
         };
         let around = name.rfind('/').map_or("", |slash| &folder[..=slash]);
         match self.known.get(around) {
-            Some(folders) => !folders.contains(folder),
+            Some(known) => !known.folders.contains(folder),
             None => self.is_missing(around),
         }
     }

@@ -10,9 +10,11 @@ use guard::{
 };
 use testkit::wait_until;
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 
 use crate::cloud::{BUCKET, Cloud, SOON, connect, read, through};
 use crate::rclone::Rclone;
+use crate::watcher::Line;
 
 const ANY: Precondition = Precondition::Absent;
 
@@ -216,7 +218,7 @@ async fn an_edit_beats_a_delete_elsewhere() {
 async fn without_the_bucket_everything_is_answered_at_once() {
     let nobody = format!("http://127.0.0.1:{}", testkit::free_port());
     let mount = Mount::over(connect(&nobody, "a", &"b".into()), BTreeMap::new()).await;
-    let start = tokio::time::Instant::now();
+    let start = Instant::now();
     let silent = |error: BucketError| {
         let is_503 = matches!(&error, BucketError::Server { status: 503, .. });
         assert!(is_503, "{error:?}");
@@ -250,7 +252,6 @@ async fn without_the_bucket_folders_are_given_with_what_was_written_since() {
         mount.client.put(key, text("x"), ANY, &[]).await.unwrap();
     }
     mount.client.delete("note", "e").await.unwrap();
-    cloud.watcher.cut(true);
     let all = [
         "folder/",
         "folder/note",
@@ -259,13 +260,25 @@ async fn without_the_bucket_folders_are_given_with_what_was_written_since() {
         "new/own",
         "own",
     ];
-    for _ in 0..2 {
-        assert_eq!(mount.listed().await, all);
+    for (line, later) in [(Line::Cut, "one"), (Line::Silent, "other")] {
+        cloud.watcher.make(line);
+        let start = Instant::now();
+        for _ in 0..2 {
+            assert_eq!(mount.listed().await, all);
+        }
+        // One that is silent is asked for half a minute.
+        assert!(
+            start.elapsed() < Duration::from_secs(20),
+            "{:?}",
+            start.elapsed()
+        );
+        cloud.watcher.make(Line::Whole);
+        let etag = cloud.write(later, "1").await;
+        wait_until(SOON, async || {
+            mount.listed().await.contains(&later.to_owned())
+        })
+        .await;
+        cloud.elsewhere.delete(later, &etag).await.unwrap();
+        wait_until(SOON, async || mount.listed().await == all).await;
     }
-    cloud.watcher.cut(false);
-    cloud.write("later", "1").await;
-    wait_until(SOON, async || {
-        mount.listed().await.contains(&"later".to_owned())
-    })
-    .await;
 }

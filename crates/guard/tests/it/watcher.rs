@@ -22,12 +22,23 @@ pub(crate) struct Seen {
     pub(crate) status: u16,
 }
 
+/// What becomes of a request.
+#[derive(Clone, Copy, Default)]
+pub(crate) enum Line {
+    #[default]
+    Whole,
+    /// The connection breaks.
+    Cut,
+    /// Nothing ever comes back.
+    Silent,
+}
+
 #[derive(Default)]
 struct Log {
     seen: Vec<Seen>,
     unconditional: Vec<String>,
     lose_next: Option<String>,
-    is_cut: bool,
+    line: Line,
 }
 
 pub(crate) struct Watcher {
@@ -79,9 +90,8 @@ impl Watcher {
         self.log.lock().unwrap().lose_next = Some(method.to_owned());
     }
 
-    /// Lets nothing through, or everything again.
-    pub(crate) fn cut(&self, is_cut: bool) {
-        self.log.lock().unwrap().is_cut = is_cut;
+    pub(crate) fn make(&self, line: Line) {
+        self.log.lock().unwrap().line = line;
     }
 
     pub(crate) fn seen(&self) -> Vec<Seen> {
@@ -108,8 +118,11 @@ async fn pass(
     log: Arc<Mutex<Log>>,
     request: Request<Incoming>,
 ) -> Result<Response<UnsyncBoxBody<Bytes, reqwest::Error>>, String> {
-    if log.lock().unwrap().is_cut {
-        return Err("the line is cut".to_owned());
+    let line = log.lock().unwrap().line;
+    match line {
+        Line::Whole => {}
+        Line::Cut => return Err("the line is cut".to_owned()),
+        Line::Silent => std::future::pending().await,
     }
     let (parts, body) = request.into_parts();
     let target = parts.uri.path_and_query().unwrap().as_str().to_owned();

@@ -59,7 +59,8 @@ struct Pair {
     entries: Entries,
     folders: Folders,
     held: Held,
-    under_way: BTreeMap<&'static str, UpstreamPage>,
+    under_way: BTreeMap<&'static str, (Asked, UpstreamPage)>,
+    late: Vec<(&'static str, Asked, UpstreamPage)>,
 }
 
 impl Pair {
@@ -70,6 +71,7 @@ impl Pair {
             folders: Folders::default(),
             held: Arc::new(|_| false),
             under_way: BTreeMap::new(),
+            late: Vec::new(),
         }
     }
 
@@ -81,27 +83,47 @@ impl Pair {
     fn ask(&mut self, folder: &'static str, max_keys: usize) {
         if !self.under_way.contains_key(folder) {
             self.folders.begin(folder);
+            let asked = self.folders.ask();
             let page = upstream(&self.bucket, &query(folder, None, max_keys));
-            self.under_way.insert(folder, page);
+            self.under_way.insert(folder, (asked, page));
         }
     }
 
     /// Takes in the page that is under way, and asks for the next.
     fn answer(&mut self, folder: &'static str, max_keys: usize) {
-        let Some(page) = self.under_way.remove(folder) else {
+        let Some((asked, page)) = self.under_way.remove(folder) else {
             return;
         };
+        self.take(folder, asked, &page);
+        if page.is_truncated {
+            let next = query(folder, page.next_token.clone(), max_keys);
+            let next = (self.folders.ask(), upstream(&self.bucket, &next));
+            self.under_way.insert(folder, next);
+        }
+    }
+
+    fn take(&mut self, folder: &'static str, asked: Asked, page: &UpstreamPage) {
         for object in &page.objects {
-            if !self.folders.is_outrun(folder, &object.key) {
+            if self.folders.believes((folder, asked), &object.key) {
                 let entry = Entry::sample(&object.etag);
                 self.entries.insert(object.key.clone(), entry);
             }
         }
+        let (entries, held) = (&mut self.entries, &self.held);
         self.folders
-            .learn_page(&mut self.entries, &self.held, (folder, &page));
-        if page.is_truncated {
-            let next = query(folder, page.next_token.clone(), max_keys);
-            self.under_way.insert(folder, upstream(&self.bucket, &next));
+            .learn_page(entries, held, (folder, asked), page);
+    }
+
+    /// Nobody waits for the page that is under way any more.
+    fn give_up(&mut self, folder: &'static str) {
+        if let Some((asked, page)) = self.under_way.remove(folder) {
+            self.late.push((folder, asked, page));
+        }
+    }
+
+    fn come_late(&mut self) {
+        if let Some((folder, asked, page)) = self.late.pop() {
+            self.take(folder, asked, &page);
         }
     }
 
@@ -192,6 +214,21 @@ fn what_is_changed_during_two_listings_of_a_folder_outruns_both() {
 }
 
 #[test]
+fn a_page_that_comes_after_a_newer_listing_tells_nothing() {
+    let mut pair = Pair::over(bucket(&["n"]));
+    pair.ask("", 1000);
+    pair.give_up("");
+    pair.bucket.insert("n".to_owned(), Entry::sample("newer"));
+    pair.bucket.insert("other".to_owned(), Entry::sample("e"));
+    pair.list("");
+    pair.ask("", 1000);
+    pair.come_late();
+    pair.answer("", 1000);
+    assert_eq!(pair.names("").unwrap(), ["n", "other"]);
+    assert_eq!(pair.entries["n"].etag, "newer");
+}
+
+#[test]
 fn nothing_is_left_of_a_folder_that_is_gone() {
     let mut pair = Pair::over(bucket(&["a/b/1"]));
     for folder in ["", "a/", "a/b/"] {
@@ -222,6 +259,8 @@ enum Step {
     Delete(String),
     Ask(&'static str),
     Answer(&'static str),
+    GiveUp(&'static str),
+    ComeLate,
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -232,6 +271,8 @@ fn step() -> impl Strategy<Value = Step> {
         key().prop_map(Step::Delete),
         folder().prop_map(Step::Ask),
         folder().prop_map(Step::Answer),
+        folder().prop_map(Step::GiveUp),
+        Just(Step::ComeLate),
     ]
 }
 
@@ -249,6 +290,8 @@ proptest! {
                 Step::Delete(key) => pair.delete(&key),
                 Step::Ask(folder) => pair.ask(folder, 2),
                 Step::Answer(folder) => pair.answer(folder, 2),
+                Step::GiveUp(folder) => pair.give_up(folder),
+                Step::ComeLate => pair.come_late(),
             }
             for folder in FOLDERS {
                 let Some(known) = pair.folders.page(&pair.entries, folder) else {
