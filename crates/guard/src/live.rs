@@ -122,16 +122,10 @@ impl Live {
 
     /// A page of a listing is asked for.
     pub(crate) fn ask(&mut self, query: &ListQuery) -> Asked {
-        if let (Some(folder), None) = (query.folder(), &query.token) {
-            self.folders.begin(folder);
-        }
-        self.folders.ask()
-    }
-
-    pub(crate) fn abandon_listing(&mut self, query: &ListQuery) {
-        if let Some(folder) = query.folder() {
-            self.folders.abandon(folder);
-        }
+        let folder = query.folder();
+        folder.map_or_else(Asked::default, |folder| {
+            self.folders.ask(folder, query.token.as_deref())
+        })
     }
 
     /// Takes in one page of a listing; the last one of a folder also tells what is gone.
@@ -152,14 +146,18 @@ impl Live {
         }
     }
 
+    /// Whether a listing can be answered without the bucket.
+    pub(crate) fn knows(&self, query: &ListQuery) -> bool {
+        first_of(query).is_some_and(|folder| self.folders.knows(folder))
+    }
+
     /// A folder as its last listing and the session's own changes since then left it.
     pub(crate) fn known_page<'a>(
         &self,
         entries: &'a BTreeMap<String, Entry>,
         query: &ListQuery,
     ) -> Option<Page<'a>> {
-        let folder = query.folder().filter(|_| query.token.is_none())?;
-        self.folders.page(entries, folder)
+        self.folders.page(entries, first_of(query)?)
     }
 
     /// The session changed a key in the bucket.
@@ -247,6 +245,11 @@ impl Live {
             self.down_until = Some(now + DOWN);
         }
     }
+}
+
+/// The folder whose first page is asked for.
+fn first_of(query: &ListQuery) -> Option<&str> {
+    query.folder().filter(|_| query.token.is_none())
 }
 
 #[cfg(test)]

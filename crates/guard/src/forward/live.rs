@@ -48,7 +48,7 @@ pub(super) async fn look_up(
     };
     must_be_up(session)?;
     let outgoing = Outgoing::new(RequestKind::Head, Method::HEAD, Some(&stored));
-    let patience = if is_away(session) { SOON } else { PATIENCE };
+    let patience = session.inner().snapshot.live().map_or(PATIENCE, short);
     let answer = tokio::time::timeout(patience, session.bucket.exchange(outgoing)).await;
     let response = answer.unwrap_or_else(|_| Err(no_answer("it takes too long to answer")))?;
     if !response.status().is_success() {
@@ -111,17 +111,15 @@ pub(super) async fn list(
 /// How long the bucket may take to list. rclone gives up after ten seconds, and then whoever saves in the folder gets an
 /// error; so a folder that is known comes sooner.
 fn patience(session: &SessionState, query: &ListQuery) -> Duration {
-    let is_known = session.inner().snapshot.known_page(query).is_some();
-    match (is_known, is_away(session)) {
-        (false, _) => ANSWER_TIMEOUT,
-        (true, false) => PATIENCE,
-        (true, true) => SOON,
+    let inner = session.inner();
+    match inner.snapshot.live() {
+        Some(live) if live.knows(query) => short(live),
+        Some(_) | None => ANSWER_TIMEOUT,
     }
 }
 
-fn is_away(session: &SessionState) -> bool {
-    let inner = session.inner();
-    inner.snapshot.live().is_some_and(Live::is_away)
+fn short(live: &Live) -> Duration {
+    if live.is_away() { SOON } else { PATIENCE }
 }
 
 async fn take_in(session: &SessionState, query: &ListQuery) -> Result<String, BucketError> {
@@ -134,12 +132,8 @@ async fn take_in(session: &SessionState, query: &ListQuery) -> Result<String, Bu
     if let Some(live) = inner.snapshot.live_mut() {
         match &answer {
             Ok(_) => live.came_back(),
-            Err(error) => {
-                live.abandon_listing(query);
-                if matches!(error, BucketError::Unreachable { .. }) {
-                    live.went_down(Instant::now());
-                }
-            }
+            Err(BucketError::Unreachable { .. }) => live.went_down(Instant::now()),
+            Err(_) => {}
         }
     }
     answer

@@ -1,5 +1,6 @@
 //! The folders whose content a live session knows, for a time without the bucket. Pure.
 
+use std::collections::btree_map;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Held;
@@ -12,58 +13,50 @@ type Entries = BTreeMap<String, Entry>;
 /// slash; that of the bucket is empty.
 #[derive(Debug, Default)]
 pub(super) struct Folders {
-    /// Those that were listed to their end, or that the session made itself.
-    known: BTreeMap<String, Known>,
+    /// The folders in each folder that was listed to its end, or that the session made itself.
+    known: BTreeMap<String, BTreeSet<String>>,
+    /// The listing of each folder that was begun last.
     under_way: BTreeMap<String, Listing>,
     asked: u64,
 }
 
-/// Which page of a listing it is: later ones have higher numbers.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+/// Names one page that was asked for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Asked(u64);
-
-#[derive(Debug, Default)]
-struct Known {
-    /// The folders in it.
-    folders: BTreeSet<String>,
-    /// The last page of the listing that told so.
-    asked: Asked,
-}
 
 /// A listing whose last page has not come.
 #[derive(Debug, Default)]
 struct Listing {
+    /// The page that is believed. Others are of a listing before this one, and may come late.
+    asked: Asked,
+    /// What the page after the last one is asked for with.
+    token: Option<String>,
     names: BTreeSet<String>,
     /// Keys that the session changed meanwhile: of these the listing may tell what was before.
     changed: BTreeSet<String>,
 }
 
 impl Folders {
-    /// The first page of a folder is asked for.
-    pub(super) fn begin(&mut self, folder: &str) {
-        self.under_way.entry(folder.to_owned()).or_default();
-    }
-
-    pub(super) fn ask(&mut self) -> Asked {
+    /// A page is asked for: with no token, the first one.
+    pub(super) fn ask(&mut self, folder: &str, token: Option<&str>) -> Asked {
         self.asked += 1;
-        Asked(self.asked)
+        let asked = Asked(self.asked);
+        let before = self.under_way.remove(folder);
+        let listing = match token {
+            None => Some(Listing::default()),
+            Some(_) => before.filter(|listing| listing.token.as_deref() == token),
+        };
+        if let Some(listing) = listing {
+            self.under_way
+                .insert(folder.to_owned(), Listing { asked, ..listing });
+        }
+        asked
     }
 
-    pub(super) fn abandon(&mut self, folder: &str) {
-        self.under_way.remove(folder);
-    }
-
-    /// Whether a page of a folder is believed about a key: not where a listing that was asked for later came before it,
-    /// nor where the session changed the key meanwhile.
+    /// Whether a page is believed about a key: where it is not late, and the session did not change the key meanwhile.
     pub(super) fn believes(&self, (folder, asked): (&str, Asked), key: &str) -> bool {
         let listing = self.under_way.get(folder);
-        !self.is_late(folder, asked)
-            && listing.is_some_and(|listing| !listing.changed.contains(key))
-    }
-
-    fn is_late(&self, folder: &str, asked: Asked) -> bool {
-        let known = self.known.get(folder);
-        known.is_some_and(|known| known.asked > asked)
+        listing.is_some_and(|listing| listing.asked == asked && !listing.changed.contains(key))
     }
 
     /// Takes in one page. With the last one, what no page named is gone, unless the client holds changes of it.
@@ -74,18 +67,20 @@ impl Folders {
         (folder, asked): (&str, Asked),
         page: &UpstreamPage,
     ) {
-        if self.is_late(folder, asked) {
-            return;
-        }
-        let Some(mut listing) = self.under_way.remove(folder) else {
+        let btree_map::Entry::Occupied(mut entry) = self.under_way.entry(folder.to_owned()) else {
             return;
         };
+        let listing = entry.get_mut();
+        if listing.asked != asked {
+            return;
+        }
         let keys = page.objects.iter().map(|object| &object.key);
         listing.names.extend(keys.chain(&page.folders).cloned());
         if page.is_truncated {
-            self.under_way.insert(folder.to_owned(), listing);
+            listing.token.clone_from(&page.next_token);
             return;
         }
+        let mut listing = entry.remove();
         let changed = listing.changed.iter().map(|key| name_in(folder, key));
         listing.names.extend(changed.map(str::to_owned));
         for name in names_in(entries, folder) {
@@ -95,9 +90,7 @@ impl Folders {
         }
         let names = listing.names.into_iter();
         let folders = names.filter(|name| name.ends_with('/') && name != folder);
-        let folders = folders.collect();
-        self.known
-            .insert(folder.to_owned(), Known { folders, asked });
+        self.known.insert(folder.to_owned(), folders.collect());
     }
 
     fn forget(&mut self, entries: &mut Entries, held: &Held, (folder, name): (&str, &str)) {
@@ -127,21 +120,25 @@ impl Folders {
         let mut folder = "";
         for (slash, _) in key.match_indices('/') {
             let inner = &key[..=slash];
-            let known = self.known.get_mut(folder);
-            if known.is_some_and(|known| known.folders.insert(inner.to_owned())) {
-                self.known.insert(inner.to_owned(), Known::default());
+            let folders = self.known.get_mut(folder);
+            if folders.is_some_and(|folders| folders.insert(inner.to_owned())) {
+                self.known.insert(inner.to_owned(), BTreeSet::new());
             }
             folder = inner;
         }
     }
 
+    /// Whether [`Folders::page`] gives one.
+    pub(super) fn knows(&self, folder: &str) -> bool {
+        self.known.contains_key(folder) || self.is_missing(folder)
+    }
+
     /// The whole content of a folder, where that is known. One that is missing in a known folder is empty.
     pub(super) fn page<'a>(&self, entries: &'a Entries, folder: &str) -> Option<Page<'a>> {
-        let prefixes = match self.known.get(folder) {
-            Some(known) => known.folders.iter().cloned().collect(),
-            None if self.is_missing(folder) => Vec::new(),
-            None => return None,
-        };
+        if !self.knows(folder) {
+            return None;
+        }
+        let prefixes = self.known.get(folder).into_iter().flatten().cloned();
         let names = names_in(entries, folder).into_iter();
         let objects = names
             .filter(|name| name == folder || !name.ends_with('/'))
@@ -149,7 +146,7 @@ impl Folders {
             .map(|(key, entry)| (key.as_str(), entry));
         Some(Page {
             objects: objects.collect(),
-            prefixes,
+            prefixes: prefixes.collect(),
             next: None,
         })
     }
@@ -160,7 +157,7 @@ impl Folders {
         };
         let around = name.rfind('/').map_or("", |slash| &folder[..=slash]);
         match self.known.get(around) {
-            Some(known) => !known.folders.contains(folder),
+            Some(folders) => !folders.contains(folder),
             None => self.is_missing(around),
         }
     }

@@ -82,8 +82,7 @@ impl Pair {
 
     fn ask(&mut self, folder: &'static str, max_keys: usize) {
         if !self.under_way.contains_key(folder) {
-            self.folders.begin(folder);
-            let asked = self.folders.ask();
+            let asked = self.folders.ask(folder, None);
             let page = upstream(&self.bucket, &query(folder, None, max_keys));
             self.under_way.insert(folder, (asked, page));
         }
@@ -96,9 +95,10 @@ impl Pair {
         };
         self.take(folder, asked, &page);
         if page.is_truncated {
-            let next = query(folder, page.next_token.clone(), max_keys);
-            let next = (self.folders.ask(), upstream(&self.bucket, &next));
-            self.under_way.insert(folder, next);
+            let asked = self.folders.ask(folder, page.next_token.as_deref());
+            let next = query(folder, page.next_token, max_keys);
+            let next = upstream(&self.bucket, &next);
+            self.under_way.insert(folder, (asked, next));
         }
     }
 
@@ -198,19 +198,32 @@ fn a_listing_in_pages_counts_from_its_last_page_on() {
     assert_eq!(pair.names(""), None);
     pair.answer("", 2);
     assert_eq!(pair.names("").unwrap(), ["1", "2", "3", "a/"]);
-    pair.folders.begin("");
-    pair.folders.abandon("");
-    assert_eq!(pair.names("").unwrap(), ["1", "2", "3", "a/"]);
 }
 
 #[test]
-fn what_is_changed_during_two_listings_of_a_folder_outruns_both() {
-    let mut pair = Pair::over(bucket(&["n"]));
+fn pages_of_two_listings_are_never_put_together() {
+    let mut pair = Pair::over(bucket(&["1", "2", "3"]));
+    pair.ask("", 2);
+    let token = pair.under_way[""].1.next_token.clone();
+    pair.answer("", 2);
+    pair.give_up("");
+    pair.ask("", 2);
+    let asked = pair.folders.ask("", token.as_deref());
+    let rest = upstream(&pair.bucket, &query("", token, 2));
+    pair.take("", asked, &rest);
+    assert_eq!(pair.names(""), None);
+}
+
+#[test]
+fn what_the_session_changes_during_a_listing_stays_as_it_made_it() {
+    let mut pair = Pair::over(bucket(&["gone", "n"]));
     pair.ask("", 1000);
     pair.write("own", "e");
-    pair.folders.begin("");
+    pair.write("n", "mine");
+    pair.delete("gone");
     pair.answer("", 1000);
     assert_eq!(pair.names("").unwrap(), ["n", "own"]);
+    assert_eq!(pair.entries["n"].etag, "mine");
 }
 
 #[test]
@@ -223,9 +236,9 @@ fn a_page_that_comes_after_a_newer_listing_tells_nothing() {
     pair.list("");
     pair.ask("", 1000);
     pair.come_late();
+    assert_eq!(pair.entries["n"].etag, "newer");
     pair.answer("", 1000);
     assert_eq!(pair.names("").unwrap(), ["n", "other"]);
-    assert_eq!(pair.entries["n"].etag, "newer");
 }
 
 #[test]
