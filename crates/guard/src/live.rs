@@ -120,22 +120,27 @@ impl Live {
         );
     }
 
-    /// A page of a listing is asked for.
-    pub(crate) fn ask(&mut self, query: &ListQuery) -> Asked {
-        let folder = query.folder();
-        folder.map_or_else(Asked::default, |folder| {
-            self.folders.ask(folder, query.token.as_deref())
-        })
+    /// A page of a folder is asked for.
+    pub(crate) fn ask(&mut self, query: &ListQuery) -> Option<Asked> {
+        let folder = query.folder()?;
+        Some(self.folders.ask(folder, query.token.as_deref()))
+    }
+
+    /// That page was taken in, or did not come.
+    pub(crate) fn answered(&mut self, asked: Option<Asked>) {
+        if asked.is_some() {
+            self.folders.answered();
+        }
     }
 
     /// Takes in one page of a listing; the last one of a folder also tells what is gone.
     pub(crate) fn learn_page(
         &mut self,
         entries: &mut BTreeMap<String, Entry>,
-        (query, asked): (&ListQuery, Asked),
+        (query, asked): (&ListQuery, Option<Asked>),
         page: &UpstreamPage,
     ) {
-        let of = query.folder().map(|folder| (folder, asked));
+        let of = query.folder().zip(asked);
         for object in &page.objects {
             if of.is_none_or(|of| self.folders.believes(of, &object.key)) {
                 self.learn(entries, object);

@@ -91,6 +91,10 @@ pub enum GuardEvent {
         key: String,
         reason: RefusedReason,
     },
+    /// A listing took too long, and what was given instead of it was not as the folder is. Empty for the bucket's own.
+    ListedLate {
+        folder: String,
+    },
     /// The bucket did not answer.
     Unreachable,
 }

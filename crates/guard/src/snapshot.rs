@@ -139,7 +139,7 @@ impl Snapshot {
         }
     }
 
-    pub(crate) fn learn_page(&mut self, of: (&ListQuery, Asked), page: &UpstreamPage) {
+    pub(crate) fn learn_page(&mut self, of: (&ListQuery, Option<Asked>), page: &UpstreamPage) {
         if let Some(live) = &mut self.live {
             live.learn_page(&mut self.entries, of, page);
         }

@@ -60,6 +60,7 @@ impl Meter {
             GuardEvent::SetAside { .. }
             | GuardEvent::LostRace { .. }
             | GuardEvent::Refused { .. }
+            | GuardEvent::ListedLate { .. }
             | GuardEvent::Unreachable => {}
         }
     }

@@ -362,6 +362,11 @@ impl Keeper {
                     refresh(running, parent(&key)).await;
                 }
             }
+            GuardEvent::ListedLate { folder } => {
+                if let Some(running) = &self.running {
+                    refresh(running, folder.trim_end_matches('/')).await;
+                }
+            }
             GuardEvent::Uploading { .. }
             | GuardEvent::Downloading { .. }
             | GuardEvent::Downloaded { .. }

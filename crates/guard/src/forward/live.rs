@@ -2,6 +2,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::Method;
+use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use super::{descriptive, reason_of};
@@ -9,11 +10,11 @@ use crate::bucket::RequestKind;
 use crate::bucket::operations::described;
 use crate::bucket::transport::{ANSWER_TIMEOUT, Outgoing, fault, text_of};
 use crate::error::BucketError;
-use crate::listing::{self, ListQuery, ListVersion, Naming};
-use crate::live::{Asked, Live};
+use crate::listing::{self, ListQuery, ListVersion, Naming, UpstreamPage};
+use crate::live::Live;
 use crate::reply::{self, Reply};
 use crate::request::Operation;
-use crate::session::{RefusedReason, SessionState};
+use crate::session::{GuardEvent, RefusedReason, SessionState};
 
 const LARGEST_PAGE: usize = 64 * 1024 * 1024;
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -90,8 +91,9 @@ pub(super) async fn list(
     }
     let patience = patience(session, query);
     // An answer that comes later is taken in, too.
+    let (told, answer) = oneshot::channel();
     let (asking, asked) = (session.clone(), query.clone());
-    let answer = tokio::spawn(async move { take_in(&asking, &asked).await });
+    tokio::spawn(async move { take_in(&asking, &asked, told).await });
     let error = match tokio::time::timeout(patience, answer).await {
         Ok(Ok(Ok(text))) => return Ok(reply::xml(text)),
         Ok(Ok(Err(error))) => error,
@@ -101,10 +103,8 @@ pub(super) async fn list(
             no_answer("it takes too long to answer")
         }
     };
-    let inner = session.inner();
     let is_away = reason_of(&error) == RefusedReason::Unreachable;
-    let known = inner.snapshot.known_page(query).filter(|_| is_away);
-    let known = known.map(|page| listing::list_result(session.bucket.name(), query, &page));
+    let known = known(session, query).filter(|_| is_away);
     known.map(reply::xml).ok_or(error)
 }
 
@@ -122,21 +122,46 @@ fn short(live: &Live) -> Duration {
     if live.is_away() { SOON } else { PATIENCE }
 }
 
-async fn take_in(session: &SessionState, query: &ListQuery) -> Result<String, BucketError> {
+/// Asks for a page and learns of it. Who was given what was known instead is told of what that did not have.
+async fn take_in(
+    session: &SessionState,
+    query: &ListQuery,
+    told: oneshot::Sender<Result<String, BucketError>>,
+) {
     let live_asks = |live: &mut Live| live.ask(query);
-    let asked = session.inner().snapshot.live_mut().map(live_asks);
-    let passed = pass_on(session, query, asked.unwrap_or_default());
-    let answer = session.cancel.run_until_cancelled(passed).await;
-    let answer = answer.unwrap_or_else(|| Err(no_answer("the session ended")));
-    let mut inner = session.inner();
-    if let Some(live) = inner.snapshot.live_mut() {
+    let asked = session.inner().snapshot.live_mut().and_then(live_asks);
+    let passed = session.cancel.run_until_cancelled(pass_on(session, query));
+    let answer = passed
+        .await
+        .unwrap_or_else(|| Err(no_answer("the session ended")));
+    let answer = answer.map(|(text, page)| {
+        let is_late = told.is_closed();
+        let given = known(session, query).filter(|_| is_late);
+        session.inner().snapshot.learn_page((query, asked), &page);
+        if is_late && given != known(session, query) {
+            let folder = query.prefix.clone();
+            session.tell(GuardEvent::ListedLate { folder });
+        }
+        text
+    });
+    if let Some(live) = session.inner().snapshot.live_mut() {
+        live.answered(asked);
         match &answer {
             Ok(_) => live.came_back(),
             Err(BucketError::Unreachable { .. }) => live.went_down(Instant::now()),
             Err(_) => {}
         }
     }
-    answer
+    if told.send(answer).is_err() {
+        tracing::debug!("a listing came when nobody waited for it any more");
+    }
+}
+
+/// A listing from what the session knows.
+fn known(session: &SessionState, query: &ListQuery) -> Option<String> {
+    let inner = session.inner();
+    let page = inner.snapshot.known_page(query)?;
+    Some(listing::list_result(session.bucket.name(), query, &page))
 }
 
 fn no_answer(reason: &str) -> BucketError {
@@ -148,8 +173,7 @@ fn no_answer(reason: &str) -> BucketError {
 async fn pass_on(
     session: &SessionState,
     query: &ListQuery,
-    asked: Asked,
-) -> Result<String, BucketError> {
+) -> Result<(String, UpstreamPage), BucketError> {
     let number = query.max_keys.to_string();
     let mut pairs = Vec::new();
     if let Some(token) = &query.token {
@@ -175,8 +199,7 @@ async fn pass_on(
             reason: "the listing is of another bucket".to_owned(),
         });
     }
-    session.inner().snapshot.learn_page((query, asked), &page);
-    Ok(text)
+    Ok((text, page))
 }
 
 async fn ask(session: &SessionState, query: &[(&str, &str)]) -> Result<String, BucketError> {

@@ -1,6 +1,5 @@
 //! The folders whose content a live session knows, for a time without the bucket. Pure.
 
-use std::collections::btree_map;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Held;
@@ -13,50 +12,75 @@ type Entries = BTreeMap<String, Entry>;
 /// slash; that of the bucket is empty.
 #[derive(Debug, Default)]
 pub(super) struct Folders {
-    /// The folders in each folder that was listed to its end, or that the session made itself.
-    known: BTreeMap<String, BTreeSet<String>>,
-    /// The listing of each folder that was begun last.
-    under_way: BTreeMap<String, Listing>,
+    /// Those that were listed to their end, or that the session made itself.
+    known: BTreeMap<String, Known>,
+    /// Listings of which more is to come: the newest of each folder.
+    begun: BTreeMap<String, Listing>,
+    /// When the session changed a key, as long as a page may come that was made before.
+    changed: BTreeMap<String, u64>,
     asked: u64,
+    awaited: usize,
 }
 
-/// Names one page that was asked for.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Asked(u64);
+/// A page that was asked for. Of two the one with the higher number was asked for later.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Asked {
+    number: u64,
+    /// The number of the first page of its listing.
+    listing: u64,
+}
 
-/// A listing whose last page has not come.
-#[derive(Debug, Default)]
+#[derive(Debug)]
+struct Known {
+    /// The folders in it.
+    folders: BTreeSet<String>,
+    /// The listing that told so; none is 0.
+    listing: u64,
+}
+
+#[derive(Debug)]
 struct Listing {
-    /// The page that is believed. Others are of a listing before this one, and may come late.
-    asked: Asked,
-    /// What the page after the last one is asked for with.
-    token: Option<String>,
+    number: u64,
     names: BTreeSet<String>,
-    /// Keys that the session changed meanwhile: of these the listing may tell what was before.
-    changed: BTreeSet<String>,
+    /// What the next page is asked for with.
+    token: Option<String>,
 }
 
 impl Folders {
-    /// A page is asked for: with no token, the first one.
+    /// A page is asked for: with no token, the first one. Each is followed by [`Folders::answered`].
     pub(super) fn ask(&mut self, folder: &str, token: Option<&str>) -> Asked {
         self.asked += 1;
-        let asked = Asked(self.asked);
-        let before = self.under_way.remove(folder);
-        let listing = match token {
-            None => Some(Listing::default()),
-            Some(_) => before.filter(|listing| listing.token.as_deref() == token),
-        };
-        if let Some(listing) = listing {
-            self.under_way
-                .insert(folder.to_owned(), Listing { asked, ..listing });
+        self.awaited += 1;
+        let begun = self.begun.get(folder);
+        let goes_on = begun.filter(|begun| token.is_some() && begun.token.as_deref() == token);
+        Asked {
+            number: self.asked,
+            listing: match (token, goes_on) {
+                (None, _) => self.asked,
+                (Some(_), Some(begun)) => begun.number,
+                (Some(_), None) => 0,
+            },
         }
-        asked
     }
 
-    /// Whether a page is believed about a key: where it is not late, and the session did not change the key meanwhile.
+    /// The answer to one page was taken in, or there will be none.
+    pub(super) fn answered(&mut self) {
+        self.awaited -= 1;
+        if self.awaited == 0 && self.begun.is_empty() {
+            self.changed.clear();
+        }
+    }
+
+    /// Whether a page is believed about a key: not where a listing that was asked for later came before it, nor where
+    /// the session changed the key since the page was asked for.
     pub(super) fn believes(&self, (folder, asked): (&str, Asked), key: &str) -> bool {
-        let listing = self.under_way.get(folder);
-        listing.is_some_and(|listing| listing.asked == asked && !listing.changed.contains(key))
+        let changed = self.changed.get(key);
+        !self.is_late(folder, asked) && changed.is_none_or(|changed| *changed < asked.number)
+    }
+
+    fn is_late(&self, folder: &str, asked: Asked) -> bool {
+        let known = self.known.get(folder);
+        known.is_some_and(|known| known.listing > asked.listing)
     }
 
     /// Takes in one page. With the last one, what no page named is gone, unless the client holds changes of it.
@@ -67,22 +91,34 @@ impl Folders {
         (folder, asked): (&str, Asked),
         page: &UpstreamPage,
     ) {
-        let btree_map::Entry::Occupied(mut entry) = self.under_way.entry(folder.to_owned()) else {
-            return;
-        };
-        let listing = entry.get_mut();
-        if listing.asked != asked {
+        if self.is_late(folder, asked) {
             return;
         }
+        let mut listing = match self.begun.remove(folder) {
+            Some(begun) if begun.number == asked.listing => begun,
+            Some(newer) if newer.number > asked.listing => {
+                self.begun.insert(folder.to_owned(), newer);
+                return;
+            }
+            Some(_) | None if asked.number == asked.listing => Listing {
+                number: asked.listing,
+                names: BTreeSet::new(),
+                token: None,
+            },
+            Some(_) | None => return,
+        };
         let keys = page.objects.iter().map(|object| &object.key);
         listing.names.extend(keys.chain(&page.folders).cloned());
         if page.is_truncated {
             listing.token.clone_from(&page.next_token);
+            self.begun.insert(folder.to_owned(), listing);
             return;
         }
-        let mut listing = entry.remove();
-        let changed = listing.changed.iter().map(|key| name_in(folder, key));
-        listing.names.extend(changed.map(str::to_owned));
+        let changed = self.changed.iter();
+        let changed = changed.filter(|(key, at)| **at >= listing.number && key.starts_with(folder));
+        listing
+            .names
+            .extend(changed.map(|(key, _)| name_in(folder, key).to_owned()));
         for name in names_in(entries, folder) {
             if !listing.names.contains(&name) {
                 self.forget(entries, held, (folder, &name));
@@ -90,7 +126,11 @@ impl Folders {
         }
         let names = listing.names.into_iter();
         let folders = names.filter(|name| name.ends_with('/') && name != folder);
-        self.known.insert(folder.to_owned(), folders.collect());
+        let known = Known {
+            folders: folders.collect(),
+            listing: listing.number,
+        };
+        self.known.insert(folder.to_owned(), known);
     }
 
     fn forget(&mut self, entries: &mut Entries, held: &Held, (folder, name): (&str, &str)) {
@@ -112,17 +152,19 @@ impl Folders {
 
     /// The session itself wrote or deleted a key. A folder that was not there before is known from its first key on.
     pub(super) fn changed(&mut self, key: &str) {
-        for (folder, listing) in &mut self.under_way {
-            if key.starts_with(folder.as_str()) {
-                listing.changed.insert(key.to_owned());
-            }
+        if self.awaited > 0 || !self.begun.is_empty() {
+            self.changed.insert(key.to_owned(), self.asked);
         }
         let mut folder = "";
         for (slash, _) in key.match_indices('/') {
             let inner = &key[..=slash];
-            let folders = self.known.get_mut(folder);
-            if folders.is_some_and(|folders| folders.insert(inner.to_owned())) {
-                self.known.insert(inner.to_owned(), BTreeSet::new());
+            let around = self.known.get_mut(folder);
+            if around.is_some_and(|around| around.folders.insert(inner.to_owned())) {
+                let known = Known {
+                    folders: BTreeSet::new(),
+                    listing: self.asked,
+                };
+                self.known.insert(inner.to_owned(), known);
             }
             folder = inner;
         }
@@ -138,7 +180,8 @@ impl Folders {
         if !self.knows(folder) {
             return None;
         }
-        let prefixes = self.known.get(folder).into_iter().flatten().cloned();
+        let known = self.known.get(folder).into_iter();
+        let prefixes = known.flat_map(|known| known.folders.iter().cloned());
         let names = names_in(entries, folder).into_iter();
         let objects = names
             .filter(|name| name == folder || !name.ends_with('/'))
@@ -157,7 +200,7 @@ impl Folders {
         };
         let around = name.rfind('/').map_or("", |slash| &folder[..=slash]);
         match self.known.get(around) {
-            Some(folders) => !folders.contains(folder),
+            Some(around) => !around.folders.contains(folder),
             None => self.is_missing(around),
         }
     }

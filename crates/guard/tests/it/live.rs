@@ -282,3 +282,28 @@ async fn without_the_bucket_folders_are_given_with_what_was_written_since() {
         wait_until(SOON, async || mount.listed().await == all).await;
     }
 }
+
+#[tokio::test]
+async fn an_answer_that_comes_late_is_told_of_if_it_has_news() {
+    let cloud = Cloud::start().await;
+    cloud.write("note", "1").await;
+    let mut mount = Mount::over(cloud.bucket(), BTreeMap::new()).await;
+    assert_eq!(mount.listed().await, ["note"]);
+    cloud.watcher.make(Line::Slow);
+    assert_eq!(mount.listed().await, ["note"]);
+    cloud.write("other", "1").await;
+    assert_eq!(mount.listed().await, ["note"]);
+    cloud.watcher.make(Line::Whole);
+    let late = GuardEvent::ListedLate {
+        folder: String::new(),
+    };
+    let mut told = Vec::new();
+    wait_until(SOON, async || {
+        told.extend(mount.told());
+        told.contains(&late)
+    })
+    .await;
+    assert_eq!(mount.listed().await, ["note", "other"]);
+    let times = told.iter().filter(|event| **event == late).count();
+    assert_eq!(times, 1, "{told:?}");
+}

@@ -1,6 +1,7 @@
 //! A proxy between the guard and the store that sees every request, and loses answers when told to.
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures::TryStreamExt;
@@ -31,6 +32,8 @@ pub(crate) enum Line {
     Cut,
     /// Nothing ever comes back.
     Silent,
+    /// What is asked for comes after five seconds.
+    Slow,
 }
 
 #[derive(Default)]
@@ -123,6 +126,7 @@ async fn pass(
         Line::Whole => {}
         Line::Cut => return Err("the line is cut".to_owned()),
         Line::Silent => std::future::pending().await,
+        Line::Slow => tokio::time::sleep(Duration::from_secs(5)).await,
     }
     let (parts, body) = request.into_parts();
     let target = parts.uri.path_and_query().unwrap().as_str().to_owned();

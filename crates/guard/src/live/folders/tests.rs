@@ -102,6 +102,13 @@ impl Pair {
         }
     }
 
+    /// A page of the bucket's own folder, as it is now.
+    fn page(&mut self, token: Option<&str>, max_keys: usize) -> (Asked, UpstreamPage) {
+        let asked = self.folders.ask("", token);
+        let query = query("", token.map(str::to_owned), max_keys);
+        (asked, upstream(&self.bucket, &query))
+    }
+
     fn take(&mut self, folder: &'static str, asked: Asked, page: &UpstreamPage) {
         for object in &page.objects {
             if self.folders.believes((folder, asked), &object.key) {
@@ -112,6 +119,7 @@ impl Pair {
         let (entries, held) = (&mut self.entries, &self.held);
         self.folders
             .learn_page(entries, held, (folder, asked), page);
+        self.folders.answered();
     }
 
     /// Nobody waits for the page that is under way any more.
@@ -121,8 +129,9 @@ impl Pair {
         }
     }
 
-    fn come_late(&mut self) {
-        if let Some((folder, asked, page)) = self.late.pop() {
+    fn come_late(&mut self, number: usize) {
+        if !self.late.is_empty() {
+            let (folder, asked, page) = self.late.remove(number % self.late.len());
             self.take(folder, asked, &page);
         }
     }
@@ -204,14 +213,61 @@ fn a_listing_in_pages_counts_from_its_last_page_on() {
 fn pages_of_two_listings_are_never_put_together() {
     let mut pair = Pair::over(bucket(&["1", "2", "3"]));
     pair.ask("", 2);
-    let token = pair.under_way[""].1.next_token.clone();
     pair.answer("", 2);
     pair.give_up("");
-    pair.ask("", 2);
-    let asked = pair.folders.ask("", token.as_deref());
-    let rest = upstream(&pair.bucket, &query("", token, 2));
-    pair.take("", asked, &rest);
+    pair.bucket.remove("1");
+    pair.ask("", 1);
+    pair.answer("", 1);
+    pair.come_late(0);
     assert_eq!(pair.names(""), None);
+    pair.answer("", 1);
+    assert_eq!(pair.names("").unwrap(), ["2", "3"]);
+}
+
+#[test]
+fn a_page_that_was_asked_for_twice_counts_once() {
+    let mut pair = Pair::over(bucket(&["1", "2", "3"]));
+    let (asked, page) = pair.page(None, 2);
+    pair.take("", asked, &page);
+    for (asked, page) in [0; 2].map(|_| pair.page(Some("2"), 2)) {
+        pair.take("", asked, &page);
+        assert_eq!(pair.names("").unwrap(), ["1", "2", "3"]);
+    }
+}
+
+#[test]
+fn a_page_of_a_listing_that_was_left_belongs_to_no_other() {
+    let mut pair = Pair::over(bucket(&["1", "2", "3"]));
+    for (token, max_keys) in [(None, 2), (None, 1), (Some("2"), 2)] {
+        let (asked, page) = pair.page(token, max_keys);
+        pair.take("", asked, &page);
+    }
+    assert_eq!(pair.names(""), None);
+}
+
+#[test]
+fn what_changes_between_two_pages_stays() {
+    let mut pair = Pair::over(bucket(&["2", "3", "4"]));
+    let (asked, page) = pair.page(None, 2);
+    pair.write("0", "e");
+    pair.take("", asked, &page);
+    pair.write("1", "e");
+    let (asked, page) = pair.page(Some("3"), 2);
+    pair.take("", asked, &page);
+    assert_eq!(pair.names("").unwrap(), ["0", "1", "2", "3", "4"]);
+}
+
+#[test]
+fn a_folder_that_is_made_again_has_nothing_of_the_one_before() {
+    let mut pair = Pair::over(bucket(&["a/1"]));
+    pair.list("");
+    pair.ask("a/", 1000);
+    pair.give_up("a/");
+    pair.bucket.clear();
+    pair.list("");
+    pair.write("a/own", "e");
+    pair.come_late(0);
+    assert_eq!(pair.names("a/").unwrap(), ["a/own"]);
 }
 
 #[test]
@@ -235,7 +291,8 @@ fn a_page_that_comes_after_a_newer_listing_tells_nothing() {
     pair.bucket.insert("other".to_owned(), Entry::sample("e"));
     pair.list("");
     pair.ask("", 1000);
-    pair.come_late();
+    pair.come_late(0);
+    assert_eq!(pair.names("").unwrap(), ["n", "other"]);
     assert_eq!(pair.entries["n"].etag, "newer");
     pair.answer("", 1000);
     assert_eq!(pair.names("").unwrap(), ["n", "other"]);
@@ -273,7 +330,7 @@ enum Step {
     Ask(&'static str),
     Answer(&'static str),
     GiveUp(&'static str),
-    ComeLate,
+    ComeLate(usize),
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -285,7 +342,7 @@ fn step() -> impl Strategy<Value = Step> {
         folder().prop_map(Step::Ask),
         folder().prop_map(Step::Answer),
         folder().prop_map(Step::GiveUp),
-        Just(Step::ComeLate),
+        (0_usize..4).prop_map(Step::ComeLate),
     ]
 }
 
@@ -304,7 +361,7 @@ proptest! {
                 Step::Ask(folder) => pair.ask(folder, 2),
                 Step::Answer(folder) => pair.answer(folder, 2),
                 Step::GiveUp(folder) => pair.give_up(folder),
-                Step::ComeLate => pair.come_late(),
+                Step::ComeLate(number) => pair.come_late(number),
             }
             for folder in FOLDERS {
                 let Some(known) = pair.folders.page(&pair.entries, folder) else {
