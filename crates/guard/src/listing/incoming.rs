@@ -49,14 +49,8 @@ struct ContentsXml {
 
 pub(crate) fn parse_page(text: &str) -> Result<UpstreamPage, BucketError> {
     let list: ListXml = read(text, "a listing")?;
-    let is_encoded = list.encoding_type.as_deref() == Some("url");
-    let plain = |name: String| {
-        if is_encoded {
-            encoding::decode(&name, Plus::Space)
-        } else {
-            Some(name)
-        }
-    };
+    let encoding = list.encoding_type.as_deref();
+    let plain = |name| plain(name, encoding);
     let unreadable = || nonsense("a listing", "an entry has no readable key or date");
     let mut objects = Vec::with_capacity(list.contents.len());
     for entry in list.contents {
@@ -191,6 +185,15 @@ pub(crate) fn parse_delete(text: &str) -> Option<DeleteRequest> {
             .collect(),
         is_quiet: request.quiet,
     })
+}
+
+/// A name as it is, from how a listing with this encoding spells it. `None` if it cannot be so.
+pub(super) fn plain(name: String, encoding: Option<&str>) -> Option<String> {
+    if encoding == Some("url") {
+        encoding::decode(&name, Plus::Space)
+    } else {
+        Some(name)
+    }
 }
 
 pub(super) fn read<'de, T: Deserialize<'de>>(text: &'de str, what: &str) -> Result<T, BucketError> {

@@ -1,8 +1,8 @@
 use serde::Deserialize;
 
-use super::incoming::{nonsense, read};
+use super::incoming::{nonsense, plain, read};
 use crate::bucket::ObjectVersion;
-use crate::encoding::{self, Plus, unquoted};
+use crate::encoding::{self, unquoted};
 use crate::error::BucketError;
 
 /// One page of `ListObjectVersions`. Delete markers are left out: they have no bytes.
@@ -45,14 +45,8 @@ struct VersionXml {
 pub(crate) fn parse_versions(text: &str) -> Result<VersionPage, BucketError> {
     let (entries, rest) = entries(text);
     let list: PageXml = read(&rest, "a list of versions")?;
-    let is_encoded = list.encoding_type.as_deref() == Some("url");
-    let plain = |key: String| {
-        if is_encoded {
-            encoding::decode(&key, Plus::Space)
-        } else {
-            Some(key)
-        }
-    };
+    let encoding = list.encoding_type.as_deref();
+    let plain = |name| plain(name, encoding);
     let broken = || nonsense("a list of versions", "an entry has no readable key or date");
     let mut versions = Vec::new();
     for entry in entries {

@@ -32,7 +32,7 @@ pub(crate) enum Line {
     Cut,
     /// Nothing ever comes back.
     Silent,
-    /// What is asked for comes after five seconds.
+    /// What is asked for comes, but nobody waits for so long.
     Slow,
 }
 
@@ -126,7 +126,7 @@ async fn pass(
         Line::Whole => {}
         Line::Cut => return Err("the line is cut".to_owned()),
         Line::Silent => std::future::pending().await,
-        Line::Slow => tokio::time::sleep(Duration::from_secs(5)).await,
+        Line::Slow => tokio::time::sleep(Duration::from_secs(8)).await,
     }
     let (parts, body) = request.into_parts();
     let target = parts.uri.path_and_query().unwrap().as_str().to_owned();
